@@ -1,0 +1,85 @@
+"""Tenants in PostgreSQL: created once, read with each request, their secrets sealed at rest."""
+
+import secrets
+from collections.abc import Iterator
+
+from sqlalchemy import Row, insert, select, text, update
+
+from adapters.postgres.engine import Database
+from adapters.postgres.tables import tenant as tenants
+from adapters.secrets import SecretBox
+from domain.tenants import Tenant
+
+_SECRET_BYTES = 32
+
+
+class UnknownTenant(LookupError):
+    """No tenant has this name."""
+
+
+class Tenants:
+    """The tenants of this installation; creating one twice changes nothing."""
+
+    def __init__(self, database: Database, box: SecretBox) -> None:
+        self._database = database
+        self._box = box
+
+    def create(
+        self, name: str, *, display_name: str, time_zone: str = "UTC", is_sandbox: bool = False
+    ) -> tuple[Tenant, bool]:
+        """Create a tenant, or return the one that has the name.
+
+        Returns:
+            The tenant, and whether it is new.
+        """
+        wanted = Tenant(
+            tenant=name,
+            display_name=display_name,
+            time_zone=time_zone,
+            is_sandbox=is_sandbox,
+            subject_secret=secrets.token_bytes(_SECRET_BYTES),
+        )
+        row = wanted.model_dump() | {"subject_secret": self._box.seal(f"subject:{name}", wanted.subject_secret)}
+        with self._database.tenant(name) as connection:
+            known = connection.execute(select(tenants)).one_or_none()
+            if known is not None:
+                return self._tenant(known), False
+            connection.execute(insert(tenants).values(row))
+        return wanted, True
+
+    def get(self, name: str) -> Tenant:
+        """Return a tenant as it is now.
+
+        Raises:
+            UnknownTenant: no tenant has the name.
+        """
+        with self._database.tenant(name) as connection:
+            row = connection.execute(select(tenants)).one_or_none()
+        if row is None:
+            raise UnknownTenant(f"there is no tenant {name!r}")
+        return self._tenant(row)
+
+    def all(self) -> Iterator[Tenant]:
+        """Yield every tenant, by name."""
+        with self._database.begin() as connection:
+            names = list(connection.execute(text("SELECT kairos_tenant_names()")).scalars())
+        for name in names:
+            yield self.get(name)
+
+    def shift_clock(self, name: str, offset_seconds: float) -> Tenant:
+        """Set how far a sandbox tenant's clock is from the wall's, in seconds.
+
+        Raises:
+            UnknownTenant: no tenant has the name.
+            ValueError: the tenant is not a sandbox.
+        """
+        shifted = Tenant.model_validate(self.get(name).model_dump() | {"clock_offset_seconds": offset_seconds})
+        with self._database.tenant(name) as connection:
+            connection.execute(update(tenants).values(clock_offset_seconds=offset_seconds))
+        return shifted
+
+    def _tenant(self, row: Row[tuple[object, ...]]) -> Tenant:
+        fields = {name: value for name, value in row._mapping.items() if name in Tenant.model_fields}  # noqa: SLF001
+        sealed = fields["subject_secret"]
+        fields["subject_secret"] = self._box.unseal(f"subject:{fields['tenant']}", bytes(sealed))
+        return Tenant.model_validate(fields)

@@ -1,0 +1,135 @@
+"""The environment, read once: every ``KAIROS_*`` variable by name, with its default and unit.
+
+Missing, malformed and misspelt variables are reported together and stop the start; values are never echoed.
+"""
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr, ValidationError
+
+from domain.values import Frozen
+
+PREFIX = "KAIROS_"
+PASSED_THROUGH = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+"""Variables a child process needs besides ours; everything else stays out of it."""
+
+TELEMETRY_OFF = {
+    "BENTOML_DO_NOT_TRACK": "True",
+    "DAGSTER_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "true",
+    "GX_ANALYTICS_ENABLED": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+}
+"""Switches that keep every package from calling home, as each reads them."""
+
+
+class BadSettings(ValueError):
+    """The environment cannot be used; the message names every variable at fault."""
+
+
+class Settings(Frozen):
+    """All settings; each field is the variable ``KAIROS_<FIELD>`` and is described in docs/configuration.md."""
+
+    data_dir: Path = Field(Path(".kairos"), description="Folder of everything Kairos keeps on this machine.")
+    postgres_url: SecretStr | None = Field(
+        None, description="PostgreSQL URL of the application role; unset starts the embedded server."
+    )
+    postgres_admin_url: SecretStr | None = Field(
+        None, description="URL of a role that may create databases and roles; used by set-up only."
+    )
+    redis_url: SecretStr | None = Field(
+        None, description="URL of a Redis or Valkey server; unset starts the embedded one."
+    )
+    secret_key: SecretStr | None = Field(
+        None,
+        description="Master secret, at least 32 characters; unset keeps a generated one below the data folder.",
+        min_length=32,
+    )
+    api_key: SecretStr | None = Field(None, description="The key the command line authenticates with.")
+    api_port: PositiveInt = Field(3000, le=65535, description="Port of the API on loopback.")
+    dagster_port: PositiveInt = Field(3001, le=65535, description="Port of the Dagster pages on loopback.")
+    mlflow_port: PositiveInt = Field(5000, le=65535, description="Port of the MLflow server on loopback.")
+    mlflow_url: str | None = Field(None, description="URL of an MLflow server; unset uses the one beside us.")
+    event_retention_days: PositiveInt = Field(
+        1095, description="Days events are kept; older ones are refused at ingest."
+    )
+    first_partition_date: str = Field(
+        "2016-01-01",
+        pattern=r"^\d{4}-\d\d-\d\d$",
+        description="First day of the daily partitions, UTC, as YYYY-MM-DD.",
+    )
+    model_poll_seconds: PositiveFloat = Field(
+        5.0, description="Seconds between two looks at the champion alias by the service."
+    )
+    exploration_epsilon: float = Field(
+        0.1,
+        gt=0,
+        lt=1,
+        description="Share of the probability that is spread evenly over all allowed actions.",
+    )
+    policy_temperature: PositiveFloat = Field(
+        0.02, description="Softmax temperature in units of value; smaller follows the scores more closely."
+    )
+    send_cost: NonNegativeFloat = Field(
+        0.02, description="Value a send must promise to match sending nothing, in expected conversions."
+    )
+    holdout_share: float = Field(
+        0.05, ge=0, lt=1, description="Share of recipients, by hash, that always get the uniform policy."
+    )
+    quiet_hours_start: PositiveInt = Field(21, le=23, description="Local hour at which quiet hours begin.")
+    quiet_hours_end: PositiveInt = Field(8, le=23, description="Local hour at which quiet hours end.")
+    redis_timeout_ms: PositiveInt = Field(50, description="Milliseconds a decision waits for Redis.")
+    postgres_timeout_ms: PositiveInt = Field(
+        2000, description="Milliseconds one statement of the API may take in PostgreSQL."
+    )
+    service_threads: PositiveInt = Field(16, description="Requests one service worker handles at a time.")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severity that is logged.")
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> "Settings":
+        """Build the settings from an environment.
+
+        Raises:
+            BadSettings: a ``KAIROS_*`` variable is malformed or has no meaning; all are named.
+        """
+        given = {name[len(PREFIX) :].lower(): text for name, text in environ.items() if name.startswith(PREFIX)}
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            lines = [f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)]
+            raise BadSettings("; ".join(sorted(lines))) from None
+
+    @property
+    def event_retention(self) -> timedelta:
+        """How long events are kept."""
+        return timedelta(days=self.event_retention_days)
+
+    @property
+    def lake_dir(self) -> Path:
+        """Folder of the Parquet tables."""
+        return self.data_dir / "lake"
+
+    @property
+    def bundle_dir(self) -> Path:
+        """Folder of the serving bundles."""
+        return self.data_dir / "bundles"
+
+
+def load_settings() -> Settings:
+    """Read the environment of this process."""
+    return Settings.from_env(os.environ)
+
+
+def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for a process we start: ours, the few it needs, telemetry off, then ``extra``."""
+    kept = {name: value for name, value in os.environ.items() if name.startswith(PREFIX) or name in PASSED_THROUGH}
+    return {**kept, **TELEMETRY_OFF, **extra}
+
+
+def silence_telemetry() -> None:
+    """Switch telemetry off for packages imported later in this process; they read the environment."""
+    os.environ.update(TELEMETRY_OFF)

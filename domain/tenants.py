@@ -1,0 +1,42 @@
+"""A tenant: whose recipients, events and decisions these are, and what time it is for them."""
+
+from typing import Annotated
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from domain.values import Frozen
+
+TenantName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
+
+
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("must be the name of a time zone, such as Europe/Paris")
+    return name
+
+
+ZoneName = Annotated[str, AfterValidator(_known_zone)]
+"""An IANA time zone's name."""
+
+
+class Tenant(Frozen):
+    """One organisation using Kairos; nothing is ever shared between two."""
+
+    tenant: TenantName
+    display_name: str
+    time_zone: ZoneName = "UTC"
+    is_sandbox: bool = False
+    clock_offset_seconds: float = 0.0
+    subject_secret: bytes = Field(repr=False, min_length=32)
+
+    @model_validator(mode="after")
+    def _real_tenants_live_now(self) -> "Tenant":
+        if self.clock_offset_seconds and not self.is_sandbox:
+            raise ValueError("clock_offset_seconds: only a sandbox tenant's clock may be shifted")
+        return self
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The tenant's time zone, used for a recipient without one."""
+        return ZoneInfo(self.time_zone)
