@@ -33,13 +33,14 @@ def resolve(settings: Settings) -> Endpoints:
         NotRunning: a server is neither named in the environment nor running embedded.
     """
     running = run_file.read(settings.data_dir)
-    ports = running.ports if running is not None else {}
+    if running is not None and not running.owner_is_alive:
+        running = None
     return Endpoints(
         databases=_databases(settings, running),
         redis_url=_redis(settings, running),
-        mlflow_url=settings.mlflow_url or _loopback(ports.get("mlflow", settings.mlflow_port)),
-        dagster_url=_loopback(ports.get("dagster", settings.dagster_port)),
-        api_url=_loopback(ports.get("api", settings.api_port)),
+        mlflow_url=settings.mlflow_url or _service(running, "mlflow", settings.mlflow_port),
+        dagster_url=_service(running, "dagster-webserver", settings.dagster_port),
+        api_url=_service(running, "api", settings.api_port),
     )
 
 
@@ -47,20 +48,22 @@ def _databases(settings: Settings, running: run_file.RunFile | None) -> Database
     box = SecretBox.of(settings)
     if settings.postgres_url is not None:
         return DatabaseUrls.external(settings.postgres_url.get_secret_value(), box)
-    if running is None or running.postgres_admin_url is None:
+    if running is None or running.postgres is None:
         raise NotRunning(_MESSAGE.format(variable="KAIROS_POSTGRES_URL", server="PostgreSQL", folder=settings.data_dir))
-    return DatabaseUrls.embedded(running.postgres_admin_url.get_secret_value(), box)
+    return DatabaseUrls.embedded(running.postgres.url, box)
 
 
 def _redis(settings: Settings, running: run_file.RunFile | None) -> str:
     if settings.redis_url is not None:
         return settings.redis_url.get_secret_value()
-    if running is None or running.redis_url is None:
+    if running is None or running.valkey is None:
         raise NotRunning(_MESSAGE.format(variable="KAIROS_REDIS_URL", server="Valkey", folder=settings.data_dir))
-    return running.redis_url.get_secret_value()
+    return running.valkey.url
 
 
-def _loopback(port: int) -> str:
+def _service(running: run_file.RunFile | None, name: str, default_port: int) -> str:
+    service = running.services.get(name) if running is not None else None
+    port = service.port if service is not None and service.port is not None else default_port
     return f"http://127.0.0.1:{port}"
 
 
