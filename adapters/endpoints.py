@@ -34,13 +34,15 @@ def resolve(settings: Settings) -> Endpoints:
     """
     running = run_file.read(settings.data_dir)
     if running is not None and not running.owner_is_alive:
+        # Its ports may be somebody else's by now.
         running = None
+    ports = running.ports if running is not None else {}
     return Endpoints(
         databases=_databases(settings, running),
         redis_url=_redis(settings, running),
-        mlflow_url=settings.mlflow_url or _service(running, "mlflow", settings.mlflow_port),
-        dagster_url=_service(running, "dagster-webserver", settings.dagster_port),
-        api_url=_service(running, "api", settings.api_port),
+        mlflow_url=settings.mlflow_url or _loopback(ports.get("mlflow", settings.mlflow_port)),
+        dagster_url=_loopback(ports.get("dagster", settings.dagster_port)),
+        api_url=_loopback(ports.get("api", settings.api_port)),
     )
 
 
@@ -48,22 +50,20 @@ def _databases(settings: Settings, running: run_file.RunFile | None) -> Database
     box = SecretBox.of(settings)
     if settings.postgres_url is not None:
         return DatabaseUrls.external(settings.postgres_url.get_secret_value(), box)
-    if running is None or running.postgres is None:
+    if running is None or running.postgres_admin_url is None:
         raise NotRunning(_MESSAGE.format(variable="KAIROS_POSTGRES_URL", server="PostgreSQL", folder=settings.data_dir))
-    return DatabaseUrls.embedded(running.postgres.url, box)
+    return DatabaseUrls.embedded(running.postgres_admin_url.get_secret_value(), box)
 
 
 def _redis(settings: Settings, running: run_file.RunFile | None) -> str:
     if settings.redis_url is not None:
         return settings.redis_url.get_secret_value()
-    if running is None or running.valkey is None:
+    if running is None or running.redis_url is None:
         raise NotRunning(_MESSAGE.format(variable="KAIROS_REDIS_URL", server="Valkey", folder=settings.data_dir))
-    return running.valkey.url
+    return running.redis_url.get_secret_value()
 
 
-def _service(running: run_file.RunFile | None, name: str, default_port: int) -> str:
-    service = running.services.get(name) if running is not None else None
-    port = service.port if service is not None and service.port is not None else default_port
+def _loopback(port: int) -> str:
     return f"http://127.0.0.1:{port}"
 
 
