@@ -1,0 +1,50 @@
+# Two commands do everything: `make demo` and `make test`. Both install the same locked environment first.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+.PHONY: help setup demo test check contract up bench migrate docs clean
+
+# uv of the machine, or our own below .uv when there is none.
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+RUN := $(UV) run --frozen --no-sync
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+.uv/bin/uv:
+	@echo "uv is missing; installing it into .uv"
+	@python3 deploy/bootstrap_uv.py .uv/bin/uv
+
+setup: $(if $(findstring .uv/,$(UV)),.uv/bin/uv)  ## install the locked environment into .venv
+	@echo "Installing the locked environment"
+	@$(UV) sync --frozen --all-extras --all-groups --quiet
+
+demo: setup  ## set up, then the main job on real input; KEEP=1 leaves it running, DATA=dir names the input
+	@$(RUN) kairos demo $(if $(KEEP),--keep) $(if $(DATA),--data "$(DATA)")
+
+test: setup  ## set up, then every test
+	@$(RUN) pytest
+
+up: setup  ## all servers, until Ctrl-C
+	@$(RUN) kairos up
+
+check: setup  ## lint, format, import rules, types
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+	@$(RUN) lint-imports
+	@$(RUN) mypy
+
+contract: setup  ## the suites that hold interfaces, schemas and documents, on real stores
+	@$(RUN) pytest tests/contract
+
+bench: setup  ## measure; results are printed, and kept in benchmarks/RESULTS.md by hand
+	@$(RUN) python -m benchmarks.stream
+
+migrate: setup  ## bring the database named in the environment to the newest schema
+	@$(RUN) kairos migrate
+
+docs: setup  ## write docs/configuration.md and the published schemas anew
+	@$(RUN) kairos docs
+
+clean:  ## remove what the embedded servers keep, then the environment
+	@if [ -x .venv/bin/kairos ]; then .venv/bin/kairos clean; fi
+	@rm -rf .venv .uv
