@@ -6,19 +6,18 @@ index, and unpacks the one program in it.
 
 import hashlib
 import io
-import json
 import platform
 import re
 import sys
 import sysconfig
+import urllib.parse
 import urllib.request
 import zipfile
 from pathlib import Path
-from typing import Any
 
 INDEX = "https://pypi.org/simple/uv/"
 SERIES = "0.13."
-JSON_INDEX = "application/vnd.pypi.simple.v1+json"
+LINK = re.compile(r'<a[^>]*href="([^"#]+)#sha256=([0-9a-f]{64})"[^>]*>([^<]+)</a>')
 TIMEOUT_SECONDS = 120
 
 
@@ -31,25 +30,31 @@ def wheel_tag() -> str:
     return rf"{libc}_[\w.]*{machine}"
 
 
-def newest(files: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the newest wheel of the series for this machine."""
+def newest(page: str) -> tuple[str, str]:
+    """Return address and SHA-256 of the newest wheel of the series for this machine, from the index's page."""
     form = re.compile(rf"uv-({re.escape(SERIES)}\d+)-py3-none-{wheel_tag()}[\w.]*\.whl")
     fitting = [
-        (tuple(map(int, match[1].split("."))), file) for file in files if (match := form.fullmatch(file["filename"]))
+        (tuple(map(int, match[1].split("."))), address, checksum)
+        for address, checksum, name in LINK.findall(page)
+        if (match := form.fullmatch(name.strip()))
     ]
     if not fitting:
         raise SystemExit(f"no uv {SERIES}x for {platform.machine()} on {sys.platform}; please install uv yourself")
-    return max(fitting, key=lambda pair: pair[0])[1]
+    _, address, checksum = max(fitting)
+    return urllib.parse.urljoin(INDEX, address), checksum
+
+
+def fetch(address: str) -> bytes:
+    """Return what an address of the index holds."""
+    with urllib.request.urlopen(address, timeout=TIMEOUT_SECONDS) as answer:
+        return answer.read()
 
 
 def main(target: Path) -> None:
     """Write the program to ``target``."""
-    request = urllib.request.Request(INDEX, headers={"Accept": JSON_INDEX})
-    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
-        file = newest(json.load(answer)["files"])
-    with urllib.request.urlopen(file["url"], timeout=TIMEOUT_SECONDS) as answer:
-        wheel = answer.read()
-    if hashlib.sha256(wheel).hexdigest() != file["hashes"]["sha256"]:
+    address, checksum = newest(fetch(INDEX).decode())
+    wheel = fetch(address)
+    if hashlib.sha256(wheel).hexdigest() != checksum:
         raise SystemExit("the downloaded uv does not match the index's checksum")
     with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
         name = next(entry for entry in archive.namelist() if entry.endswith("/scripts/uv"))
