@@ -32,7 +32,7 @@ def resolve(settings: Settings) -> Endpoints:
     Raises:
         NotRunning: a server is neither named in the environment nor running embedded.
     """
-    running = run_file.read(settings.data_dir)
+    running = run_file.live(settings.data_dir)
     if running is not None and not running.owner_is_alive:
         # Its ports may be somebody else's by now.
         running = None

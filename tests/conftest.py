@@ -29,7 +29,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
     folder = tmp_path_factory.mktemp("postgres")
     server = start_postgres(folder / "data", log=folder / "postgres.log")
     yield server
-    server.stop()
+    server.discard()
 
 
 @pytest.fixture(scope="session")

@@ -127,8 +127,10 @@ def _start(folder: Path, log: Path, password: str, port: int) -> subprocess.Pope
     said = tail(log, since=offset)
     if "Address already in use" in said:
         return None
-    kind = _DamagedLog if "append only file" in said.lower() else StartFailed
-    raise kind(f"Valkey did not start (exit code {code}); the end of {log}:\n{said}")
+    is_damaged = "Bad file format reading the append only file" in said or "AOF MANIFEST FILE ERROR" in said
+    raise (_DamagedLog if is_damaged else StartFailed)(
+        f"Valkey did not start (exit code {code}); the end of {log}:\n{said}"
+    )
 
 
 def _program() -> Path:
