@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -57,18 +58,18 @@ class SecretBox:
         Raises:
             CannotOpen: the bytes, the name or the master key differ.
         """
+        nonce, body = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
         try:
-            nonce, body = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
             return AESGCM(self.key(f"seal:{name}")).decrypt(nonce, body, name.encode())
-        except InvalidTag:
+        except (InvalidTag, ValueError):
+            # ValueError: too short to hold a nonce and a tag.
             raise CannotOpen(f"what is sealed as {name!r} does not open with this secret key") from None
 
 
 def _read_or_create(path: Path) -> bytes:
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        draft = path.with_name(f"{path.name}.{os.getpid()}")
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        handle, draft = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
         with os.fdopen(handle, "w") as file:
             file.write(secrets.token_bytes(_KEY_BYTES).hex())
             file.flush()
@@ -76,5 +77,5 @@ def _read_or_create(path: Path) -> bytes:
         # A link fails when another process was first, so that two starts never end with two keys.
         with contextlib.suppress(FileExistsError):
             os.link(draft, path)
-        draft.unlink()
+        Path(draft).unlink()
     return bytes.fromhex(path.read_text().strip())

@@ -96,7 +96,9 @@ class Settings(Frozen):
         Raises:
             BadSettings: a ``KAIROS_*`` variable is malformed or has no meaning; all are named.
         """
-        given = {name[len(PREFIX) :].lower(): text for name, text in environ.items() if name.startswith(PREFIX)}
+        ours = {name[len(PREFIX) :].lower(): text for name, text in environ.items() if name.startswith(PREFIX)}
+        # An empty variable is how a shell or a compose file says "unset".
+        given = {name: text for name, text in ours.items() if text}
         try:
             return cls.model_validate(given)
         except ValidationError as error:

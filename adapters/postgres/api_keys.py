@@ -43,7 +43,7 @@ class ApiKeys:
         key = f"kai_{prefix}_{secrets.token_urlsafe(_SECRET_BYTES)}"
         row = {"tenant": tenant, "prefix": prefix, "key_hmac": self._hmac(key), "name": name}
         with self._database.tenant(tenant) as connection:
-            connection.execute(insert(api_key).values(row, scopes=list(scopes), expires_at=expires_at))
+            connection.execute(insert(api_key).values(**row, scopes=list(scopes), expires_at=expires_at))
         return key
 
     def revoke(self, tenant: str, prefix: str, *, at: datetime) -> bool:

@@ -1,0 +1,95 @@
+"""``kairos docs``: writes the documents that are made from the code, so that they cannot say anything else.
+
+A test renders each again and compares; a change of the code without its document fails there.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, get_args
+
+import typer
+from pydantic_core import PydanticUndefined
+
+from adapters.settings import PREFIX, Settings
+
+UNIT_BY_SUFFIX = {
+    "_ms": "milliseconds",
+    "_seconds": "seconds",
+    "_days": "days",
+    "_port": "port number",
+    "_share": "fraction in [0, 1)",
+    "_dir": "folder",
+    "_url": "URL",
+    "_date": "date",
+    "_start": "local hour",
+    "_end": "local hour",
+}
+
+
+def configuration() -> str:
+    """Return docs/configuration.md: every setting with default, unit and meaning."""
+    rows = [
+        f"| `{PREFIX}{name.upper()}` | {_default(field.default)} | {_unit(name)} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    return "\n".join([*_CONFIGURATION_HEAD, *rows, ""])
+
+
+def env_example() -> str:
+    """Return .env.example: every setting, commented out at its default."""
+    lines = ["# Every setting of Kairos at its default; see docs/configuration.md. Nothing needs to be set.", ""]
+    for name, field in Settings.model_fields.items():
+        value = "" if field.default is None else field.default
+        lines += [f"# {field.description}", f"# {PREFIX}{name.upper()}={value}", ""]
+    return "\n".join(lines)
+
+
+def event_schema() -> str:
+    """Return the published JSON Schema of an event."""
+    from domain.events import EngagementEvent
+
+    return json.dumps(EngagementEvent.model_json_schema(), indent=2, sort_keys=True) + "\n"
+
+
+DOCUMENTS: Mapping[str, Callable[[], str]] = {
+    "docs/configuration.md": configuration,
+    ".env.example": env_example,
+    "docs/contracts/engagement_event.schema.json": event_schema,
+}
+
+
+def docs(folder: Annotated[Path, typer.Argument(help="The checkout to write into.")] = Path()) -> None:
+    """Write the documents that are made from the code."""
+    for name, render in DOCUMENTS.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(render())
+        typer.echo(f"wrote {name}")
+
+
+def _default(value: Any) -> str:
+    return "unset" if value is None or value is PydanticUndefined else f"`{value}`"
+
+
+def _unit(name: str) -> str:
+    return next((unit for suffix, unit in UNIT_BY_SUFFIX.items() if name.endswith(suffix)), _kind(name))
+
+
+def _kind(name: str) -> str:
+    given = Settings.model_fields[name].annotation
+    kinds = [kind for kind in get_args(given) if kind is not NoneType] or [given]
+    return {"float": "number", "int": "number", "str": "text", "SecretStr": "secret"}.get(kinds[0].__name__, "text")
+
+
+_CONFIGURATION_HEAD = (
+    "# Configuration",
+    "",
+    "Every setting is an environment variable. Nothing has to be set: without any, Kairos starts a PostgreSQL and a",
+    "Valkey of its own on loopback and generates its secrets. A misspelt or malformed variable stops the start with a",
+    "message that names it. This page is made from `adapters/settings.py` by `make docs`.",
+    "",
+    "| variable | default | unit | meaning |",
+    "|---|---|---|---|",
+)
