@@ -13,6 +13,7 @@ import typer
 from pydantic_core import PydanticUndefined
 
 from adapters.settings import PREFIX, Settings
+from cli.licences import licences
 
 UNIT_BY_SUFFIX = {
     "_ms": "milliseconds",
@@ -67,6 +68,9 @@ def docs(folder: Annotated[Path, typer.Argument(help="The checkout to write into
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(render())
         typer.echo(f"wrote {name}")
+    # The licences depend on the machine's Python, so they are written but not compared.
+    (folder / "docs/licences.md").write_text(licences(folder / "uv.lock"))
+    typer.echo("wrote docs/licences.md")
 
 
 def _default(value: Any) -> str:

@@ -1,6 +1,7 @@
 """Documents say what the code says: those made from it are compared, those written by hand are held to it."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,11 @@ def test_decision_records_are_numbered_without_gap():
 def test_every_link_to_a_file_leads_somewhere(name: str):
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / name).read_text())
     assert [link for link in links if not (ROOT / name).parent.joinpath(link).exists()] == []
+
+
+def test_every_package_our_code_names_has_its_licence_on_the_page():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["completejourney"]]
+    page = (ROOT / "docs/licences.md").read_text()
+    names = [re.match(r"[\w-]+", requirement)[0] for requirement in wanted]
+    assert [name for name in names if f"| {name} |" not in page] == []
