@@ -6,13 +6,13 @@ the same ``(tenant, source, event_id)`` are the same event when their digests ag
 
 import hashlib
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, Field, JsonValue, StringConstraints, model_validator
+from pydantic import Field, JsonValue, StringConstraints, model_validator
 
-from domain.values import Channel, Frozen
+from domain.values import Channel, Frozen, Moment
 
 MAX_EVENT_BYTES = 32 * 1024
 """Largest event in bytes of JSON, the limit of Segment's HTTP API."""
@@ -125,7 +125,7 @@ class EngagementEvent(Frozen):
     type: EventType
     name: Name | None = Field(default=None, description="Required for, and only for, type custom.")
     recipient_id: Identifier
-    occurred_at: AwareDatetime
+    occurred_at: Moment
     channel: Channel | None = None
     session_id: Identifier | None = None
     campaign_id: Identifier | None = None
@@ -159,7 +159,7 @@ class EngagementEvent(Frozen):
     def canonical(self) -> dict[str, Any]:
         """Return the event as JSON-ready values, moments in UTC, absent fields left out."""
         body = self.model_dump(mode="json", exclude_none=True)
-        body["occurred_at"] = self.occurred_at.astimezone(UTC).isoformat()
+        body["occurred_at"] = self.occurred_at.isoformat()
         return body
 
     def digest(self) -> bytes:

@@ -1,5 +1,6 @@
 """A tenant: whose recipients, events and decisions these are, and what time it is for them."""
 
+from functools import cache
 from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -10,8 +11,14 @@ from domain.values import Frozen
 TenantName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 
 
+@cache
+def zone_names() -> frozenset[str]:
+    """Return every IANA time zone's name; listing them reads hundreds of files, so it is done once."""
+    return frozenset(available_timezones())
+
+
 def _known_zone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in zone_names():
         raise ValueError("must be the name of a time zone, such as Europe/Paris")
     return name
 
