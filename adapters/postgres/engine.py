@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import URL, Connection, create_engine, make_url, text
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 CONNECT_TIMEOUT_SECONDS = 3
 APPLICATION_NAME = "kairos"
@@ -19,6 +21,10 @@ def driver_url(url: str) -> URL:
 
 
 _BARE = ("postgresql", "postgres")
+
+
+class Unavailable(RuntimeError):
+    """PostgreSQL could not do it now: away, overloaded, out of space or out of time. Trying again may help."""
 
 
 class Database:
@@ -44,15 +50,25 @@ class Database:
     @contextmanager
     def tenant(self, tenant: str) -> Iterator[Connection]:
         """Open one transaction that sees this tenant's rows only; it commits when the block ends well."""
-        with self.engine.begin() as connection:
+        with self.begin() as connection:
             connection.execute(_SET_TENANT, {"tenant": tenant})
             yield connection
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
-        """Open one transaction without a tenant: it sees no tenant's rows, unless its role may see all."""
-        with self.engine.begin() as connection:
-            yield connection
+        """Open one transaction without a tenant: it sees no tenant's rows, unless its role may see all.
+
+        Raises:
+            Unavailable: there is no connection, or the statement or the commit failed for a reason that may pass.
+                After a commit that failed so nobody knows whether it happened: repeat it, every write here may be.
+        """
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except (OperationalError, InterfaceError, PoolExhausted) as error:
+            # The driver's text may hold parameters, which are somebody's data: only its class is passed on.
+            cause = getattr(error, "orig", None) or error
+            raise Unavailable(f"PostgreSQL cannot do it now ({type(cause).__name__})") from None
 
     def close(self) -> None:
         """Close every pooled connection."""
