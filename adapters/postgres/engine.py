@@ -70,6 +70,15 @@ class Database:
             cause = getattr(error, "orig", None) or error
             raise Unavailable(f"PostgreSQL cannot do it now ({type(cause).__name__})") from None
 
+    def ping(self) -> None:
+        """Ask for an answer.
+
+        Raises:
+            Unavailable: there is none.
+        """
+        with self.begin() as connection:
+            connection.execute(text("SELECT 1"))
+
     def close(self) -> None:
         """Close every pooled connection."""
         self.engine.dispose()

@@ -1,0 +1,98 @@
+"""What a stored event changes besides the log: suppressions, consents and deleted profiles, in its transaction.
+
+Each effect comes out the same in whatever order its events arrive, and only ever takes a permission away.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from domain.events import EngagementEvent, EventType
+from domain.suppression import SuppressionCause
+from domain.tenants import Tenant
+
+
+class EventEffects:
+    """Applies the effects of newly stored events."""
+
+    def apply(self, connection: Connection, tenant: Tenant, events: Sequence[EngagementEvent]) -> None:
+        """Apply them, in the transaction that stores the events."""
+        found = [event for event in events if event.type in _WITH_EFFECT]
+        if found:
+            _suppress(connection, tenant.tenant, _suppressions(found))
+            _delete(connection, tenant.tenant, _deletions(found))
+
+
+_WITH_EFFECT = frozenset({EventType.BOUNCED, EventType.COMPLAINED, EventType.UNSUBSCRIBED, EventType.RECIPIENT_DELETED})
+
+_Suppressions = dict[tuple[str, str, str], datetime]
+
+
+def _suppressions(events: Iterable[EngagementEvent]) -> _Suppressions:
+    """Return the earliest moment of each (recipient, channel, cause); a soft bounce is none, it may pass."""
+    earliest: _Suppressions = {}
+    for event in events:
+        cause = _cause(event)
+        if cause is not None and event.channel is not None:
+            key = (event.recipient_id, event.channel.value, cause.value)
+            earliest[key] = min(event.occurred_at, earliest.get(key, event.occurred_at))
+    return earliest
+
+
+def _cause(event: EngagementEvent) -> SuppressionCause | None:
+    if event.type is EventType.COMPLAINED:
+        return SuppressionCause.COMPLAINED
+    if event.type is EventType.BOUNCED and event.properties.get("bounce_type") == "hard":
+        return SuppressionCause.BOUNCED
+    return None
+
+
+def _suppress(connection: Connection, tenant: str, found: _Suppressions) -> None:
+    # One statement per cause: a statement may touch a row of (recipient, channel) only once.
+    for cause in SuppressionCause:
+        rows = sorted((recipient, channel, since) for (recipient, channel, why), since in found.items() if why == cause)
+        if rows:
+            recipients, channels, moments = map(list, zip(*rows, strict=True))
+            given = {"recipient_id": recipients, "channel": channels, "since": moments, "reason": cause.value}
+            connection.execute(_SUPPRESS, {"tenant": tenant} | given)
+
+
+_SUPPRESS = text("""
+INSERT INTO suppression (tenant, recipient_id, channel, reason, since, source)
+SELECT :tenant, recipient_id, channel, :reason, since, 'event' FROM unnest(
+    CAST(:recipient_id AS text[]), CAST(:channel AS text[]), CAST(:since AS timestamptz[]))
+    AS given (recipient_id, channel, since)
+ON CONFLICT (tenant, recipient_id, channel) DO UPDATE SET
+    since = CASE WHEN suppression.reason = excluded.reason THEN least(suppression.since, excluded.since)
+                 ELSE excluded.since END,
+    reason = excluded.reason
+WHERE suppression.reason = excluded.reason OR excluded.reason = 'bounced'
+""")
+"""A bounce holds for every class of message, a complaint for marketing: the bounce stays."""
+
+
+def _deletions(events: Iterable[EngagementEvent]) -> dict[str, datetime]:
+    earliest: dict[str, datetime] = {}
+    for event in events:
+        if event.type is EventType.RECIPIENT_DELETED:
+            earliest[event.recipient_id] = min(event.occurred_at, earliest.get(event.recipient_id, event.occurred_at))
+    return earliest
+
+
+def _delete(connection: Connection, tenant: str, deleted: dict[str, datetime]) -> None:
+    if deleted:
+        recipients = sorted(deleted)
+        moments = [deleted[recipient] for recipient in recipients]
+        connection.execute(_DELETE, {"tenant": tenant, "recipient_id": recipients, "deleted_at": moments})
+
+
+# A recipient without a profile gets one that says deleted: the next decision must refuse them all the same.
+_DELETE = text("""
+INSERT INTO profile (tenant, recipient_id, version, deleted_at)
+SELECT :tenant, recipient_id, 1, deleted_at FROM unnest(
+    CAST(:recipient_id AS text[]), CAST(:deleted_at AS timestamptz[])) AS given (recipient_id, deleted_at)
+ON CONFLICT (tenant, recipient_id) DO UPDATE SET
+    deleted_at = least(profile.deleted_at, excluded.deleted_at), version = profile.version + 1,
+    updated_at = clock_timestamp()
+""")

@@ -1,0 +1,58 @@
+"""The application: every route of the API, one strict reader, one error format, one OpenAPI document.
+
+It does not start when a route does not say who may use it, and it is built without touching any server.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
+
+import anyio.to_thread
+from fastapi import FastAPI
+
+from serving import logs
+from serving.books import Books
+from serving.http import docs, errors, events, health, openapi
+from serving.http.access_log import AccessLog
+from serving.http.auth import refuse_undeclared
+from serving.parts import Parts
+
+VERSION = "1"
+ROUTERS = (events.router, health.router, docs.router)
+
+
+def build_app(open_parts: Callable[[], AbstractContextManager[Parts]]) -> FastAPI:
+    """Return the application; its parts are opened when it starts and closed when it stops.
+
+    Args:
+        open_parts: builds the parts; it must not need any server to be up.
+
+    Raises:
+        UndeclaredRoute: a route says neither which permission it needs nor that it is public.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with open_parts() as parts, Books(parts.tenants, parts.event_log):
+            logs.configure(parts.settings.log_level)
+            anyio.to_thread.current_default_thread_limiter().total_tokens = parts.settings.service_threads
+            app.state.parts = parts
+            yield
+            for probe in parts.probes:
+                probe.close()
+
+    app = FastAPI(
+        title="Kairos",
+        version=VERSION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_middleware(AccessLog)
+    errors.install(app)
+    openapi.install(app)
+    refuse_undeclared(app)
+    return app

@@ -1,0 +1,61 @@
+"""Metrics of the API, in Prometheus' format, for one process or for several workers.
+
+A label is a tenant, a route or a verdict, never a recipient. Under several workers the values live in files that
+``PROMETHEUS_MULTIPROC_DIR`` names, which BentoML sets before a worker starts.
+"""
+
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import generate_latest as _generate
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from domain.ingest import Counts
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+
+REQUESTS = Counter("kairos_http_requests", "Requests answered.", ("method", "route", "status"))
+SECONDS = Histogram("kairos_http_seconds", "Seconds from request to answer.", ("method", "route"), buckets=_BUCKETS)
+
+_RECEIVED = Counter("kairos_ingest_received", "Items received by this service.", ("tenant",))
+_STORED = Counter("kairos_ingest_stored", "Items stored as events by this service.", ("tenant",))
+_DUPLICATE = Counter("kairos_ingest_duplicate", "Items this service had stored before.", ("tenant",))
+_DEAD = Counter("kairos_ingest_dead", "Items this service kept as dead letters.", ("tenant",))
+
+_RECORDED = Gauge(
+    "kairos_ingest_recorded",
+    "Items in the books of the event log, from every way in, by what became of them.",
+    ("tenant", "what"),
+    multiprocess_mode="mostrecent",
+)
+_IMBALANCE = Gauge(
+    "kairos_ingest_imbalance",
+    "received - stored - duplicate - dead in the books of the event log; anything but 0 is a loss.",
+    ("tenant",),
+    multiprocess_mode="mostrecent",
+)
+
+
+def count_ingest(tenant: str, counts: Counts) -> None:
+    """Add one committed batch."""
+    _RECEIVED.labels(tenant).inc(counts.received)
+    _STORED.labels(tenant).inc(counts.stored)
+    _DUPLICATE.labels(tenant).inc(counts.duplicate)
+    _DEAD.labels(tenant).inc(counts.dead)
+
+
+def show_books(tenant: str, totals: Counts) -> None:
+    """Show what the event log has on its books, file imports included."""
+    for what, number in totals.model_dump().items():
+        _RECORDED.labels(tenant, what).set(number)
+    _IMBALANCE.labels(tenant).set(totals.imbalance)
+
+
+def exposition() -> bytes:
+    """Return every metric of every worker."""
+    try:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    except ValueError:
+        # No folder is named: this process is the only one.
+        registry = REGISTRY
+    return _generate(registry)

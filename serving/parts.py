@@ -1,0 +1,27 @@
+"""The parts of the service, built once by ``serving.wiring`` and handed to every handler.
+
+Nothing else in ``serving`` constructs a store; a test builds the same parts from fakes or from its own servers.
+"""
+
+from dataclasses import dataclass
+
+from adapters.clock import Clock
+from adapters.postgres.api_keys import ApiKeys
+from adapters.postgres.dead_letters import DeadLetters
+from adapters.postgres.events import EventLog
+from adapters.postgres.tenants import Tenants
+from adapters.settings import Settings
+from serving.probes import Probe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Everything a request may need."""
+
+    settings: Settings
+    clock: Clock
+    tenants: Tenants
+    api_keys: ApiKeys
+    event_log: EventLog
+    dead_letters: DeadLetters
+    probes: tuple[Probe, ...]

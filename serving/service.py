@@ -1,0 +1,50 @@
+"""The BentoML service: hosts the application, on loopback, with one worker.
+
+Every request goes to our application, health and metrics included: BentoML's own answers know nothing of our
+dependencies, and its pages load scripts from the internet.
+"""
+
+import bentoml
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from adapters.settings import load_settings, silence_telemetry
+from serving.http.app import build_app
+from serving.wiring import open_parts
+
+silence_telemetry()
+HOST = "127.0.0.1"
+PORT = 3000
+REQUEST_SECONDS = 30
+MOST_REQUESTS_AT_ONCE = 256
+
+app = build_app(lambda: open_parts(load_settings()))
+
+
+class OursFirst:
+    """ASGI middleware that hands each request to our application before BentoML's routes see it."""
+
+    def __init__(self, bentoml_app: ASGIApp, ours: ASGIApp) -> None:
+        self._bentoml_app = bentoml_app
+        self._ours = ours
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on a request to us, anything else (start and stop) to BentoML."""
+        target = self._ours if scope["type"] == "http" else self._bentoml_app
+        await target(scope, receive, send)
+
+
+@bentoml.service(
+    name="kairos",
+    workers=1,
+    http={"host": HOST, "port": PORT},
+    traffic={"timeout": REQUEST_SECONDS, "max_concurrency": MOST_REQUESTS_AT_ONCE},
+    # Five spans per request cost more than the request, with nobody listening.
+    tracing={"excluded_urls": ".*"},
+    logging={"access": {"enabled": False}},
+)
+@bentoml.asgi_app(app, path="/")
+class KairosService:
+    """Serves the API; BentoML runs its workers and starts and stops the application with them."""
+
+
+KairosService.add_asgi_middleware(OursFirst, ours=app)

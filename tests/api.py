@@ -1,0 +1,38 @@
+"""The API on a loopback port, as a client meets it: a real HTTP server around the application, in a thread."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+
+import httpx
+import uvicorn
+
+from serving.http.app import build_app
+from serving.parts import Parts
+
+START_SECONDS = 30
+
+
+@contextlib.contextmanager
+def serve(open_parts: Callable[[], AbstractContextManager[Parts]]) -> Iterator[httpx.Client]:
+    """Run the application on a free port and yield a client of it."""
+    config = uvicorn.Config(
+        build_app(open_parts), port=0, log_config=None, access_log=False, ws="none", lifespan="on", loop="asyncio"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    waited = threading.Event()
+    for _ in range(START_SECONDS * 100):
+        if server.started or not thread.is_alive():
+            break
+        waited.wait(0.01)
+    assert server.started, "the application did not start"
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join()
