@@ -4,7 +4,8 @@ Missing, malformed and misspelt variables are reported together and stop the sta
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -130,6 +131,19 @@ def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
     """Return the environment for a process we start: ours, the few it needs, telemetry off, then ``extra``."""
     kept = {name: value for name, value in os.environ.items() if name.startswith(PREFIX) or name in PASSED_THROUGH}
     return {**kept, **TELEMETRY_OFF, **extra}
+
+
+@contextmanager
+def environment_unchanged(**meanwhile: str) -> Iterator[None]:
+    """Undo what a package does to the environment when it is imported; ``meanwhile`` is set inside the block."""
+    before = dict(os.environ)
+    os.environ.update(meanwhile)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def silence_telemetry() -> None:

@@ -1,0 +1,261 @@
+"""Features through Feast: registered once, joined as of a moment, written and read as absolute values.
+
+An online read answers or raises within about twice its timeout. What is missing is None, never 0. Feast is imported
+when first needed: it takes seconds.
+"""
+
+import contextlib
+import io
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from adapters import feast_library
+from adapters.bundle import REGISTRY, Bundle
+from adapters.endpoints import Endpoints
+from adapters.redis.client import BACKGROUND_TIMEOUT_MS
+from adapters.settings import Settings
+
+if TYPE_CHECKING:
+    import feast
+
+    from adapters.online_rows import Column, ViewColumns
+
+SERVICE = "engagement_v1"
+PROJECT = "kairos"
+_ORDER = "kairos_row"
+_SECONDS_TO_CONNECT = 3
+_STEP = timedelta(microseconds=1)
+
+
+class FeatureStoreUnavailable(RuntimeError):
+    """The online store or the registry does not answer, or nothing is registered yet."""
+
+
+class FeatureStore:
+    """One Feast project and the service that is read from it."""
+
+    def __init__(self, config: Callable[[], "feast.RepoConfig"], *, lake: Path | None, service: str = SERVICE) -> None:
+        """Open nothing yet.
+
+        Args:
+            config: makes Feast's configuration, when it is first needed.
+            lake: folder of the Parquet tables; None where only online values are read.
+            service: name of the Feast service.
+        """
+        self.service = service
+        self._config = config
+        self._lake = lake
+
+    @classmethod
+    def of(cls, settings: Settings, endpoints: Endpoints) -> "FeatureStore":
+        """Return the store of assets and consumer: SQL registry, DuckDB over the lake, Redis."""
+        online = {"url": endpoints.redis_url, "timeout_ms": BACKGROUND_TIMEOUT_MS}
+        return cls(lambda: _shared(endpoints.databases.feast, online), lake=settings.lake_dir.absolute())
+
+    @classmethod
+    def from_bundle(cls, bundle: Bundle, *, redis_url: str, timeout_ms: int) -> "FeatureStore":
+        """Return the store of the service: definitions from a verified bundle, values from Redis, nothing else."""
+        online = {"url": redis_url, "timeout_ms": timeout_ms}
+        registry = bundle.files[REGISTRY]
+        return cls(lambda: _sealed(registry, online), lake=None, service=bundle.info.feature_service)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the stored features, in the order in which they were declared."""
+        return tuple(column.name for column in self._columns)
+
+    def apply(self) -> None:
+        """Register entities, views and service; what was materialized stays known.
+
+        Call it when Kairos is set up, not with every run.
+        """
+        from feature_repo import definitions
+
+        with _quiet(), _answering():
+            self._feast.apply(definitions.build(str(self._lake)))
+        self._forget_layout()
+
+    def historical(self, rows: pd.DataFrame, *, at: str = "decided_at") -> pd.DataFrame:
+        """Join features as they were known at each row's moment.
+
+        Args:
+            rows: ``tenant``, ``recipient_id`` and the moment (aware UTC), with any other columns.
+            at: name of the moment's column.
+
+        Returns:
+            The rows as given, in their order, followed by ``columns``. A feature row counts when both its ``as_of``
+            and its ``created_at`` are not after the moment: a later correction is not knowledge of the time.
+        """
+        asked = rows[["tenant", "recipient_id", at]].rename(columns={at: "event_timestamp"})
+        asked = asked.assign(event_timestamp=asked["event_timestamp"].astype("datetime64[us, UTC]"))
+        with _quiet(), _answering():
+            service = self._feast.get_feature_service(self.service)
+            job = self._feast.get_historical_features(
+                entity_df=asked.assign(**{_ORDER: range(len(asked))}).reset_index(drop=True),
+                features=service,
+                filter_by_created_timestamp=True,
+            )
+            joined: pd.DataFrame = job.to_df().set_index(_ORDER).sort_index()
+        features = joined[list(self.columns)].set_axis(rows.index, axis=0)
+        return pd.concat([rows, features], axis=1)
+
+    def materialize(self, start: datetime, end: datetime) -> None:
+        """Load the lake's rows with ``start < as_of <= end`` into the online store.
+
+        A row that is newer online, such as the consumer's, stays.
+        """
+        with _quiet(), _answering():
+            views = [layout.view.name for layout in self._layout]
+            self._feast.materialize(start + _STEP, end, feature_views=views)
+
+    def write(self, features: pd.DataFrame) -> None:
+        """Replace online values by those of a feature table, row by row stamped with its ``as_of``.
+
+        Args:
+            features: what ``transform.from_events`` returns. A row older than the stored one changes nothing.
+        """
+        from adapters import online_rows
+
+        with _answering():
+            provider = self._feast._get_provider()  # noqa: SLF001 - the public way converts each cell by trial
+            for layout in self._layout:
+                rows = online_rows.rows(features, layout)
+                provider.online_write_batch(self._feast.config, layout.view, rows, None)
+
+    def online(self, tenant: str, recipient_ids: Sequence[str]) -> dict[str, list[Any]]:
+        """Read every stored feature of some recipients.
+
+        Returns:
+            Values by feature in declared order, one for each recipient in the order given; None for what is missing.
+            Moments are aware UTC. Nothing is judged by its age here.
+
+        Raises:
+            FeatureStoreUnavailable: Redis does not answer in time.
+        """
+        from adapters import online_rows
+
+        with _answering():
+            keys = [online_rows.key(PROJECT, tenant, recipient) for recipient in recipient_ids]
+            replies = self._online_store.read(self._feast.config, keys, [column.field for column in self._columns])
+        return online_rows.decoded(self._columns, replies)
+
+    def registry_bytes(self) -> bytes:
+        """Return everything registered, for a serving bundle."""
+        with _quiet(), _answering():
+            content: bytes = self._feast.registry.proto().SerializeToString()
+        return content
+
+    def warm_up(self) -> None:
+        """Import Feast and read the registry, so that no decision waits for it."""
+        with _answering():
+            self._columns  # noqa: B018 - computed once and kept
+
+    def close(self) -> None:
+        """Close every connection; the next call would open new ones."""
+        if "_feast" in self.__dict__:
+            registry = self._feast.registry
+            for name in ("write_engine", "read_engine"):
+                if engine := getattr(registry, name, None):
+                    engine.dispose()
+            self._online_store._get_client(self._feast.config.online_store).close()  # noqa: SLF001 - likewise
+
+    @cached_property
+    def _feast(self) -> "feast.FeatureStore":
+        return feast_library.load().FeatureStore(config=self._config())
+
+    @cached_property
+    def _online_store(self) -> Any:
+        return self._feast._get_provider().online_store  # noqa: SLF001 - Feast has no public name for it
+
+    @cached_property
+    def _layout(self) -> "tuple[ViewColumns, ...]":
+        from adapters import online_rows
+
+        projections = self._feast.get_feature_service(self.service).feature_view_projections
+        return tuple(online_rows.of_view(self._feast.get_feature_view(p.name)) for p in projections)
+
+    @cached_property
+    def _columns(self) -> "tuple[Column, ...]":
+        return tuple(column for layout in self._layout for column in layout.columns)
+
+    def _forget_layout(self) -> None:
+        for name in ("_layout", "_columns"):
+            self.__dict__.pop(name, None)
+
+
+def command_environment(settings: Settings, endpoints: Endpoints) -> dict[str, str]:
+    """Return the variables with which feature_repo/feature_store.yaml works, for the ``feast`` command."""
+    return {
+        "FEAST_REGISTRY_URL": endpoints.databases.feast,
+        "FEAST_REDIS_URL": endpoints.redis_url,
+        "FEAST_LAKE": str(settings.lake_dir.absolute()),
+    }
+
+
+def _shared(registry_url: str, online: dict[str, Any]) -> "feast.RepoConfig":
+    limits = {"connect_timeout": _SECONDS_TO_CONNECT, "options": "-c statement_timeout=60000"}
+    return _config(
+        {
+            "registry_type": "sql",
+            "path": registry_url,
+            "serve_features_while_materializing": True,
+            "sqlalchemy_config_kwargs": {"pool_pre_ping": True, "pool_size": 2, "connect_args": limits},
+        },
+        online,
+    )
+
+
+def _sealed(registry: bytes, online: dict[str, Any]) -> "feast.RepoConfig":
+    feast_library.load()
+    from adapters import sealed_registry
+
+    path = sealed_registry.seal(registry)
+    return _config({"registry_store_type": sealed_registry.NAME, "path": path, "cache_ttl_seconds": 0}, online)
+
+
+def _config(registry: dict[str, Any], online: dict[str, Any]) -> "feast.RepoConfig":
+    library = feast_library.load()
+    from adapters.redis import online_store
+
+    config: feast.RepoConfig = library.RepoConfig(
+        project=PROJECT,
+        provider="local",
+        registry=registry,
+        online_store={"type": online_store.NAME, **online},
+        offline_store={"type": "duckdb"},
+        entity_key_serialization_version=3,
+    )
+    config.repo_path = Path.cwd()
+    return config
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep progress bars, colours and the library's own deprecations out of our output."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextlib.contextmanager
+def _answering() -> Iterator[None]:
+    feast_library.load()
+    from feast.errors import FeastObjectNotFoundException
+
+    try:
+        yield
+    except RedisError as error:
+        raise FeatureStoreUnavailable(f"the online store does not answer: {type(error).__name__}") from error
+    except SQLAlchemyError as error:
+        raise FeatureStoreUnavailable(f"the feature registry does not answer: {type(error).__name__}") from error
+    except FeastObjectNotFoundException as error:
+        raise FeatureStoreUnavailable(f"nothing is registered under this name: {error}") from error

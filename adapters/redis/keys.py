@@ -1,0 +1,21 @@
+"""Every Redis key of Kairos, built here and nowhere else.
+
+Feast lays out the keys of online features itself; each contains the tenant, which is an entity of every view.
+"""
+
+ENGAGEMENT_STREAM = "engagement:v1"
+
+
+def epoch(stream: str) -> str:
+    """Return the key of the id that changes whenever the stream may have lost entries."""
+    return f"{stream}:epoch"
+
+
+def attempts(stream: str) -> str:
+    """Return the key of the hash that counts how often each troublesome entry was tried."""
+    return f"{stream}:attempts"
+
+
+def rebuilt(stream: str) -> str:
+    """Return the key of the hash that names, per tenant, the epoch its online features were rebuilt for."""
+    return f"{stream}:rebuilt"
