@@ -162,10 +162,18 @@ class EngagementEvent(Frozen):
         body["occurred_at"] = self.occurred_at.isoformat()
         return body
 
+    def canonical_json(self) -> str:
+        """Return the canonical event as JSON text, keys sorted: equal texts mean the same content."""
+        return json.dumps(self.canonical(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
     def digest(self) -> bytes:
-        """Return the SHA-256 of the canonical event, 32 bytes: equal digests mean the same content."""
-        text = json.dumps(self.canonical(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return hashlib.sha256(text.encode()).digest()
+        """Return the SHA-256 of the canonical text, 32 bytes."""
+        return digest_of(self.canonical_json())
+
+
+def digest_of(text: str) -> bytes:
+    """Return the digest of a canonical event's text."""
+    return hashlib.sha256(text.encode()).digest()
 
 
 def untimely(event: EngagementEvent, *, now: datetime, max_age: timedelta) -> str | None:

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from domain import strict_json
-from domain.events import MAX_EVENT_BYTES, EngagementEvent, untimely
+from domain.events import MAX_EVENT_BYTES, EngagementEvent, digest_of, untimely
 from domain.strict_json import StrictJsonError
 from domain.tenants import zone_names
 from domain.values import Frozen
@@ -76,7 +76,8 @@ class Item:
         return cls(position, raw, None, Rejection(code=code, field=field, expected=expected))
 
 
-class ItemVerdict(Frozen):
+@dataclass(frozen=True, slots=True)
+class ItemVerdict:
     """The answer for one item, in the order the items were given."""
 
     position: int
@@ -183,16 +184,36 @@ Key = tuple[str, str]
 """Source and id of an event: what makes it the same event, within one tenant."""
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An event that wants to be stored, with the text that says what it is."""
+
+    event: EngagementEvent
+    text: str
+    digest: bytes
+
+    @classmethod
+    def of(cls, event: EngagementEvent) -> "Claim":
+        """Return the claim of an event."""
+        text = event.canonical_json()
+        return cls(event, text, digest_of(text))
+
+    @property
+    def key(self) -> Key:
+        """Which event it is."""
+        return self.event.source, self.event.event_id
+
+
 class Batch:
     """Items that are stored together; which of them are new is settled by the store."""
 
     def __init__(self, items: Sequence[Item]) -> None:
         self._items = items
-        self._digests = [item.event.digest() if item.event is not None else b"" for item in items]
-        self.claims: dict[Key, tuple[EngagementEvent, bytes]] = {}
-        for item, digest in zip(items, self._digests, strict=True):
-            if item.event is not None:
-                self.claims.setdefault(_key(item.event), (item.event, digest))
+        self._claims = [Claim.of(item.event) if item.event is not None else None for item in items]
+        self.firsts: dict[Key, Claim] = {}
+        for claim in self._claims:
+            if claim is not None:
+                self.firsts.setdefault(claim.key, claim)
 
     def judge(self, new: AbstractSet[Key], known: Mapping[Key, bytes]) -> list[ItemVerdict]:
         """Return the verdict of each item, in the order given.
@@ -201,27 +222,19 @@ class Batch:
             new: the keys this batch was the first to claim, for the first item that has them.
             known: the digests of all other keys of the batch, as stored before.
         """
-        winning = {key: self.claims[key][1] for key in new} | dict(known)
+        winning = {key: self.firsts[key].digest for key in new} | dict(known)
         unused = set(new)
-        return [
-            self._verdict(item, digest, winning, unused)
-            for item, digest in zip(self._items, self._digests, strict=True)
-        ]
-
-    @staticmethod
-    def _verdict(item: Item, digest: bytes, winning: Mapping[Key, bytes], unused: set[Key]) -> ItemVerdict:
-        if item.event is None:
-            return ItemVerdict(position=item.position, verdict=Verdict.REJECTED, rejection=item.rejection)
-        key = _key(item.event)
-        if winning[key] != digest:
-            return ItemVerdict(position=item.position, verdict=Verdict.CONFLICT, rejection=CONFLICT)
-        verdict = Verdict.STORED if key in unused else Verdict.DUPLICATE
-        unused.discard(key)
-        return ItemVerdict(position=item.position, verdict=verdict)
+        return [_verdict(item, claim, winning, unused) for item, claim in zip(self._items, self._claims, strict=True)]
 
 
-def _key(event: EngagementEvent) -> Key:
-    return event.source, event.event_id
+def _verdict(item: Item, claim: Claim | None, winning: Mapping[Key, bytes], unused: set[Key]) -> ItemVerdict:
+    if claim is None:
+        return ItemVerdict(position=item.position, verdict=Verdict.REJECTED, rejection=item.rejection)
+    if winning[claim.key] != claim.digest:
+        return ItemVerdict(position=item.position, verdict=Verdict.CONFLICT, rejection=CONFLICT)
+    verdict = Verdict.STORED if claim.key in unused else Verdict.DUPLICATE
+    unused.discard(claim.key)
+    return ItemVerdict(position=item.position, verdict=verdict)
 
 
 def local_time(moment: datetime, zone: ZoneInfo) -> tuple[int, date]:

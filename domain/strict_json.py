@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 MAX_DEPTH: Final = 32
@@ -93,6 +94,7 @@ def _decoded(data: bytes) -> str:
         raise StrictJsonError("json.encoding", f"byte {error.start}", "UTF-8") from None
 
 
+@lru_cache(maxsize=8)
 def _decoder(max_keys: int) -> json.JSONDecoder:
     def collect(pairs: list[tuple[str, Any]]) -> Any:
         if len(pairs) > max_keys:

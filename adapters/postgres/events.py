@@ -7,7 +7,7 @@ a duplicate or a dead letter, and the counts that say so commit with it.
 import json
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -17,17 +17,15 @@ from adapters.postgres import event_frames
 from adapters.postgres.dead_letters import bury
 from adapters.postgres.engine import Database
 from adapters.postgres.event_statements import (
-    CLAIM_KEYS,
     COUNT_BATCH,
-    EVENT_ARRAYS,
     KNOWN_DIGESTS,
     MAKE_PARTITION,
-    STORE_EVENTS,
+    STORE_NEW,
     TOTALS,
     ZONES,
 )
 from domain.events import EngagementEvent
-from domain.ingest import Batch, Counts, Item, ItemVerdict, Key, Verdict, local_time, timely, zone
+from domain.ingest import Batch, Claim, Counts, Item, ItemVerdict, Key, local_time, timely, zone
 from domain.tenants import Tenant
 
 
@@ -64,11 +62,13 @@ class EventLog:
         """
         items = [timely(item, now=now, max_age=self._retention) for item in items]
         batch = Batch(items)
-        self._make_partitions({event.occurred_at.date() for event, _ in batch.claims.values()})
+        claims = list(batch.firsts.values())
+        self._make_partitions({claim.event.occurred_at.date() for claim in claims})
         with self._database.tenant(tenant.tenant) as connection:
-            new = _claim(connection, tenant.tenant, batch)
-            verdicts = batch.judge(new, _known(connection, set(batch.claims) - new))
-            _commit_events(connection, tenant, _stored(items, verdicts), self._effects, received_at)
+            new = _store_new(connection, tenant, claims, received_at)
+            verdicts = batch.judge(new, _known(connection, set(batch.firsts) - new))
+            fresh = [claim.event for claim in claims if claim.key in new]
+            self._effects.apply(connection, tenant, fresh)
             _commit_counts(connection, tenant, items, verdicts, origin, received_at)
         return verdicts
 
@@ -100,48 +100,23 @@ class EventLog:
             self._days.add(day)
 
 
-def _claim(connection: Connection, tenant: str, batch: Batch) -> set[Key]:
-    """Claim the batch's keys and return those nobody had; waits for whoever is claiming the same ones."""
-    if not batch.claims:
+def _store_new(connection: Connection, tenant: Tenant, claims: Sequence[Claim], received_at: datetime) -> set[Key]:
+    """Store the events whose keys nobody had and return those keys; waits for whoever is claiming the same ones."""
+    if not claims:
         return set()
-    ordered = sorted(batch.claims)
-    rows = {
-        "source": [source for source, _ in ordered],
-        "event_id": [event_id for _, event_id in ordered],
-        "digest": [batch.claims[key][1] for key in ordered],
-        "occurred_at": [batch.claims[key][0].occurred_at for key in ordered],
-    }
-    claimed = connection.execute(CLAIM_KEYS, {"tenant": tenant} | rows)
-    return {(source, event_id) for source, event_id in claimed}
+    recipients = sorted({claim.event.recipient_id for claim in claims})
+    declared = {row.recipient_id: row.time_zone for row in connection.execute(ZONES, {"recipient_id": recipients})}
+    rows = ",".join(_row(claim, _zone(claim.event, declared.get(claim.event.recipient_id), tenant)) for claim in claims)
+    given = {"tenant": tenant.tenant, "received_at": received_at, "rows": f"[{rows}]"}
+    return {(source, event_id) for source, event_id in connection.execute(STORE_NEW, given)}
 
 
 def _known(connection: Connection, keys: set[Key]) -> dict[Key, bytes]:
     if not keys:
         return {}
-    asked = {"source": [source for source, _ in keys], "event_id": [event_id for _, event_id in keys]}
-    return {(row.source, row.event_id): bytes(row.digest) for row in connection.execute(KNOWN_DIGESTS, asked)}
-
-
-def _stored(items: Sequence[Item], verdicts: Sequence[ItemVerdict]) -> list[EngagementEvent]:
-    pairs = zip(items, verdicts, strict=True)
-    return [item.event for item, answer in pairs if answer.verdict is Verdict.STORED and item.event is not None]
-
-
-def _commit_events(
-    connection: Connection,
-    tenant: Tenant,
-    events: Sequence[EngagementEvent],
-    effects: EventEffects,
-    received_at: datetime,
-) -> None:
-    if not events:
-        return
-    recipients = sorted({event.recipient_id for event in events})
-    declared = {row.recipient_id: row.time_zone for row in connection.execute(ZONES, {"recipient_id": recipients})}
-    rows = [_row(event, _zone(event, declared.get(event.recipient_id), tenant)) for event in events]
-    columns = dict(zip(EVENT_ARRAYS, map(list, zip(*rows, strict=True)), strict=True))
-    connection.execute(STORE_EVENTS, {"tenant": tenant.tenant, "received_at": received_at} | columns)
-    effects.apply(connection, tenant, events)
+    rows = json.dumps([{"source": source, "event_id": event_id} for source, event_id in keys])
+    known = connection.execute(KNOWN_DIGESTS, {"rows": rows})
+    return {(row.source, row.event_id): bytes(row.digest) for row in known}
 
 
 def _commit_counts(
@@ -169,28 +144,8 @@ def _zone(event: EngagementEvent, declared: str | None, tenant: Tenant) -> ZoneI
     return tenant.zone
 
 
-def _row(event: EngagementEvent, where: ZoneInfo) -> tuple[Any, ...]:
-    """Return the event's columns, in the order of EVENT_ARRAYS."""
-    hour_of_week, local_date = local_time(event.occurred_at, where)
-    return (
-        event.source,
-        event.event_id,
-        event.type.value,
-        event.name,
-        event.channel.value if event.channel is not None else None,
-        event.occurred_at,
-        event.recipient_id,
-        event.session_id,
-        event.campaign_id,
-        event.message_type,
-        event.variant_id,
-        event.decision_id,
-        event.value.minor if event.value is not None else None,
-        event.value.currency if event.value is not None else None,
-        event.category,
-        hour_of_week,
-        local_date,
-        json.dumps(event.properties),
-        event.context.model_dump_json(exclude_none=True) if event.context is not None else None,
-        event.attribution.model_dump_json(exclude_none=True) if event.attribution is not None else None,
-    )
+def _row(claim: Claim, where: ZoneInfo) -> str:
+    """Return the canonical text with what only the store needs added to it."""
+    hour_of_week, local_date = local_time(claim.event.occurred_at, where)
+    extra = f'"digest":"{claim.digest.hex()}","local_hour_of_week":{hour_of_week},"local_date":"{local_date}"'
+    return f"{claim.text[:-1]},{extra}}}"
