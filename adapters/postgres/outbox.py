@@ -4,15 +4,12 @@ A row is deleted only when its effect is durable, so whoever carries it may forg
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, text, update
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from adapters.postgres.engine import Database
 from adapters.postgres.tables import dead_letter, outbox
@@ -22,11 +19,6 @@ EVENTS = "events"
 REBUILD = "rebuild"
 """Topic of recipients whose online features may be lost; the key is the recipient."""
 DEAD_ORIGIN = "stream"
-_QUERY_CANCELED = "57014"
-
-
-class DatabaseUnavailable(RuntimeError):
-    """PostgreSQL does not answer now; nothing is lost by waiting."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +56,7 @@ class Outbox:
 
     def tenants(self) -> list[str]:
         """Return every tenant's name."""
-        with answering(), self._database.begin() as connection:
+        with self._database.begin() as connection:
             return list(connection.execute(text("SELECT kairos_tenant_names()")).scalars())
 
     def publish(
@@ -79,7 +71,7 @@ class Outbox:
         """
         fresh = (outbox.c.topic == topic) & outbox.c.published_epoch.is_distinct_from(epoch)
         query = select(outbox).where(fresh).order_by(outbox.c.outbox_id).limit(limit)
-        with answering(), self._database.tenant(tenant) as connection:
+        with self._database.tenant(tenant) as connection:
             rows = _rows(connection, query.with_for_update(skip_locked=True))
             if rows:
                 send(rows)
@@ -89,13 +81,13 @@ class Outbox:
 
     def present(self, tenant: str, ids: Sequence[int]) -> dict[int, OutboxRow]:
         """Return which of these rows still wait for their effect, by id."""
-        with answering(), self._database.tenant(tenant) as connection:
+        with self._database.tenant(tenant) as connection:
             rows = _rows(connection, select(outbox).where(outbox.c.outbox_id.in_(ids)))
         return {row.outbox_id: row for row in rows}
 
     def settle(self, tenant: str, ids: Sequence[int]) -> None:
         """Delete rows whose effect is durable."""
-        with answering(), self._database.tenant(tenant) as connection:
+        with self._database.tenant(tenant) as connection:
             connection.execute(delete(outbox).where(outbox.c.outbox_id.in_(ids)))
 
     def bury(self, tenant: str, rows: Sequence[OutboxRow], *, expected: str) -> None:
@@ -112,7 +104,7 @@ class Outbox:
             }
             for row in rows
         ]
-        with answering(), self._database.tenant(tenant) as connection:
+        with self._database.tenant(tenant) as connection:
             gone = delete(outbox).where(outbox.c.outbox_id.in_([row.outbox_id for row in rows]))
             # Whoever deletes the row writes the letter: two consumers that give up together write one.
             deleted = set(connection.execute(gone.returning(outbox.c.outbox_id)).scalars())
@@ -122,7 +114,7 @@ class Outbox:
     def forget(self, tenant: str, *, epoch: str) -> int:
         """Mark rows an epoch was to carry as unpublished; returns how many there were."""
         carried = outbox.c.published_epoch == epoch
-        with answering(), self._database.tenant(tenant) as connection:
+        with self._database.tenant(tenant) as connection:
             return int(connection.execute(update(outbox).where(carried).values(published_epoch=None)).rowcount)
 
     def refill(self, tenant: str, *, since: datetime) -> int:
@@ -131,13 +123,13 @@ class Outbox:
         Returns:
             How many were queued.
         """
-        with answering(), self._database.tenant(tenant) as connection:
+        with self._database.tenant(tenant) as connection:
             return int(connection.execute(_REFILL, {"tenant": tenant, "since": since, "topic": REBUILD}).rowcount)
 
     def backlog(self, tenant: str, topic: str = EVENTS) -> Backlog:
         """Return how much of a topic waits for its effect."""
         of_topic = outbox.c.topic == topic
-        with answering(), self._database.tenant(tenant) as connection:
+        with self._database.tenant(tenant) as connection:
             waiting = connection.execute(select(func.count()).select_from(outbox).where(of_topic)).scalar_one()
             oldest = select(outbox.c.recorded_at).where(of_topic).order_by(outbox.c.outbox_id).limit(1)
             return Backlog(waiting, connection.execute(oldest).scalar_one_or_none())
@@ -151,22 +143,6 @@ WHERE e.occurred_at >= :since
   AND NOT EXISTS (SELECT FROM outbox o WHERE o.topic = :topic AND o.key = e.recipient_id)
 GROUP BY e.recipient_id
 """)
-
-
-@contextmanager
-def answering() -> Iterator[None]:
-    """Name the failures of a server that is away ``DatabaseUnavailable``; others pass as they are.
-
-    A statement that ran out of time is not one of them: it would fail again for the same reason.
-    """
-    try:
-        yield
-    except (InterfaceError, PoolTimeout) as error:
-        raise DatabaseUnavailable(f"PostgreSQL does not answer: {type(error).__name__}") from error
-    except OperationalError as error:
-        if getattr(error.orig, "sqlstate", None) == _QUERY_CANCELED:
-            raise
-        raise DatabaseUnavailable(f"PostgreSQL does not answer: {type(error.orig).__name__}") from error
 
 
 def _rows(connection: Connection, query: Any) -> list[OutboxRow]:
