@@ -54,8 +54,21 @@ def event_schema() -> str:
     return json.dumps(EngagementEvent.model_json_schema(), indent=2, sort_keys=True) + "\n"
 
 
+def features() -> str:
+    """Return docs/features.md: every feature with its view, kind, type, unit, purpose and meaning."""
+    from feature_repo.engagement.catalog import catalog
+
+    rows = [
+        f"| `{f.name}` | {f.view.value if f.view else 'made at read'} | {f.kind.value} | {f.dtype.value} | {f.unit} | "
+        f"{f.purpose.value} | {f.description} |"
+        for f in catalog()
+    ]
+    return "\n".join([*_FEATURES_HEAD, *rows, ""])
+
+
 DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "docs/configuration.md": configuration,
+    "docs/features.md": features,
     ".env.example": env_example,
     "docs/contracts/engagement_event.schema.json": event_schema,
 }
@@ -96,4 +109,15 @@ _CONFIGURATION_HEAD = (
     "",
     "| variable | default | unit | meaning |",
     "|---|---|---|---|",
+)
+
+_FEATURES_HEAD = (
+    "# Features",
+    "",
+    "Every feature of a recipient, made from `feature_repo/engagement/catalog.py` by `make docs`. Windows are half-open,",
+    "`[as_of - w, as_of)`; rates are fractions and missing where there is nothing to divide by; ages are derived when the",
+    "row is read, by one function offline and online.",
+    "",
+    "| feature | view | kind | type | unit | purpose | meaning |",
+    "|---|---|---|---|---|---|---|",
 )
