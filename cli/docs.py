@@ -114,9 +114,9 @@ _CONFIGURATION_HEAD = (
 _FEATURES_HEAD = (
     "# Features",
     "",
-    "Every feature of a recipient, made from `feature_repo/engagement/catalog.py` by `make docs`. Windows are half-open,",
-    "`[as_of - w, as_of)`; rates are fractions and missing where there is nothing to divide by; ages are derived when the",
-    "row is read, by one function offline and online.",
+    "Every feature of a recipient, made from `feature_repo/engagement/catalog.py` by `make docs`. Windows are",
+    "half-open, `[as_of - w, as_of)`; rates are fractions and missing where there is nothing to divide by; ages are",
+    "derived when the row is read, by one function offline and online.",
     "",
     "| feature | view | kind | type | unit | purpose | meaning |",
     "|---|---|---|---|---|---|---|",
