@@ -2,6 +2,7 @@
 
 import errno
 import socket
+from contextlib import ExitStack
 
 import psutil
 
@@ -16,12 +17,18 @@ class PortInUse(RuntimeError):
         super().__init__(f"port {port} on {LOOPBACK}, wanted by {wanted_by}, is in use{_by_whom(port)}")
 
 
+def free_ports(count: int) -> list[int]:
+    """Return different ports nobody listens on; another process may still take one before we do."""
+    with ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind((LOOPBACK, 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
 def free_port() -> int:
-    """Return a port nobody listens on; another process may still take it before we do."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port nobody listens on, as ``free_ports`` does."""
+    return free_ports(1)[0]
 
 
 def is_free(port: int) -> bool:

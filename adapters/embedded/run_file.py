@@ -5,7 +5,6 @@ file whose owner died says so instead of sending anyone to a port that is now so
 """
 
 import json
-import os
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Literal
 import psutil
 from pydantic import AwareDatetime, Field, NonNegativeFloat, PositiveInt, SecretStr, ValidationError, field_serializer
 
+from adapters.embedded.private_file import write_private
 from domain.values import Frozen
 
 RUN_FILE = "run.json"
@@ -50,16 +50,17 @@ class RunFile(Frozen):
     pid_started: NonNegativeFloat
     started_at: AwareDatetime
     version: str
+    mark: str
     postgres: RunningServer | None = None
     valkey: RunningServer | None = None
     ports: dict[str, PositiveInt] = Field(default_factory=dict)
     services: dict[str, RunningService] = Field(default_factory=dict)
 
     @classmethod
-    def ours(cls, *, started_at: datetime, version: str) -> "RunFile":
+    def ours(cls, *, started_at: datetime, version: str, mark: str) -> "RunFile":
         """Return the file of this process, with nothing running yet."""
         me = psutil.Process()
-        return cls(pid=me.pid, pid_started=me.create_time(), started_at=started_at, version=version)
+        return cls(pid=me.pid, pid_started=me.create_time(), started_at=started_at, version=version, mark=mark)
 
     @property
     def postgres_admin_url(self) -> SecretStr | None:
@@ -82,13 +83,7 @@ class RunFile(Frozen):
 
 def write(data_dir: Path, run: RunFile) -> None:
     """Replace the run file in one step."""
-    unfinished = data_dir / f"{RUN_FILE}.new"
-    unfinished.unlink(missing_ok=True)
-    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(run.model_dump_json(indent=2))
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(data_dir / RUN_FILE)
+    write_private(data_dir / RUN_FILE, run.model_dump_json(indent=2))
 
 
 def read(data_dir: Path) -> RunFile | None:

@@ -5,7 +5,6 @@ append-only file that a crash has damaged is set aside rather than keeping the s
 """
 
 import importlib.util
-import os
 import secrets
 import signal
 import socket
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from adapters.embedded import ports
 from adapters.embedded.folder_lock import FolderLock
+from adapters.embedded.private_file import write_private
 from adapters.embedded.processes import StartFailed, end, end_strays, size, spawn, tail, wait_until
 from adapters.embedded.server import EmbeddedServer, start_on_a_port
 
@@ -96,16 +96,8 @@ def _set_aside(log_folder: Path) -> None:
 def _password(path: Path) -> str:
     """Return the folder's password, the same at every start so that clients may reconnect."""
     if not path.exists():
-        _write_private(path, secrets.token_urlsafe(32))
+        write_private(path, secrets.token_urlsafe(32))
     return path.read_text().strip()
-
-
-def _write_private(path: Path, text: str) -> None:
-    unfinished = path.with_name(f"{path.name}.new")
-    unfinished.unlink(missing_ok=True)
-    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    unfinished.replace(path)
 
 
 def _start(folder: Path, log: Path, password: str, port: int) -> subprocess.Popen[bytes] | None:
@@ -113,7 +105,7 @@ def _start(folder: Path, log: Path, password: str, port: int) -> subprocess.Pope
     config = folder / "valkey.conf"
     home = str(folder).replace("\\", "\\\\").replace('"', '\\"')
     # In a file and not on the command line, where every user of the machine could read the password.
-    _write_private(config, _CONFIG.format(host=ports.LOOPBACK, port=port, password=password, folder=home))
+    write_private(config, _CONFIG.format(host=ports.LOOPBACK, port=port, password=password, folder=home))
     offset = size(log)
     process = spawn([_program(), config], cwd=folder, log=log, env={"LC_ALL": "C", "TZ": "UTC"})
     try:

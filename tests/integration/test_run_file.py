@@ -24,7 +24,7 @@ sys.stdin.readline()
 
 def a_run(tmp_path) -> RunFile:
     server = RunningServer(pid=1, port=5432, folder=tmp_path, url="postgresql+psycopg://admin:hidden@127.0.0.1:5432/x")
-    return RunFile.ours(started_at=NOON, version="0.1.0").model_copy(
+    return RunFile.ours(started_at=NOON, version="0.1.0", mark="m").model_copy(
         update={"postgres": server, "ports": {"api": 3000}}
     )
 
