@@ -11,15 +11,19 @@ from adapters.postgres.engine import Database
 
 
 class EventArchive:
-    """Reads days of events through a role that may see every tenant; a role that may not sees none."""
+    """Reads days of events through a role that may see every tenant; a role that may not sees none.
 
-    def __init__(self, database: Database) -> None:
+    Days before ``since`` are not looked at: the lake begins there.
+    """
+
+    def __init__(self, database: Database, *, since: date = date.min) -> None:
         self._database = database
+        self._since = since
 
     def days(self) -> list[date]:
         """Return the UTC days that have events, in order."""
         with self._database.begin() as connection:
-            return event_frames.days(connection)
+            return [day for day in event_frames.days(connection) if day >= self._since]
 
     def read(self, days: Sequence[date]) -> Iterator[tuple[date, pd.DataFrame]]:
         """Yield each day with its events, EVENT_COLUMNS, by tenant, recipient and moment; all of one snapshot."""

@@ -17,9 +17,10 @@ from types import ModuleType
 import duckdb
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from adapters.lake import Lake, Written
-from assets.steps import event_days
+from assets.steps import event_days, pictures
 from domain.events import EventType
 from feature_repo.engagement import at_read, catalog, measures, transform
 
@@ -135,6 +136,15 @@ def stamped(rows: pd.DataFrame, earlier: Earlier | None, *, version: str, nows: 
         late = changed & rows["tenant"].isin(earlier.served)
         created = created.mask(late, rows["tenant"].map(nows).astype(_MOMENT))
     return rows.assign(created_at=created)
+
+
+def activity(lake: Lake, day: date) -> bytes:
+    """Return a picture of how many recipients were active within each window before a day's end."""
+    names = {days: f"activity_count_{days}d" for days in catalog.WINDOWS_DAYS}
+    table = lake.read(TABLE, day=day).select(list(names.values()))
+    counts = {f"{days} d": float(pc.sum(pc.greater(table[name], 0)).as_py() or 0) for days, name in names.items()}
+    title = f"Recipients active within the last days, as of the end of {day} (of {table.num_rows})"
+    return pictures.bars(counts, title=title, unit="recipients")
 
 
 @cache

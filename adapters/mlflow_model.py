@@ -1,0 +1,31 @@
+"""The registered model as MLflow loads it: the same Scorer as in the service, over the files of the model version.
+
+Models-from-code: this file is what MLflow keeps, together with a copy of our ``models`` and ``domain`` packages, so
+that a data scientist gets exactly the numbers of production from ``mlflow.pyfunc.load_model``.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+
+class EngagementModel(PythonModel):  # type: ignore[misc] # MLflow is untyped
+    """Predicts calibrated probabilities from the model's features, one row each."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Read the version's files."""
+        from models.engagement.score import Scorer
+
+        self._scorer = Scorer.from_files({name: Path(path).read_bytes() for name, path in context.artifacts.items()})
+
+    def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: Any = None) -> Any:  # noqa: ARG002
+        """Return the probability of a conversion for each row."""
+        matrix = model_input[list(self._scorer.features)].to_numpy(dtype=np.float32)
+        return self._scorer.score(matrix)
+
+
+set_model(EngagementModel())

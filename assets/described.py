@@ -1,0 +1,159 @@
+"""What an asset page shows about a result: counts, digests, pictures and links; never anything about one person."""
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from adapters.lake import Written
+from adapters.model_registry import ModelRegistry, Version
+
+if TYPE_CHECKING:
+    from assets.steps.online import Parity
+    from assets.steps.publishing import Weighed
+
+Metadata = dict[str, dg.MetadataValue]
+MAX_PICTURE_BYTES = 100_000
+"""A picture is kept in a row of the event log; larger ones do not belong there."""
+
+_PARTITION, _START, _END = (
+    "dagster/partition",
+    "dagster/asset_partition_range_start",
+    "dagster/asset_partition_range_end",
+)
+
+
+def days_of(tags: Mapping[str, str]) -> list[date]:
+    """Return the days a run is about, from its tags; none when it is about no partition."""
+    first, last = tags.get(_START, tags.get(_PARTITION)), tags.get(_END, tags.get(_PARTITION))
+    if first is None or last is None:
+        return []
+    start, end = date.fromisoformat(first), date.fromisoformat(last)
+    return [start + timedelta(days=n) for n in range((end - start).days + 1)]
+
+
+def dates(keys: Sequence[str]) -> list[date]:
+    """Return partition keys as days, in order."""
+    return sorted(date.fromisoformat(key) for key in keys)
+
+
+def day(written: Written) -> Metadata:
+    """Describe one day of a table."""
+    return {
+        "dagster/partition_row_count": dg.MetadataValue.int(written.rows),
+        "table_digest": dg.MetadataValue.text(written.digest),
+    }
+
+
+def days(written: Mapping[date, Written]) -> Metadata:
+    """Describe what one run wrote of a daily table."""
+    return {
+        "days": dg.MetadataValue.int(len(written)),
+        "rows": dg.MetadataValue.int(sum(one.rows for one in written.values())),
+    }
+
+
+def online(newest: Mapping[str, date], rows: int) -> Metadata:
+    """Describe what is online: the day of each tenant, and the recipients of all."""
+    return {
+        "dagster/row_count": dg.MetadataValue.int(rows),
+        "day_by_tenant": dg.MetadataValue.json({tenant: day.isoformat() for tenant, day in sorted(newest.items())}),
+    }
+
+
+def whole(written: Written) -> Metadata:
+    """Describe a table that is not divided into days."""
+    return {
+        "dagster/row_count": dg.MetadataValue.int(written.rows),
+        "table_digest": dg.MetadataValue.text(written.digest),
+        "path": dg.MetadataValue.path(str(written.path)),
+    }
+
+
+def version(written: Mapping[date, Written]) -> dg.DataVersion:
+    """Return one digest of every day written: the same digest means the same data."""
+    told = "\n".join(f"{day} {one.digest}" for day, one in sorted(written.items()))
+    return dg.DataVersion(hashlib.sha256(told.encode()).hexdigest()[:32])
+
+
+def picture(png: bytes, *, alt: str) -> dg.MetadataValue:
+    """Return an image that the asset page shows.
+
+    Raises:
+        ValueError: it is larger than a row of the event log should be.
+    """
+    if len(png) > MAX_PICTURE_BYTES:
+        raise ValueError(f"{alt}: {len(png)} bytes, at most {MAX_PICTURE_BYTES} fit into the event log")
+    return dg.MetadataValue.md(f"![{alt}](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+def lineage(run_id: str, asset: dg.AssetKey, tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags that lead from a model version back to the run that made it."""
+    found = days_of(tags)
+    partition = {"dagster.partition": f"{found[0]}...{found[-1]}"} if found else {}
+    return {"dagster.run_id": run_id, "dagster.asset_key": asset.to_user_string(), **partition}
+
+
+def model(
+    version: Version, registry: ModelRegistry, metrics: Mapping[str, float], figures: Mapping[str, bytes]
+) -> Metadata:
+    """Describe a model version: where it is, how it does, and its pictures."""
+    drawn = {Path(name).stem: picture(png, alt=Path(name).stem) for name, png in figures.items()}
+    return {**numbers(metrics), **drawn, **_version(version, registry)}
+
+
+def weighed(weighed: "Weighed", registry: ModelRegistry) -> Metadata:
+    """Describe what the gate found: every condition with its number, both models' numbers, and a picture."""
+    findings: list[dict[str, str | int | float | bool | None]] = [
+        {
+            "condition": str(one.condition),
+            "held": one.held,
+            "number": one.number,
+            "limit": one.limit,
+            "why": one.sentence,
+        }
+        for one in weighed.verdict.findings
+    ]
+    against = weighed.champion.version if weighed.champion else "none"
+    return {
+        "conditions": listed(findings),
+        "champion_version": dg.MetadataValue.text(against),
+        "calibration": picture(weighed.picture, alt="calibration of the challenger"),
+        **numbers(weighed.numbers),
+        **_version(weighed.challenger, registry),
+    }
+
+
+def parity(found: "Parity") -> Metadata:
+    """Describe a comparison of online values with the table."""
+    return {
+        "recipients_compared": dg.MetadataValue.int(found.compared),
+        "newer_online": dg.MetadataValue.int(found.newer_online),
+        "missing_online": dg.MetadataValue.int(found.missing_online),
+        "differing_by_feature": dg.MetadataValue.json(dict(found.differing)),
+    }
+
+
+def _version(version: Version, registry: ModelRegistry) -> Metadata:
+    return {
+        "mlflow_model_version": dg.MetadataValue.text(version.version),
+        "mlflow_run_id": dg.MetadataValue.text(version.run_id),
+        "mlflow": dg.MetadataValue.url(registry.page(version)),
+    }
+
+
+def numbers(metrics: Mapping[str, float]) -> Metadata:
+    """Return numbers as metadata, by name."""
+    return {name: dg.MetadataValue.float(float(number)) for name, number in metrics.items()}
+
+
+def listed(rows: Sequence[Mapping[str, str | int | float | bool | None]]) -> dg.MetadataValue:
+    """Return rows as a table; all have the same columns."""
+    return dg.MetadataValue.table(
+        records=[dg.TableRecord(dict(row)) for row in rows],
+        schema=dg.TableSchema([dg.TableColumn(name) for name in (rows[0] if rows else {})]),
+    )

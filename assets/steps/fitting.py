@@ -1,0 +1,139 @@
+"""Fits the engagement model on the training set and judges any version of it on later rows it has not seen.
+
+The matrix is made by the function the service uses, with vocabularies learned on the training part only. A fit is
+repeatable: the same rows, cut and seed give the same model.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from assets.steps.training_rows import DECIDED_AT
+from feature_repo.engagement.at_read import at_read
+from models.engagement import dataset, evaluate, plots, spec, train
+from models.engagement.dataset import Dataset
+from models.engagement.evaluate import Report
+from models.engagement.score import Scorer
+
+SEED = 20_170_101
+"""Default seed; any other gives another, equally good model."""
+TEST_SHARE = 0.25
+"""Share of the rows, the latest, that the model is judged on unless a cut is given."""
+
+Scores = npt.NDArray[np.float64]
+Progress = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A model's scores on the test rows and what they are worth."""
+
+    scores: Scores
+    report: Report
+    base_rates: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted model, how it does on the test rows, and how a logistic regression does on the same."""
+
+    files: Mapping[str, bytes]
+    cut: datetime
+    seed: int
+    train: Dataset
+    test: Dataset
+    dropped: int
+    judged: Judged
+    baseline: Report
+    params: Mapping[str, object]
+    importance: Mapping[str, float]
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Every number about the test rows, flat; the baseline's begin with ``baseline_``."""
+        baseline = {f"baseline_{name}": number for name, number in self.baseline.metrics().items()}
+        return {**self.judged.report.metrics(), **baseline}
+
+    @property
+    def figures(self) -> dict[str, bytes]:
+        """PNG images of calibration and gain on the test rows."""
+        return {
+            "plots/calibration.png": plots.calibration_png(self.test.label, self.judged.scores),
+            "plots/gain.png": plots.gain_png(self.test.label, self.judged.scores),
+        }
+
+
+def fit(rows: pd.DataFrame, *, cut: datetime | None, seed: int, progress: Progress) -> Fitted:
+    """Fit on rows before the cut, judge on rows after it.
+
+    Args:
+        rows: the training set.
+        cut: where to divide; None divides so that the latest quarter of the rows is judged.
+        seed: of everything that is drawn.
+        progress: told how far it got.
+
+    Raises:
+        NotEnoughData: too few rows or conversions on one side.
+    """
+    at = cut or default_cut(rows)
+    split = dataset.time_split(rows, at=at)
+    vocabularies = dataset.vocabularies(split.train)
+    before, after = prepared(split.train, vocabularies), prepared(split.test, vocabularies)
+    progress(f"{spec.NAME}: {len(before.label)} rows before {at:%Y-%m-%d %H:%M} UTC, {len(after.label)} after")
+    model = train.fit(before, params=spec.PARAMS, seed=seed)
+    scores = model.predict(after.matrix)
+    return Fitted(
+        files=model.to_files(),
+        cut=at,
+        seed=seed,
+        train=before,
+        test=after,
+        dropped=split.dropped,
+        judged=Judged(scores, worth(split.test, scores, model.base_rates, seed), model.base_rates),
+        baseline=worth(split.test, evaluate.logistic_baseline(before, after), model.base_rates, seed),
+        params={**asdict(spec.PARAMS), "seed": seed, "cut": at.isoformat(), "features": len(spec.FEATURES)},
+        importance=model.importance(),
+    )
+
+
+def default_cut(rows: pd.DataFrame) -> datetime:
+    """Return the moment of the first row of the latest quarter."""
+    if rows.empty:
+        raise train.NotEnoughData("rows of the training set", have=0, need=spec.MIN_ROWS)
+    ordered = rows[DECIDED_AT].sort_values(ignore_index=True)
+    moment: datetime = ordered.iloc[int(len(ordered) * (1 - TEST_SHARE))].to_pydatetime()
+    return moment
+
+
+def prepared(rows: pd.DataFrame, vocabularies: Mapping[str, tuple[str, ...]]) -> Dataset:
+    """Return rows of the training set as a model's input, by the function that decisions use."""
+    read = at_read(rows, rows, features=spec.FEATURES, vocabularies=vocabularies)
+    return dataset.dataset(rows, read.matrix, vocabularies=vocabularies)
+
+
+def judge(rows: pd.DataFrame, scorer: Scorer, *, cut: datetime, seed: int) -> tuple[pd.DataFrame, Judged]:
+    """Judge a registered model on the rows after a cut, which need not have the features of today's models.
+
+    Returns:
+        The rows after the cut, and what the model makes of them.
+    """
+    test = dataset.time_split(rows, at=cut).test
+    read = at_read(test, test, features=scorer.features, vocabularies=scorer.vocabularies)
+    scores = scorer.score(read.matrix)
+    return test, Judged(scores, worth(test, scores, scorer.base_rates, seed), scorer.base_rates)
+
+
+def worth(rows: pd.DataFrame, scores: Scores, base_rates: Mapping[str, float], seed: int) -> Report:
+    """Say what scores are worth on rows they were not fitted on."""
+    return evaluate.evaluate(
+        rows[spec.LABEL].to_numpy(dtype=np.int8),
+        scores,
+        message_type=rows["message_type"].fillna("").to_numpy(dtype=np.str_),
+        recipient=(rows["tenant"] + "\t" + rows["recipient_id"]).to_numpy(dtype=np.str_),
+        base_rates=base_rates,
+        seed=seed,
+    )

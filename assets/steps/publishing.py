@@ -1,0 +1,274 @@
+"""From a fitted model to the champion: fitted once, registered, weighed against the champion, published, promoted.
+
+The serving bundle is on disk before the alias moves. A version that was not weighed, or was weighed against another
+champion than today's, is never promoted.
+"""
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache
+
+import pandas as pd
+import pyarrow as pa
+
+from adapters.bundle import REGISTRY, BundleInfo
+from adapters.bundle_shelf import BundleShelf
+from adapters.feature_store import SERVICE as FEATURE_SERVICE
+from adapters.feature_store import FeatureStore
+from adapters.lake import Lake, Written
+from adapters.model_registry import (
+    CHALLENGER,
+    CHAMPION,
+    PREVIOUS,
+    DataSet,
+    ModelRegistry,
+    RegistryUnavailable,
+    Training,
+    Version,
+)
+from adapters.model_staging import ModelStaging
+from assets.steps import feature_days, fitting, training_rows
+from assets.steps.fitting import Judged
+from feature_repo.engagement import at_read
+from models.engagement import dataset, evaluate, plots, spec, train
+from models.engagement.evaluate import GateVerdict
+from models.engagement.score import Scorer
+
+HOLDOUT = "out_engagement_holdout"
+IDENTITY, CUT, SEED, METRICS = "kairos.identity", "training.cut", "training.seed", "kairos.metrics"
+SNAPSHOT, SERVICE = "data.snapshot_id", "feast.feature_service"
+PASSED, AGAINST, REASONS = "gate.passed", "gate.against", "gate.reasons"
+NOBODY = "nobody"
+"""Stands for the champion while there is none."""
+
+Report = Callable[[str], object]
+_HOLDOUT_COLUMNS = ("tenant", "recipient_id", "event_id", "campaign_id", "message_type", "decided_at")
+
+
+class NothingToPromote(LookupError):
+    """No version stands as challenger; materialize engagement_model first."""
+
+
+class NotPromoted(ValueError):
+    """The challenger has not passed the gate against today's champion."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where models are made: the tables, the registry, and the folder that bridges its outages."""
+
+    lake: Lake
+    registry: ModelRegistry
+    staging: ModelStaging
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A version that stands as challenger; ``figures`` are empty when it was registered before."""
+
+    version: Version
+    is_new: bool
+    metrics: Mapping[str, float]
+    figures: Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """The challenger and the champion on the same rows, and whether it may take its place."""
+
+    challenger: Version
+    champion: Version | None
+    verdict: GateVerdict
+    numbers: Mapping[str, float]
+    picture: bytes
+
+
+def fit_and_register(
+    bench: Bench,
+    *,
+    cut: datetime | None,
+    seed: int,
+    lineage: Mapping[str, str],
+    report: Report,
+) -> Registered:
+    """Make sure a model of today's training set stands as challenger.
+
+    The same rows, code, cut and seed are fitted once: a version that has them is taken as it is.
+
+    Args:
+        bench: where models are made.
+        cut: divides training from test; None judges on the latest quarter of the rows.
+        seed: of everything that is drawn.
+        lineage: tags that lead back to the run.
+        report: told how far it got.
+
+    Raises:
+        NotEnoughData: too few rows or conversions.
+        RegistryUnavailable: MLflow does not answer; the fitted model is kept and registered by the next attempt.
+    """
+    snapshot = bench.lake.digest(training_rows.TABLE)
+    name = identity(snapshot, cut=cut, seed=seed)
+    known = _known(bench.registry, name)
+    if known is not None:
+        bench.registry.set_alias(CHALLENGER, known)
+        return Registered(known, is_new=False, metrics=json.loads(known.tags[METRICS]), figures={})
+    rows = _training_set(bench.lake)
+    training = bench.staging.get(name)
+    if training is None:
+        training = _training(fitting.fit(rows, cut=cut, seed=seed, progress=report), name, snapshot)
+        report(f"{spec.NAME}: fitted; kept in {bench.staging.keep(name, training)}")
+    data = DataSet(rows, training_rows.TABLE, str(bench.lake.root / training_rows.TABLE), snapshot, spec.LABEL)
+    told = replace(training, tags={**training.tags, **lineage})
+    version = bench.registry.log(told, data, run_name=f"{spec.NAME}:{name}")
+    bench.registry.set_alias(CHALLENGER, version)
+    bench.staging.drop(name)
+    return Registered(version, is_new=True, metrics=training.metrics, figures=training.figures)
+
+
+def identity(snapshot: str, *, cut: datetime | None, seed: int) -> str:
+    """Return a name for what a fit would give: the same name, the same model."""
+    told = [snapshot, cut.isoformat() if cut else "", str(seed), code_version()]
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+
+
+@cache
+def code_version() -> str:
+    """Return a digest of the code that fits and reads: another one may give another model from the same rows."""
+    parts = (spec, dataset, train, at_read, fitting)
+    return hashlib.sha256("".join(inspect.getsource(part) for part in parts).encode()).hexdigest()[:16]
+
+
+def weigh(lake: Lake, registry: ModelRegistry) -> Weighed:
+    """Judge challenger and champion on the same later rows, and write the verdict on the challenger.
+
+    Raises:
+        NothingToPromote: there is no challenger.
+    """
+    challenger, champion = _challenger(registry), registry.version(CHAMPION)
+    rows, cut, seed = _training_set(lake), datetime.fromisoformat(challenger.tags[CUT]), int(challenger.tags[SEED])
+    test, theirs = fitting.judge(rows, _scorer(registry, challenger), cut=cut, seed=seed)
+    rival = None if champion is None or champion.version == challenger.version else champion
+    ours = fitting.judge(rows, _scorer(registry, rival), cut=cut, seed=seed)[1] if rival else None
+    verdict = evaluate.passes_gate(theirs.report, ours.report if ours else None)
+    against = champion.version if champion else NOBODY
+    told = {PASSED: str(verdict.passed).lower(), AGAINST: against, REASONS: _sentences(verdict)}
+    tagged = registry.tag(challenger, told)
+    picture = plots.calibration_png(test[spec.LABEL].to_numpy(), theirs.scores)
+    return Weighed(tagged, champion, verdict, _side_by_side(theirs, ours), picture)
+
+
+def promote(registry: ModelRegistry, shelf: BundleShelf, store: FeatureStore, *, created_at: datetime) -> Version:
+    """Publish the challenger's serving bundle, then let it be the champion; doing it again changes nothing.
+
+    Raises:
+        NothingToPromote: there is no challenger.
+        NotPromoted: it has not passed the gate against today's champion.
+    """
+    challenger, champion = _challenger(registry), registry.version(CHAMPION)
+    against = champion.version if champion else NOBODY
+    if challenger.version != against:
+        _require_passed(challenger, against)
+    info = BundleInfo(
+        model=challenger.model,
+        version=challenger.version,
+        run_id=challenger.run_id,
+        feature_service=challenger.tags[SERVICE],
+        data_digest=challenger.tags[SNAPSHOT],
+        created_at=created_at,
+    )
+    shelf.publish(info, {**registry.files(challenger), REGISTRY: store.registry_bytes()})
+    if champion is not None and champion.version != challenger.version:
+        registry.set_alias(PREVIOUS, champion)
+    registry.set_alias(CHAMPION, challenger)
+    return challenger
+
+
+def hold_out(lake: Lake, registry: ModelRegistry) -> tuple[Written, Judged]:
+    """Write what the champion says about rows after its cut, which it has not seen, with what came of them.
+
+    Raises:
+        NothingToPromote: there is no champion.
+    """
+    champion = registry.version(CHAMPION)
+    if champion is None:
+        raise NothingToPromote("no version is the champion; materialize engagement_champion first")
+    cut, seed = datetime.fromisoformat(champion.tags[CUT]), int(champion.tags[SEED])
+    test, judged = fitting.judge(_training_set(lake), _scorer(registry, champion), cut=cut, seed=seed)
+    table = test[list(_HOLDOUT_COLUMNS)].assign(score=judged.scores, label=test[spec.LABEL])
+    notes = {"version": champion.version, "metrics": json.dumps(judged.report.metrics(), sort_keys=True)}
+    return lake.write(HOLDOUT, pa.Table.from_pandas(table, preserve_index=False), notes=notes), judged
+
+
+def _known(registry: ModelRegistry, name: str) -> Version | None:
+    """Return the version that has this identity, or None when there is none or nobody can tell now."""
+    try:
+        standing = [registry.version(alias) for alias in (CHALLENGER, CHAMPION)]
+    except RegistryUnavailable:
+        return None
+    return next((version for version in standing if version and version.tags.get(IDENTITY) == name), None)
+
+
+def _training(fitted: fitting.Fitted, name: str, snapshot: str) -> Training:
+    reports = {
+        "reports/importance.json": dict(fitted.importance),
+        "reports/base_rates.json": dict(fitted.judged.base_rates),
+    }
+    return Training(
+        files=fitted.files,
+        features=spec.FEATURES,
+        params=fitted.params,
+        metrics=fitted.metrics,
+        figures=fitted.figures,
+        reports=reports,
+        tags={
+            IDENTITY: name,
+            CUT: fitted.cut.isoformat(),
+            SEED: str(fitted.seed),
+            SNAPSHOT: snapshot,
+            SERVICE: FEATURE_SERVICE,
+            METRICS: json.dumps({key: round(number, 6) for key, number in sorted(fitted.metrics.items())}),
+            "code.version": code_version(),
+            "code.features": feature_days.transform_version(),
+        },
+    )
+
+
+def _training_set(lake: Lake) -> pd.DataFrame:
+    rows: pd.DataFrame = lake.read(training_rows.TABLE).to_pandas()
+    return rows
+
+
+def _challenger(registry: ModelRegistry) -> Version:
+    challenger = registry.version(CHALLENGER)
+    if challenger is None:
+        raise NothingToPromote("no version is the challenger; materialize engagement_model first")
+    return challenger
+
+
+def _require_passed(challenger: Version, against: str) -> None:
+    if challenger.tags.get(PASSED) != "true":
+        reasons = challenger.tags.get(REASONS, "it was not weighed")
+        raise NotPromoted(f"version {challenger.version} has not passed the gate: {reasons}")
+    if challenger.tags.get(AGAINST) != against:
+        weighed = challenger.tags.get(AGAINST)
+        raise NotPromoted(f"version {challenger.version} was weighed against {weighed}, the champion is {against}")
+
+
+def _scorer(registry: ModelRegistry, version: Version) -> Scorer:
+    scorer = Scorer.from_files(registry.files(version))
+    scorer.canary()
+    return scorer
+
+
+def _sentences(verdict: GateVerdict) -> str:
+    """Return what did not hold, as MLflow keeps it on the version."""
+    return "; ".join(verdict.reasons)
+
+
+def _side_by_side(theirs: Judged, ours: Judged | None) -> dict[str, float]:
+    champion = {f"champion_{name}": number for name, number in ours.report.metrics().items()} if ours else {}
+    return {**theirs.report.metrics(), **champion}

@@ -1,0 +1,87 @@
+"""The columns of every table of the lake, with type and meaning, as the asset pages show them."""
+
+import dagster as dg
+
+from domain.events import EVENT_COLUMNS
+from feature_repo.engagement import catalog
+
+_TEXT, _MOMENT, _DATE, _NUMBER, _SHARE = "string", "timestamp[us, UTC]", "date", "int64", "float64"
+
+_EVENT = {
+    "tenant": (_TEXT, "Whose event it is."),
+    "source": (_TEXT, "System that reported it."),
+    "event_id": (_TEXT, "The event's id there; with tenant and source the key."),
+    "type": (_TEXT, "One of the closed list of event types."),
+    "name": (_TEXT, "Name of a custom event."),
+    "channel": (_TEXT, "email, sms, push, in_app, web or voice."),
+    "occurred_at": (_MOMENT, "When it happened."),
+    "received_at": (_MOMENT, "When we heard of it, in real time."),
+    "recipient_id": (_TEXT, "Who did it or was meant."),
+    "session_id": (_TEXT, "Session it belongs to."),
+    "campaign_id": (_TEXT, "Campaign it belongs to."),
+    "message_type": (_TEXT, "Type of the message it is about."),
+    "variant_id": (_TEXT, "Variant of the message."),
+    "decision_id": (_TEXT, "Decision that caused the message."),
+    "value_minor": (_NUMBER, "Amount in minor units of the currency; negative for refunds."),
+    "currency": (_TEXT, "ISO 4217 code."),
+    "category": (_TEXT, "Content category; of a basket the department with the largest spend."),
+    "local_hour_of_week": ("int16", "0 to 167; 0 is Monday 00:00 where the recipient was."),
+    "local_date": (_DATE, "Date where the recipient was."),
+    "properties": (_TEXT, "JSON object."),
+    "context": (_TEXT, "JSON object."),
+    "attribution": (_TEXT, "JSON object."),
+}
+_KEY = {
+    "tenant": (_TEXT, "Whose recipient it is."),
+    "recipient_id": (_TEXT, "Who it is about."),
+    "as_of": (_MOMENT, "End of the day; every window ends just before it."),
+}
+_DECIDED = {
+    "tenant": (_TEXT, "Whose message it was."),
+    "recipient_id": (_TEXT, "Who was meant."),
+    "event_id": (_TEXT, "The notification_sent event."),
+    "campaign_id": (_TEXT, "Campaign of the message."),
+    "message_type": (_TEXT, "Type of the message."),
+    "decided_at": (_MOMENT, "When it was sent."),
+}
+_TRAINED = {
+    **_DECIDED,
+    "decision_id": (_TEXT, "Decision that caused it, if one did."),
+    "variant_id": (_TEXT, "Variant that was sent."),
+    "channel": (_TEXT, "Channel it was sent on."),
+    "local_hour_of_week": ("int16", "0 to 167; 0 is Monday 00:00 where the recipient was."),
+    "local_date": (_DATE, "Date where the recipient was."),
+    "window_ends_at": (_MOMENT, "Until when, inclusive, a conversion counts."),
+    "label": ("int8", "1 when a conversion answered it in time, else 0."),
+    "is_closed": ("bool", "True: its window has closed."),
+}
+_JUDGED = {
+    **_DECIDED,
+    "score": (_SHARE, "Probability of a conversion the champion gives, in [0, 1]."),
+    "label": ("int8", "1 when a conversion answered it in time, else 0."),
+}
+_MEMBER = {
+    **_KEY,
+    "segment": (_TEXT, "Segment the recipient belongs to."),
+    "recency_score": (_NUMBER, "1 to 5, by the time since the last purchase; missing for a small tenant."),
+    "frequency_score": (_NUMBER, "1 to 5, by the number of purchases."),
+    "monetary_score": (_NUMBER, "1 to 5, by what was spent."),
+    "score": (_TEXT, "The three scores as one text."),
+}
+
+
+def _schema(columns: dict[str, tuple[str, str]]) -> dg.TableSchema:
+    return dg.TableSchema([dg.TableColumn(name, kind, text) for name, (kind, text) in columns.items()])
+
+
+def _features() -> dict[str, tuple[str, str]]:
+    return {
+        feature.name: (feature.dtype.value, f"{feature.description} [{feature.unit}]") for feature in catalog.stored()
+    }
+
+
+EVENTS = _schema({name: _EVENT[name] for name in EVENT_COLUMNS})
+FEATURES = _schema({**_KEY, **_features(), "created_at": (_MOMENT, "Since when a reader may know the row.")})
+TRAINING = _schema({**_TRAINED, **_features()})
+HOLDOUT = _schema(_JUDGED)
+SEGMENTS = _schema(_MEMBER)

@@ -1,0 +1,42 @@
+"""The one code location: every asset, check, job, schedule and resource, built from the settings.
+
+Importing it opens no connection and loads none of the heavy packages.
+"""
+
+import dagster as dg
+
+from adapters.settings import Settings, load_settings, silence_telemetry
+from assets import events, features, segments, training
+from assets.checks import contracts, parity, promotion
+from orchestration import jobs, partitions, resources, schedules
+from orchestration.console import console
+
+ASSETS = (
+    events.raw_engagement_events,
+    features.core_recipient_engagement_daily,
+    features.online_recipient_features,
+    training.out_engagement_training_set,
+    training.engagement_model,
+    training.engagement_champion,
+    training.out_engagement_holdout,
+    segments.out_segment_membership,
+)
+CHECKS = (contracts.event_contract_checks, promotion.challenger_beats_champion, parity.online_equals_offline)
+
+
+def build_definitions(settings: Settings) -> dg.Definitions:
+    """Return the lineage for these settings."""
+    days = partitions.daily(settings)
+    return dg.Definitions(
+        assets=[partitions.divided(asset, days) for asset in ASSETS],
+        asset_checks=list(CHECKS),
+        jobs=[jobs.nightly_job, *jobs.group_jobs],
+        schedules=[schedules.lineage_nightly_schedule],
+        resources=resources.of(settings),
+        executor=dg.in_process_executor,
+        loggers={"console": console},
+    )
+
+
+silence_telemetry()
+defs = build_definitions(load_settings())

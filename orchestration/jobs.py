@@ -1,0 +1,25 @@
+"""Jobs: the whole lineage in one run, and each group on its own.
+
+A blocking check stops its own run only; a group's run is stopped by what the check left behind: quarantined days
+and a version without a passed gate.
+"""
+
+import dagster as dg
+
+GROUPS = ("events", "features", "training", "segments")
+
+nightly_job = dg.define_asset_job(
+    "nightly_job",
+    selection=dg.AssetSelection.all(),
+    description="Everything, in one run, for one day or a range of days: a failed check stops all that follows.",
+)
+
+
+group_jobs = tuple(
+    dg.define_asset_job(
+        f"{name}_job",
+        selection=dg.AssetSelection.groups(name),
+        description=f"The assets of the group {name} only.",
+    )
+    for name in GROUPS
+)

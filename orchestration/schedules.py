@@ -1,0 +1,15 @@
+"""Schedules: the night's run, an hour and a quarter after the UTC day has ended."""
+
+import dagster as dg
+
+from orchestration.jobs import nightly_job
+
+lineage_nightly_schedule = dg.build_schedule_from_partitioned_job(
+    nightly_job,
+    name="lineage_nightly_schedule",
+    hour_of_day=1,
+    minute_of_hour=15,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Yesterday, UTC, through the whole lineage.",
+)
+"""Late enough for events that devices held back over midnight; later ones wait for a backfill of their day."""
