@@ -63,6 +63,11 @@ class Settings(Frozen):
         pattern=r"^\d{4}-\d\d-\d\d$",
         description="First day of the daily partitions, UTC, as YYYY-MM-DD.",
     )
+    last_partition_date: str | None = Field(
+        None,
+        pattern=r"^\d{4}-\d\d-\d\d$",
+        description="Last day of the daily partitions, UTC; unset continues until yesterday.",
+    )
     model_poll_seconds: PositiveFloat = Field(
         5.0, description="Seconds between two looks at the champion alias by the service."
     )
