@@ -7,7 +7,7 @@ import re
 from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict
 
@@ -53,7 +53,7 @@ class Channel(StrEnum):
     VOICE = "voice"
 
 
-ANY_CHANNEL = "*"
+ANY_CHANNEL: Final = "*"
 """Stands for every channel in consent and switches; a row for one channel is more specific."""
 
 
@@ -94,10 +94,10 @@ class Reason(StrEnum):
     CONSENT_REFUSED = "consent.refused"
     CONSENT_WITHDRAWN = "consent.withdrawn"
     CONSENT_EXPIRED = "consent.expired"
-    CONSENT_UNAVAILABLE = "consent.unavailable"
     CHANNEL_SWITCHED_OFF = "channel.switched_off"
     CHANNEL_UNREACHABLE = "channel.unreachable"
     CHANNEL_NOT_OFFERED = "channel.not_offered"
+    CHANNEL_NOT_ASKED = "channel.not_asked"
     QUIET_HOURS_NOW = "quiet_hours.now"
     RECIPIENT_DELETED = "recipient.deleted"
     POLICY_SAMPLED = "policy.sampled"

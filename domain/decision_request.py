@@ -1,0 +1,100 @@
+"""The request for a decision: what a caller may ask, and what is recognized but not done yet.
+
+A field that would change the decision and is not supported is refused by name, never silently dropped.
+"""
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, JsonValue, StringConstraints
+
+from domain.events import Identifier, Name
+from domain.profiles import Locale
+from domain.tenants import ZoneName
+from domain.values import Channel, Frozen, Moment
+
+NOT_SUPPORTED = (
+    "journey_id",
+    "step_id",
+    "delivery_window",
+    "service_level",
+    "policy",
+    "context.device",
+    "context.location",
+    "context.session",
+    "context.external",
+)
+"""Fields of the full contract that nothing here acts on yet."""
+
+MAX_VARIABLES = 100
+IdempotencyKey = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
+
+
+class Message(Frozen):
+    """Which message is in question."""
+
+    type: Name
+    variables: dict[Annotated[str, StringConstraints(max_length=100)], JsonValue] = Field(
+        default_factory=dict, max_length=MAX_VARIABLES
+    )
+    priority: Literal["low", "medium", "high", "urgent"] | None = Field(
+        default=None, description="Recorded; it opens no gate."
+    )
+    urgency: Literal["immediate", "within_hour", "within_day", "flexible"] | None = Field(
+        default=None, description="Recorded; it opens no gate."
+    )
+    expires_at: Moment | None = Field(default=None, description="From this moment on the message is worthless.")
+
+
+class RequestContext(Frozen):
+    """What the caller knows about the recipient's moment."""
+
+    locale: Locale | None = None
+    time_zone: ZoneName | None = None
+
+
+class DecisionRequest(Frozen):
+    """May this message go to this recipient, and how? The tenant comes from the credential."""
+
+    recipient_id: Identifier
+    message: Message
+    campaign_id: Identifier | None = None
+    channels: Annotated[tuple[Channel, ...], Field(min_length=1, max_length=len(Channel))] | None = Field(
+        default=None, description="Only these channels are considered."
+    )
+    context: RequestContext = RequestContext()
+    explain: bool = Field(default=False, description="Answer with the reasons in sentences as well.")
+
+    def fingerprint(self) -> bytes:
+        """Return the SHA-256 of the request: the same key with another fingerprint is another request."""
+        body = self.model_dump(mode="json", exclude_none=True)
+        text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(text.encode()).digest()
+
+
+class NotSupported(ValueError):
+    """The request asks for something that is part of the contract and not available yet."""
+
+    def __init__(self, field: str) -> None:
+        self.field = field
+        super().__init__(f"{field} is not supported yet; leave it out or set it to null")
+
+
+def without_unsupported(body: Any) -> Any:
+    """Return the parsed body without the unsupported fields that are null.
+
+    Raises:
+        NotSupported: one of them is not null.
+    """
+    if not isinstance(body, dict):
+        return body
+    kept = dict(body)
+    if isinstance(kept.get("context"), dict):
+        kept["context"] = dict(kept["context"])
+    for path in NOT_SUPPORTED:
+        *above, name = path.split(".")
+        holder = kept.get(above[0]) if above else kept
+        if isinstance(holder, dict) and name in holder and holder.pop(name) is not None:
+            raise NotSupported(path)
+    return kept

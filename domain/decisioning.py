@@ -1,0 +1,206 @@
+"""One decision: from what is known to what is done, in pure steps that can be repeated byte for byte.
+
+Probabilities are fixed before the draw. A refusal found when the decision is recorded makes it ``suppress``; there is
+never a second draw.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from domain import content, policy, quiet_hours, timing
+from domain.content import RenderedContent
+from domain.decision_request import DecisionRequest
+from domain.gates import Refusal, Screened, Situation, screen
+from domain.policy import NO_SEND, Action, Choice, PolicyName
+from domain.values import Channel, Frozen, MessageClass, Outcome, Reason
+
+RULES_VERSION = "2026-11"
+"""Version of the gates and their order; recorded with each decision."""
+
+
+class Settings(Frozen):
+    """The policy's constants; recorded with each decision, so that a replay needs nothing else."""
+
+    epsilon: float = Field(gt=0, lt=1)
+    temperature: float = Field(gt=0)
+    send_cost: float = Field(ge=0)
+
+
+class Score(Frozen):
+    """What the model expects of the action taken; null where no model speaks to it."""
+
+    p_open: float | None = None
+    p_convert: float | None = None
+    p_opt_out: float | None = None
+    value: float | None = None
+    price: float | None = None
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A decision before it is recorded."""
+
+    decision_id: str
+    request: DecisionRequest
+    situation: Situation
+    screened: Screened
+    outcome: Outcome
+    reason: Reason
+    choice: Choice | None = None
+    scores: Mapping[Channel, float] | None = None
+    send_at: datetime | None = None
+    rendered: RenderedContent | None = None
+    score: Score = field(default_factory=Score)
+
+    @property
+    def action(self) -> Action:
+        """The action taken; sending nothing when no policy was asked."""
+        return self.choice.action if self.choice is not None else NO_SEND
+
+    @property
+    def probability(self) -> float:
+        """The chance of what was done; 1.0 when the gates left no choice."""
+        return self.choice.probability if self.choice is not None else 1.0
+
+
+def without_choice(decision_id: str, request: DecisionRequest, situation: Situation, screened: Screened) -> Draft:
+    """Return the decision of a message that may go nowhere now: later if waiting helps, otherwise never."""
+    reasons = [refusal.reason for refusal in screened.refusals]
+    waiting = any(reason.is_temporary for reason in reasons)
+    if not waiting:
+        return Draft(decision_id, request, situation, screened, Outcome.SUPPRESS, _leading(reasons))
+    opens_at = quiet_hours.next_opening(situation.quiet, now=situation.now, zone=situation.zone)
+    too_late = timing.deferral_refusal(request.message.expires_at, opens_at=opens_at)
+    if too_late is not None:
+        return Draft(decision_id, request, situation, screened, Outcome.SUPPRESS, too_late)
+    held = next(reason for reason in reasons if reason.is_temporary)
+    return Draft(decision_id, request, situation, screened, Outcome.DEFER, held, send_at=opens_at)
+
+
+def choose(
+    decision_id: str,
+    request: DecisionRequest,
+    situation: Situation,
+    screened: Screened,
+    *,
+    p_convert: Mapping[Channel, float] | None,
+    is_holdout: bool,
+    settings: Settings,
+) -> Draft:
+    """Choose among the permitted actions.
+
+    Args:
+        decision_id: keys the draw.
+        request: what was asked.
+        situation: what is known.
+        screened: at least one channel is permitted.
+        p_convert: the model's probability of a conversion per permitted channel, None to decide by rules.
+        is_holdout: the recipient belongs to the share that always gets the uniform policy.
+        settings: the policy's constants.
+    """
+    actions = _actions(situation, screened)
+    name, probabilities = _distribution(actions, p_convert, is_holdout=is_holdout, settings=settings)
+    choice = policy.choose(name, actions, probabilities, decision_id=decision_id)
+    outcome = Outcome.SEND_NOW if choice.action.is_send else Outcome.SUPPRESS
+    return Draft(
+        decision_id,
+        request,
+        situation,
+        screened,
+        outcome,
+        _policy_reason(choice, name),
+        choice=choice,
+        scores=p_convert,
+        rendered=_render(choice.action, request, situation),
+        score=_score(choice.action, p_convert, settings),
+    )
+
+
+def recheck(draft: Draft, situation: Situation) -> Draft:
+    """Return the decision after the locked reading of what the recipient allows.
+
+    A send whose channel is refused now becomes ``suppress``; its probabilities stay as they were drawn from.
+    """
+    if draft.outcome is not Outcome.SEND_NOW:
+        return draft
+    screened = screen(draft.request, situation)
+    if draft.action.channel in screened.permitted:
+        return draft
+    reason = next(each.reason for each in screened.refusals if each.channel is draft.action.channel)
+    return Draft(
+        draft.decision_id,
+        draft.request,
+        situation,
+        screened,
+        Outcome.SUPPRESS,
+        reason,
+        choice=draft.choice,
+        scores=draft.scores,
+    )
+
+
+def _actions(situation: Situation, screened: Screened) -> tuple[Action, ...]:
+    sends = [
+        Action(channel=channel, variant_id=variant.id)
+        for channel in screened.permitted
+        for variant in situation.definition.variants
+    ]
+    # A receipt or a warning is owed: only marketing may be left unsent by choice.
+    may_be_left = situation.definition.message_class is MessageClass.MARKETING
+    return (NO_SEND, *sends) if may_be_left else tuple(sends)
+
+
+def _distribution(
+    actions: Sequence[Action], p_convert: Mapping[Channel, float] | None, *, is_holdout: bool, settings: Settings
+) -> tuple[PolicyName, tuple[float, ...]]:
+    if is_holdout:
+        return PolicyName.UNIFORM, policy.uniform(len(actions))
+    if p_convert is None:
+        return PolicyName.RULES, policy.rules(actions)
+    values = [_value(action, p_convert, settings) for action in actions]
+    spread = policy.epsilon_softmax(values, epsilon=settings.epsilon, temperature=settings.temperature)
+    return PolicyName.EPSILON_SOFTMAX, spread
+
+
+def _value(action: Action, p_convert: Mapping[Channel, float], settings: Settings) -> float:
+    """Return the expected conversions of an action less what a send costs; sending nothing is worth 0."""
+    return p_convert[action.channel] - settings.send_cost if action.channel is not None else 0.0
+
+
+def _policy_reason(choice: Choice, name: PolicyName) -> Reason:
+    if len(choice.actions) == 1:
+        return Reason.POLICY_SINGLE
+    if not choice.action.is_send:
+        return Reason.POLICY_NO_SEND
+    return Reason.POLICY_RULES if name is PolicyName.RULES else Reason.POLICY_SAMPLED
+
+
+def _render(action: Action, request: DecisionRequest, situation: Situation) -> RenderedContent | None:
+    if action.channel is None or action.variant_id is None:
+        return None
+    templates = situation.definition.variant(action.variant_id).content[action.channel]
+    return content.render(templates, channel=action.channel, variables=request.message.variables)
+
+
+def _score(action: Action, p_convert: Mapping[Channel, float] | None, settings: Settings) -> Score:
+    if p_convert is None:
+        return Score()
+    value = _value(action, p_convert, settings)
+    return Score(p_convert=p_convert[action.channel], value=value) if action.channel else Score(value=value)
+
+
+_LEADING_GATES = ("expiry", "recipient", "suppression", "consent", "channel", "quiet_hours")
+
+
+def _leading(reasons: Sequence[Reason]) -> Reason:
+    """Return the reason told for the whole decision: that of the most binding gate, the first channel's on a tie."""
+    return min(reasons, key=lambda reason: _LEADING_GATES.index(reason.value.split(".")[0]))
+
+
+def refusals_as_json(refusals: Sequence[Refusal]) -> list[dict[str, Any]]:
+    """Return refusals as they are answered and recorded."""
+    return [refusal.model_dump(mode="json") for refusal in refusals]

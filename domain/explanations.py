@@ -1,0 +1,77 @@
+"""Explanations: why a decision came out as it did, in sentences made from its record alone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from domain.values import Outcome, Reason
+
+SENTENCES = {
+    Reason.EXPIRY_PASSED: "The message had expired.",
+    Reason.EXPIRY_BEFORE_OPENING: "The message would have expired before it could be sent outside quiet hours.",
+    Reason.RECIPIENT_DELETED: "The recipient was deleted.",
+    Reason.SUPPRESSION_BOUNCED: "Messages to this channel bounced for good.",
+    Reason.SUPPRESSION_COMPLAINED: "The recipient complained about a message on this channel.",
+    Reason.CONSENT_MISSING: "The recipient has not consented.",
+    Reason.CONSENT_REFUSED: "The recipient refused consent.",
+    Reason.CONSENT_WITHDRAWN: "The recipient withdrew consent.",
+    Reason.CONSENT_EXPIRED: "The recipient's consent has expired.",
+    Reason.CHANNEL_SWITCHED_OFF: "The recipient switched this channel off.",
+    Reason.CHANNEL_UNREACHABLE: "The recipient cannot be reached on this channel.",
+    Reason.CHANNEL_NOT_OFFERED: "The message type does not offer this channel.",
+    Reason.CHANNEL_NOT_ASKED: "The request left this channel out.",
+    Reason.QUIET_HOURS_NOW: "It is quiet hours where the recipient is.",
+    Reason.POLICY_SAMPLED: "The policy drew this action among those allowed.",
+    Reason.POLICY_NO_SEND: "The policy drew sending nothing among the actions allowed.",
+    Reason.POLICY_RULES: "No model spoke to this recipient, so the published order of channels decided.",
+    Reason.POLICY_SINGLE: "Only one action was allowed.",
+}
+"""One sentence for each reason; a test walks the list."""
+
+_OUTCOMES = {
+    Outcome.SEND_NOW.value: "Send now",
+    Outcome.DEFER.value: "Wait",
+    Outcome.SUPPRESS.value: "Do not send",
+}
+_DEGRADED = {
+    "rules": "No verified model was loaded.",
+    "stale_features": "The recipient's features were more than 26 hours old.",
+    "missing_features": "The recipient's features were missing or more than 50 hours old.",
+    "features_unavailable": "The online features did not answer in time.",
+}
+
+
+def explain(record: Mapping[str, Any]) -> list[str]:
+    """Return the reasons of a recorded decision, the most important first.
+
+    Args:
+        record: the decision's record as it is stored.
+    """
+    sentences = [_headline(record)]
+    sentences += [f"{each['channel']}: {SENTENCES[Reason(each['reason'])]}" for each in record["refusals"]]
+    choice = record.get("choice")
+    if choice is not None:
+        sentences.append(_chances(choice))
+    if record.get("is_holdout") and choice is not None:
+        sentences.append("The recipient belongs to the 5 % for whom every allowed action has the same chance.")
+    if not record["may_personalize"]:
+        sentences.append("The recipient has not consented to personalization, so no features were read.")
+    if record["degraded"] is not None:
+        sentences.append(_DEGRADED[record["degraded"]])
+    if record.get("send_at") is not None:
+        sentences.append(f"It may be sent from {record['send_at']}.")
+    return sentences
+
+
+def _headline(record: Mapping[str, Any]) -> str:
+    where = f" on {record['channel']}, variant {record['variant_id']}" if record["channel"] is not None else ""
+    return f"{_OUTCOMES[record['outcome']]}{where}: {SENTENCES[Reason(record['reason'])]}"
+
+
+def _chances(choice: Mapping[str, Any]) -> str:
+    pairs = zip(choice["actions"], choice["probabilities"], strict=True)
+    told = ", ".join(f"{_name(action)} {100 * probability:.1f} %" for action, probability in pairs)
+    return f"The chances before the draw were: {told}."
+
+
+def _name(action: Mapping[str, Any]) -> str:
+    return f"{action['channel']}/{action['variant_id']}" if action["channel"] is not None else "nothing"

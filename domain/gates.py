@@ -1,0 +1,109 @@
+"""The gates: which channels a message may take to a recipient now, by the row of its class.
+
+Each gate has one shape, ``refusal(...) -> Reason | None``; the first that refuses names the reason. Nothing a
+request says can open a gate, it can only close more.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from domain import consent, profiles, quiet_hours, suppression, switches, timing
+from domain.consent import ConsentState
+from domain.decision_request import DecisionRequest
+from domain.message_types import MessageType
+from domain.profiles import Profile
+from domain.quiet_hours import QuietHours
+from domain.suppression import Suppression
+from domain.switches import ChannelSwitch
+from domain.values import ANY_CHANNEL, Channel, Frozen, MessageClass, Purpose, Reason
+
+
+@dataclass(frozen=True)
+class Allowances:
+    """What a recipient allows, as one consistent reading; ``version`` counts its changes."""
+
+    version: int = 0
+    consents: tuple[ConsentState, ...] = ()
+    switches: tuple[ChannelSwitch, ...] = ()
+    suppressions: tuple[Suppression, ...] = ()
+    is_deleted: bool = False
+
+    def may_personalize(self, now: datetime) -> bool:
+        """True when features of this recipient may be read and scored."""
+        return consent.refusal(self.consents, purpose=Purpose.PERSONALIZATION, channel=ANY_CHANNEL, now=now) is None
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Everything the gates look at besides the request."""
+
+    definition: MessageType
+    allowances: Allowances
+    profile: Profile | None
+    zone: ZoneInfo
+    quiet: QuietHours
+    now: datetime
+
+
+class Refusal(Frozen):
+    """Why one channel is out."""
+
+    channel: Channel
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class Screened:
+    """The channels left and the reason for each that is not, in the order of the type."""
+
+    permitted: tuple[Channel, ...]
+    refusals: tuple[Refusal, ...]
+
+
+def screen(request: DecisionRequest, situation: Situation) -> Screened:
+    """Return which of the type's channels the message may take now."""
+    permitted, refusals = [], []
+    for channel in situation.definition.channels:
+        reason = _refusal(request, situation, channel)
+        if reason is None:
+            permitted.append(channel)
+        else:
+            refusals.append(Refusal(channel=channel, reason=reason))
+    offered = set(situation.definition.channels)
+    refusals += [
+        Refusal(channel=channel, reason=Reason.CHANNEL_NOT_OFFERED)
+        for channel in request.channels or ()
+        if channel not in offered
+    ]
+    return Screened(tuple(permitted), tuple(refusals))
+
+
+def zone_of(request: DecisionRequest, profile: Profile | None, tenant_zone: ZoneInfo) -> ZoneInfo:
+    """Return where the recipient is: by their profile, else by the request, else where the tenant is."""
+    if profile is not None and profile.zone is not None:
+        return profile.zone
+    return ZoneInfo(request.context.time_zone) if request.context.time_zone else tenant_zone
+
+
+def _refusal(request: DecisionRequest, situation: Situation, channel: Channel) -> Reason | None:
+    if request.channels is not None and channel not in request.channels:
+        return Reason.CHANNEL_NOT_ASKED
+    return next((reason for reason in _verdicts(request, situation, channel) if reason is not None), None)
+
+
+def _verdicts(request: DecisionRequest, at: Situation, channel: Channel) -> Iterator[Reason | None]:
+    """Yield each gate's answer in order of precedence, for the gates that the message's class must pass."""
+    definition, allowances = at.definition, at.allowances
+    message_class = definition.message_class
+    yield timing.refusal(request.message.expires_at, now=at.now)
+    yield Reason.RECIPIENT_DELETED if allowances.is_deleted else None
+    yield suppression.refusal(allowances.suppressions, channel=channel, message_class=message_class)
+    if message_class is MessageClass.MARKETING:
+        yield consent.refusal(allowances.consents, purpose=Purpose.MARKETING, channel=channel, now=at.now)
+    if message_class is not MessageClass.TRANSACTIONAL and not definition.is_emergency:
+        yield switches.refusal(allowances.switches, channel=channel)
+    yield profiles.refusal(at.profile, channel=channel)
+    if message_class is not MessageClass.TRANSACTIONAL and not definition.is_emergency:
+        yield quiet_hours.refusal(at.quiet, now=at.now, zone=at.zone)

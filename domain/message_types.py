@@ -1,0 +1,138 @@
+"""Message types: what a message is, as published in versions: class, channels, variants, variables, windows.
+
+A type that could not be rendered is not published: every variant has content for every channel of the type, and
+the schema of its variables is itself valid.
+"""
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal, Self
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError, best_match
+from pydantic import Field, JsonValue, StringConstraints, model_validator
+
+from domain.events import Name
+from domain.values import Channel, Frozen, MessageClass
+
+Template = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
+VariantId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+MAX_VARIANTS = 50
+MAX_WINDOW_HOURS = 24 * 90
+
+
+def _no_variables() -> dict[str, JsonValue]:
+    return {"type": "object", "additionalProperties": False}
+
+
+class Content(Frozen):
+    """Templates of one message on one channel: Liquid text, filled with the request's variables."""
+
+    subject: Template | None = Field(default=None, description="E-mail's subject; the title of a push.")
+    body: Template
+
+
+class Variant(Frozen):
+    """One way of saying it."""
+
+    id: VariantId
+    content: dict[Channel, Content] = Field(min_length=1)
+
+
+class MessageType(Frozen):
+    """One kind of message a tenant sends."""
+
+    type: Name
+    message_class: MessageClass = Field(alias="class")
+    is_emergency: bool = Field(default=False, description="Passes quiet hours and channel switches, not consent.")
+    category: Name
+    channels: tuple[Channel, ...] = Field(min_length=1, description="In the order rules prefer them.")
+    variants: tuple[Variant, ...] = Field(min_length=1, max_length=MAX_VARIANTS)
+    variables: dict[str, JsonValue] = Field(
+        default_factory=_no_variables,
+        description="JSON Schema of the variables a request must give.",
+    )
+    attribution_window_hours: float | None = Field(default=None, gt=0, le=MAX_WINDOW_HOURS)
+    priority: Literal["low", "medium", "high", "urgent"] = "medium"
+
+    @model_validator(mode="after")
+    def _can_be_rendered(self) -> Self:
+        if len(set(self.channels)) != len(self.channels):
+            raise ValueError("channels must not name a channel twice")
+        ids = [variant.id for variant in self.variants]
+        if len(set(ids)) != len(ids):
+            raise ValueError("variants must have different ids")
+        for variant in self.variants:
+            if missing := sorted(set(self.channels) - set(variant.content)):
+                raise ValueError(f"variants.{variant.id}.content must have content for channel {missing[0]}")
+        _check_schema(self.variables)
+        return self
+
+    def document(self) -> dict[str, Any]:
+        """Return the type as it is stored."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    def digest(self) -> bytes:
+        """Return the SHA-256 of the document: equal digests mean nothing was changed."""
+        text = json.dumps(self.document(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(text.encode()).digest()
+
+    def variant(self, variant_id: str) -> Variant:
+        """Return one of the variants.
+
+        Raises:
+            KeyError: there is none with this id.
+        """
+        return {variant.id: variant for variant in self.variants}[variant_id]
+
+
+class PublishedType(Frozen):
+    """A message type in one of its versions."""
+
+    version: int
+    definition: MessageType
+
+
+class BadVariables(ValueError):
+    """The variables do not fit the type's schema; ``field`` says which, the value is not repeated."""
+
+    def __init__(self, field: str, expected: str) -> None:
+        self.field = field
+        self.expected = expected
+        super().__init__(f"{field}: {expected}")
+
+
+def check_variables(definition: MessageType, variables: dict[str, JsonValue]) -> None:
+    """Check a request's variables against the type's schema.
+
+    Raises:
+        BadVariables: they do not fit.
+    """
+    error = best_match(Draft202012Validator(definition.variables).iter_errors(variables))
+    if error is not None:
+        place = ".".join(["message.variables", *(str(part) for part in error.absolute_path)])
+        # The library's message repeats the value; the rule and its limit say enough.
+        raise BadVariables(place, f"must satisfy {error.validator}: {json.dumps(error.validator_value)[:200]}")
+
+
+def _check_schema(schema: dict[str, JsonValue]) -> None:
+    if schema.get("type") != "object":
+        raise ValueError("variables must be a JSON Schema of type object")
+    if _refers_elsewhere(schema):
+        raise ValueError("variables must not refer to another document ($ref)")
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        place = ".".join(["variables", *(str(part) for part in error.absolute_path)])
+        raise ValueError(f"{place} is not valid JSON Schema") from None
+
+
+def _refers_elsewhere(node: JsonValue) -> bool:
+    if isinstance(node, dict):
+        target = node.get("$ref", "#")
+        return (
+            not (isinstance(target, str) and target.startswith("#"))
+            or "$dynamicRef" in node
+            or any(_refers_elsewhere(part) for part in node.values())
+        )
+    return isinstance(node, list) and any(_refers_elsewhere(part) for part in node)
