@@ -185,9 +185,9 @@ def untimely(event: EngagementEvent, *, now: datetime, max_age: timedelta) -> st
         max_age: how long the tenant keeps events; older ones would be deleted at once.
     """
     if event.occurred_at > now + FUTURE_TOLERANCE:
-        return "must not lie more than 5 minutes in the future"
+        return "a moment at most 5 minutes ahead of the tenant's clock"
     if event.occurred_at < now - max_age:
-        return f"must not be older than {max_age.days} days, the retention of events"
+        return f"a moment at most {max_age.days} days ago, the retention of events"
     return None
 
 

@@ -16,13 +16,11 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from domain import strict_json
+from domain import faults, strict_json
 from domain.events import MAX_EVENT_BYTES, EngagementEvent, digest_of, untimely
 from domain.strict_json import StrictJsonError
 from domain.tenants import zone_names
 from domain.values import Frozen
-
-_FIELD_CHARACTERS = 200
 
 
 class Verdict(StrEnum):
@@ -160,11 +158,10 @@ _CODES = {"missing": RejectionCode.FIELD_MISSING, "extra_forbidden": RejectionCo
 
 def _rejection(error: ValidationError) -> Rejection:
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    message = first["msg"].removeprefix("Value error, ")
+    expected = faults.expected(first)
     # A rule over several fields has no place of its own; its message begins with the field to change.
-    place = first["loc"] or (message.split(" ", 1)[0],)
-    field = ".".join(str(part) for part in place if part != "[key]")[:_FIELD_CHARACTERS]
-    return Rejection(code=_CODES.get(first["type"], RejectionCode.FIELD_INVALID), field=field, expected=message)
+    field = faults.field(first) or expected.split(" ", 1)[0]
+    return Rejection(code=_CODES.get(first["type"], RejectionCode.FIELD_INVALID), field=field, expected=expected)
 
 
 def timely(item: Item, *, now: datetime, max_age: timedelta) -> Item:

@@ -7,7 +7,6 @@ a duplicate or a dead letter, and the counts that say so commit with it.
 import json
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -16,6 +15,7 @@ from sqlalchemy import Connection
 from adapters.postgres import event_frames
 from adapters.postgres.dead_letters import bury
 from adapters.postgres.engine import Database
+from adapters.postgres.event_effects import EventEffects
 from adapters.postgres.event_statements import (
     COUNT_BATCH,
     KNOWN_DIGESTS,
@@ -27,13 +27,6 @@ from adapters.postgres.event_statements import (
 from domain.events import EngagementEvent
 from domain.ingest import Batch, Claim, Counts, Item, ItemVerdict, Key, local_time, timely, zone
 from domain.tenants import Tenant
-
-
-class EventEffects(Protocol):
-    """What else changes when an event is stored, such as a consent that an ``unsubscribed`` event withdraws."""
-
-    def apply(self, connection: Connection, tenant: Tenant, events: Sequence[EngagementEvent]) -> None:
-        """Apply the effects of newly stored events, in the transaction that stores them."""
 
 
 class EventLog:
@@ -81,16 +74,6 @@ class EventLog:
         """Return the events of some recipients in ``[since, until)``, with EVENT_COLUMNS."""
         with self._database.tenant(tenant) as connection:
             return event_frames.recent(connection, recipients, since, until)
-
-    def read_day(self, day: date) -> pd.DataFrame:
-        """Return the events of one UTC day, of every tenant the role may see, with EVENT_COLUMNS."""
-        with self._database.begin() as connection:
-            return event_frames.read_day(connection, day)
-
-    def days(self) -> list[date]:
-        """Return the UTC days that have events, of every tenant the role may see, in order."""
-        with self._database.begin() as connection:
-            return event_frames.days(connection)
 
     def _make_partitions(self, days: set[date]) -> None:
         """Create missing partitions before the batch's own transaction, which then waits for no table lock."""

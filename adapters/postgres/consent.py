@@ -1,0 +1,148 @@
+"""Consents in PostgreSQL: every record is kept, and one state row per purpose and scope says what holds.
+
+A change is effective when its transaction has committed: no decision that commits later can miss it.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.postgresql import insert
+
+from adapters.postgres import allowances, audit
+from adapters.postgres.audit import AuditEntry
+from adapters.postgres.engine import Database
+from adapters.postgres.tables import channel_switch, consent_record, consent_state
+from domain.consent import ChannelScope, ConsentChange, ConsentState, successor
+from domain.gates import Allowances
+from domain.switches import ChannelSwitch
+from domain.tenants import Tenant
+
+Changes = Mapping[str, Sequence[ConsentChange]]
+"""Consent changes by recipient, each recipient's in the order they were said."""
+
+
+class ConsentStore:
+    """Records consents and switches, and tells what holds."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record(
+        self, tenant: Tenant, recipient_id: str, changes: Sequence[ConsentChange], *, actor: str, now: datetime
+    ) -> tuple[ConsentState, ...]:
+        """Record what one recipient said and return what holds afterwards; effective when this returns."""
+        self.record_many(tenant, {recipient_id: changes}, actor=actor, now=now)
+        return self.allowances(tenant, recipient_id).consents
+
+    def record_many(self, tenant: Tenant, changes: Changes, *, actor: str, now: datetime) -> None:
+        """Record what several recipients said, all or nothing.
+
+        Raises:
+            Unavailable: PostgreSQL could not commit; nothing was recorded.
+        """
+        with self._database.tenant(tenant.tenant) as connection:
+            apply(connection, tenant, changes, actor=actor, now=now)
+
+    def switch(self, tenant: Tenant, recipient_id: str, switch: ChannelSwitch, *, actor: str, source: str) -> None:
+        """Turn a channel of a recipient on or off; effective when this returns."""
+        row = {"tenant": tenant.tenant, "recipient_id": recipient_id, "channel": switch.channel}
+        values = {"is_on": switch.is_on, "source": source}
+        entry = AuditEntry(
+            action="channel.switched_on" if switch.is_on else "channel.switched_off",
+            actor=actor,
+            object=f"channel:{switch.channel}",
+            recipient_id=recipient_id,
+        )
+        with self._database.tenant(tenant.tenant) as connection:
+            allowances.touch(connection, tenant.tenant, [recipient_id])
+            statement = insert(channel_switch).values(row | values)
+            keys = ["tenant", "recipient_id", "channel"]
+            connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values))
+            audit.write(connection, tenant, [entry])
+
+    def allowances(self, tenant: Tenant, recipient_id: str) -> Allowances:
+        """Return what a recipient allows now."""
+        with self._database.tenant(tenant.tenant) as connection:
+            return allowances.read(connection, tenant.tenant, [recipient_id])[recipient_id]
+
+    def history(self, tenant: Tenant, recipient_id: str) -> list[dict[str, Any]]:
+        """Return every consent record of a recipient, oldest first."""
+        query = select(consent_record).where(consent_record.c.recipient_id == recipient_id)
+        with self._database.tenant(tenant.tenant) as connection:
+            rows = connection.execute(query.order_by(consent_record.c.record_id)).mappings().all()
+        return [{name: value for name, value in row.items() if name not in _INTERNAL} for row in rows]
+
+
+_INTERNAL = {"tenant", "recipient_id"}
+
+
+def apply(connection: Connection, tenant: Tenant, changes: Changes, *, actor: str, now: datetime) -> None:
+    """Record consent changes in a transaction that is under way, such as the one that stores an event."""
+    recipients = sorted(recipient for recipient, said in changes.items() if said)
+    if not recipients:
+        return
+    allowances.touch(connection, tenant.tenant, recipients)
+    present = allowances.read(connection, tenant.tenant, recipients)
+    said = [(recipient, change) for recipient in recipients for change in changes[recipient]]
+    record_ids = _append(connection, tenant.tenant, said, actor=actor, now=now)
+    states = {
+        (recipient, state.purpose, state.channel): (state, 0)
+        for recipient in recipients
+        for state in present[recipient].consents
+    }
+    _store(connection, tenant.tenant, _after(states, said, record_ids, now))
+    audit.write(connection, tenant, [_entry(recipient, change, actor) for recipient, change in said])
+
+
+_Key = tuple[str, Any, ChannelScope]
+_Kept = tuple[ConsentState, int]
+
+
+def _append(
+    connection: Connection, tenant: str, said: Sequence[tuple[str, ConsentChange]], *, actor: str, now: datetime
+) -> list[int]:
+    rows = [
+        change.model_dump(mode="python")
+        | {"tenant": tenant, "recipient_id": recipient, "actor": actor, "effective_at": change.state(now).effective_at}
+        for recipient, change in said
+    ]
+    statement = insert(consent_record).returning(consent_record.c.record_id, sort_by_parameter_order=True)
+    return list(connection.execute(statement, rows).scalars())
+
+
+def _after(
+    states: dict[_Key, _Kept], said: Sequence[tuple[str, ConsentChange]], record_ids: Sequence[int], now: datetime
+) -> dict[_Key, _Kept]:
+    """Return the states that changed, each with the record that made it."""
+    changed: dict[_Key, _Kept] = {}
+    for (recipient, change), record_id in zip(said, record_ids, strict=True):
+        new = change.state(now)
+        key = (recipient, new.purpose, new.channel)
+        kept = states.get(key)
+        if kept is None or successor(kept[0], new) != kept[0]:
+            states[key] = changed[key] = (new, record_id)
+    return changed
+
+
+def _store(connection: Connection, tenant: str, changed: Mapping[_Key, _Kept]) -> None:
+    rows = [
+        state.model_dump(mode="python") | {"tenant": tenant, "recipient_id": recipient, "record_id": record_id}
+        for (recipient, _, _), (state, record_id) in changed.items()
+    ]
+    if rows:
+        statement = insert(consent_state)
+        keys = ["tenant", "recipient_id", "purpose", "channel"]
+        values = {name: statement.excluded[name] for name in ("status", "effective_at", "expires_at", "record_id")}
+        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), rows)
+
+
+def _entry(recipient: str, change: ConsentChange, actor: str) -> AuditEntry:
+    return AuditEntry(
+        action=f"consent.{change.status.value}",
+        actor=actor,
+        object=f"consent:{change.purpose.value}:{change.channel}",
+        recipient_id=recipient,
+        detail={"source": change.source, "text_version": change.text_version},
+    )

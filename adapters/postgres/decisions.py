@@ -1,0 +1,167 @@
+"""Decisions in PostgreSQL: gathered in one reading, recorded in the transaction that locks what is allowed.
+
+One id is one decision, whoever asks again and however many ask at once; nothing recorded is ever changed.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.postgresql import insert
+
+from adapters.postgres import allowances, audit, message_types, profiles
+from adapters.postgres.audit import AuditEntry
+from adapters.postgres.engine import Database
+from adapters.postgres.profiles import StoredProfile
+from adapters.postgres.tables import decision as decisions
+from domain.gates import Allowances
+from domain.message_types import PublishedType
+from domain.tenants import Tenant
+
+
+@dataclass(frozen=True)
+class Known:
+    """What PostgreSQL knows about the recipients and types of some requests, as one reading."""
+
+    allowances: dict[str, Allowances]
+    profiles: dict[str, StoredProfile]
+    types: dict[str, PublishedType]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A decision as it is stored; ``recipient_id`` only keys the lock and the audit row's pseudonym."""
+
+    decision_id: str
+    recipient_id: str
+    subject_key: str
+    fingerprint: bytes
+    decided_at: datetime
+    outcome: str
+    message_type: str
+    campaign_id: str | None
+    reason: str
+    action_probability: float
+    consent_version: int
+    record: dict[str, Any]
+    answer: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What was answered under a decision's id, and to which request."""
+
+    fingerprint: bytes
+    answer: dict[str, Any]
+
+
+Finish = Callable[[Allowances], Row]
+"""Makes the row of one decision from the locked reading of what its recipient allows."""
+
+
+class DecisionLog:
+    """Keeps every decision, unsampled."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def known(self, tenant: Tenant, recipient_ids: Sequence[str], types: Sequence[str]) -> Known:
+        """Return what is known, for all requests of a batch at once.
+
+        Raises:
+            Unavailable: PostgreSQL is away, and with it all knowledge of consent.
+        """
+        with self._database.tenant(tenant.tenant) as connection:
+            return Known(
+                allowances=allowances.read(connection, tenant.tenant, recipient_ids),
+                profiles=profiles.read(connection, recipient_ids),
+                types=message_types.read(connection, types),
+            )
+
+    def recorded(self, tenant: Tenant, decision_ids: Sequence[str]) -> dict[str, Recorded]:
+        """Return those of the decisions that were recorded before."""
+        with self._database.tenant(tenant.tenant) as connection:
+            return _recorded(connection, decision_ids)
+
+    def record(self, tenant: Tenant, pending: Sequence[tuple[str, str, Finish]], *, actor: str) -> dict[str, Recorded]:
+        """Lock what the recipients allow, finish each decision on that reading, and commit all of them.
+
+        Args:
+            tenant: whose decisions these are.
+            pending: decision id, recipient id and how the decision is finished.
+            actor: who asked.
+
+        Returns:
+            By id, what counts: the new decision, or the one somebody else recorded first.
+
+        Raises:
+            Unavailable: PostgreSQL could not commit; nothing was decided.
+        """
+        with self._database.tenant(tenant.tenant) as connection:
+            allowed = self._locked(connection, tenant.tenant, [recipient for _, recipient, _ in pending])
+            rows = [finish(allowed[recipient]) for _, recipient, finish in pending]
+            new = _insert(connection, tenant.tenant, rows)
+            fresh = [row for row in rows if row.decision_id in new]
+            audit.write(connection, tenant, [_entry(row, actor) for row in fresh])
+            others = _recorded(connection, [row.decision_id for row in rows if row.decision_id not in new])
+        return others | {row.decision_id: Recorded(row.fingerprint, row.answer) for row in fresh}
+
+    def get(self, tenant: Tenant, decision_id: str) -> dict[str, Any] | None:
+        """Return the record of a decision with the moment it was recorded, or None when there is none."""
+        query = select(decisions.c.record, decisions.c.recorded_at).where(decisions.c.decision_id == decision_id)
+        with self._database.tenant(tenant.tenant) as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else {**row.record, "recorded_at": row.recorded_at.isoformat()}
+
+    def _locked(self, connection: Connection, tenant: str, recipient_ids: Sequence[str]) -> dict[str, Allowances]:
+        """Read under lock; a test replaces this to show what happens without."""
+        return allowances.read(connection, tenant, recipient_ids, lock=True)
+
+
+def _insert(connection: Connection, tenant: str, rows: Sequence[Row]) -> set[str]:
+    if not rows:
+        return set()
+    values = [
+        {
+            "tenant": tenant,
+            "decision_id": row.decision_id,
+            "subject_key": row.subject_key,
+            "request_fingerprint": row.fingerprint,
+            "decided_at": row.decided_at,
+            "outcome": row.outcome,
+            "channel": row.record["channel"],
+            "variant_id": row.record["variant_id"],
+            "message_type": row.message_type,
+            "campaign_id": row.campaign_id,
+            "reason": row.reason,
+            "action_probability": row.action_probability,
+            "is_holdout": row.record["is_holdout"],
+            "degraded": row.record["degraded"],
+            "consent_version": row.consent_version,
+            "record": row.record,
+            "answer": row.answer,
+        }
+        for row in sorted(rows, key=lambda row: row.decision_id)
+    ]
+    statement = insert(decisions).values(values).on_conflict_do_nothing().returning(decisions.c.decision_id)
+    return set(connection.execute(statement).scalars())
+
+
+def _recorded(connection: Connection, decision_ids: Sequence[str]) -> dict[str, Recorded]:
+    if not decision_ids:
+        return {}
+    query = select(decisions.c.decision_id, decisions.c.request_fingerprint, decisions.c.answer)
+    rows = connection.execute(query.where(decisions.c.decision_id.in_(list(decision_ids))))
+    return {row.decision_id: Recorded(bytes(row.request_fingerprint), row.answer) for row in rows}
+
+
+def _entry(row: Row, actor: str) -> AuditEntry:
+    return AuditEntry(
+        action="decision.recorded",
+        actor=actor,
+        object=f"decision:{row.decision_id}",
+        recipient_id=row.recipient_id,
+        detail={"outcome": row.outcome, "reason": row.reason},
+    )

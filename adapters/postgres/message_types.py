@@ -1,0 +1,72 @@
+"""Message types in PostgreSQL: published in versions, the newest is in force; an unchanged one is not published."""
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection, select, text
+from sqlalchemy.dialects.postgresql import distinct_on, insert
+
+from adapters.postgres import audit
+from adapters.postgres.audit import AuditEntry
+from adapters.postgres.engine import Database
+from adapters.postgres.tables import message_type
+from domain.message_types import MessageType, PublishedType
+from domain.tenants import Tenant
+
+
+class MessageTypes:
+    """Publishes message types and tells which version is in force."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def publish(self, tenant: Tenant, definitions: Iterable[MessageType], *, actor: str) -> list[PublishedType]:
+        """Publish a new version of each type whose content changed, all or nothing; return those published."""
+        with self._database.tenant(tenant.tenant) as connection:
+            # One publisher at a time, so that two never give the same number to different content.
+            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('kairos.types.' || :tenant))"), _of(tenant))
+            published = [each for definition in definitions if (each := _publish(connection, tenant, definition))]
+            audit.write(connection, tenant, [_entry(each, actor) for each in published])
+        return published
+
+    def all(self, tenant: Tenant) -> list[PublishedType]:
+        """Return every type in the version in force, by name."""
+        with self._database.tenant(tenant.tenant) as connection:
+            names = list(connection.execute(select(message_type.c.type).distinct()).scalars())
+            found = read(connection, names)
+        return [found[name] for name in sorted(found)]
+
+
+def read(connection: Connection, types: Sequence[str]) -> dict[str, PublishedType]:
+    """Return the versions in force of the types that exist."""
+    query = (
+        select(message_type.c.type, message_type.c.version, message_type.c.document)
+        .where(message_type.c.type.in_(list(types)))
+        .order_by(message_type.c.type, message_type.c.version.desc())
+        .ext(distinct_on(message_type.c.type))
+    )
+    return {
+        row.type: PublishedType(version=row.version, definition=MessageType.model_validate(row.document))
+        for row in connection.execute(query)
+    }
+
+
+def _publish(connection: Connection, tenant: Tenant, definition: MessageType) -> PublishedType | None:
+    newest = select(message_type.c.version, message_type.c.digest).where(message_type.c.type == definition.type)
+    row = connection.execute(newest.order_by(message_type.c.version.desc()).limit(1)).one_or_none()
+    if row is not None and bytes(row.digest) == definition.digest():
+        return None
+    version = row.version + 1 if row is not None else 1
+    values = {"type": definition.type, "version": version, "document": definition.document()}
+    connection.execute(insert(message_type).values(**values, tenant=tenant.tenant, digest=definition.digest()))
+    return PublishedType(version=version, definition=definition)
+
+
+def _of(tenant: Tenant) -> dict[str, str]:
+    return {"tenant": tenant.tenant}
+
+
+def _entry(published: PublishedType, actor: str) -> AuditEntry:
+    name = published.definition.type
+    return AuditEntry(
+        action="type.published", actor=actor, object=f"type:{name}", detail={"version": published.version}
+    )

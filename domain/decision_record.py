@@ -1,0 +1,139 @@
+"""What is kept of a decision and what is answered: everything needed to repeat it, and to explain it.
+
+The record names nobody: it carries the pseudonym, and of the request what has no recipient in it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from domain.content import RenderedContent
+from domain.decisioning import RULES_VERSION, Draft, Score, Settings
+from domain.explanations import explain
+from domain.gates import Refusal
+from domain.policy import PolicyName
+from domain.values import Channel, Frozen, Outcome, Reason
+
+
+class Versions(Frozen):
+    """What made the decision, each in its version."""
+
+    policy: str
+    models: dict[str, str] = Field(description="Version of each registered model; empty when none was asked.")
+    features: str | None = Field(description="Feature service; null when no features were read.")
+    rules: str
+    message_type: int
+
+
+class DecisionAnswer(Frozen):
+    """What to do with the message, why, and with which chance it came out so."""
+
+    decision_id: str
+    outcome: Outcome
+    channel: Channel | None
+    variant_id: str | None
+    content: RenderedContent | None
+    fallback_channels: tuple[Channel, ...] = Field(description="Other channels the message may take, in order.")
+    send_at: datetime | None = Field(description="For a deferral: from when on it may be sent.")
+    recheck_by: datetime | None = Field(description="When to ask again at the latest; a send is valid only now.")
+    reason: Reason
+    refusals: tuple[Refusal, ...]
+    score: Score
+    action_probability: float = Field(ge=0, le=1, description="Recorded before the draw; 1.0 when there was none.")
+    experiments: tuple[dict[str, str], ...] = ()
+    degraded: str | None = Field(description="Which rung of the fallback ladder answered; null when none was needed.")
+    versions: Versions
+    explanation: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a decision stood on besides the draft itself.
+
+    ``features`` is the model's input per permitted channel, by feature name, None where missing. ``as_of`` is the
+    moment of each feature view. ``stages_ms`` are wall times.
+    """
+
+    subject_key: str
+    is_holdout: bool
+    may_personalize: bool
+    degraded: str | None
+    settings: Settings
+    type_version: int
+    model: Mapping[str, str] | None = None
+    features: Mapping[str, Mapping[str, float | None]] | None = None
+    as_of: Mapping[str, str | None] | None = None
+    stages_ms: Mapping[str, float] | None = None
+
+
+def answer(draft: Draft, evidence: Evidence) -> DecisionAnswer:
+    """Return what the caller is told."""
+    sends = draft.outcome is Outcome.SEND_NOW
+    return DecisionAnswer(
+        decision_id=draft.decision_id,
+        outcome=draft.outcome,
+        channel=draft.action.channel if sends else None,
+        variant_id=draft.action.variant_id if sends else None,
+        content=draft.rendered if sends else None,
+        fallback_channels=_fallbacks(draft) if sends else (),
+        send_at=draft.send_at,
+        recheck_by=draft.send_at,
+        reason=draft.reason,
+        refusals=draft.screened.refusals,
+        score=draft.score if sends else Score(),
+        action_probability=draft.probability,
+        degraded=evidence.degraded,
+        versions=_versions(draft, evidence),
+        explanation=tuple(explain(record(draft, evidence))) if draft.request.explain else None,
+    )
+
+
+def record(draft: Draft, evidence: Evidence) -> dict[str, Any]:
+    """Return everything the decision knew, as JSON-ready values."""
+    request = draft.request.model_dump(mode="json", exclude={"recipient_id", "message": {"variables"}})
+    sends = draft.outcome is Outcome.SEND_NOW
+    return {
+        "decision_id": draft.decision_id,
+        "subject_key": evidence.subject_key,
+        "request": request | {"fingerprint": draft.request.fingerprint().hex()},
+        "decided_at": draft.situation.now.isoformat(),
+        "zone": str(draft.situation.zone),
+        "outcome": draft.outcome.value,
+        "channel": draft.action.channel.value if sends and draft.action.channel else None,
+        "variant_id": draft.action.variant_id if sends else None,
+        "reason": draft.reason.value,
+        "refusals": [refusal.model_dump(mode="json") for refusal in draft.screened.refusals],
+        "permitted": [channel.value for channel in draft.screened.permitted],
+        "choice": draft.choice.model_dump(mode="json") if draft.choice else None,
+        "p_convert": {channel.value: p for channel, p in draft.scores.items()} if draft.scores is not None else None,
+        "score": draft.score.model_dump(mode="json"),
+        "send_at": draft.send_at.isoformat() if draft.send_at else None,
+        "is_holdout": evidence.is_holdout,
+        "may_personalize": evidence.may_personalize,
+        "degraded": evidence.degraded,
+        "consent_version": draft.situation.allowances.version,
+        "quiet_hours": draft.situation.quiet.model_dump(mode="json"),
+        "policy_settings": evidence.settings.model_dump(mode="json"),
+        "versions": _versions(draft, evidence).model_dump(mode="json"),
+        "model": dict(evidence.model) if evidence.model else None,
+        "features": evidence.features,
+        "features_as_of": evidence.as_of,
+        "stages_ms": evidence.stages_ms,
+    }
+
+
+def _fallbacks(draft: Draft) -> tuple[Channel, ...]:
+    return tuple(channel for channel in draft.screened.permitted if channel is not draft.action.channel)
+
+
+def _versions(draft: Draft, evidence: Evidence) -> Versions:
+    return Versions(
+        policy=draft.choice.policy.value if draft.choice else PolicyName.RULES.value,
+        models={evidence.model["name"]: evidence.model["version"]} if evidence.model else {},
+        features=evidence.model["feature_service"] if evidence.model else None,
+        rules=RULES_VERSION,
+        message_type=evidence.type_version,
+    )
