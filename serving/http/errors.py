@@ -15,12 +15,12 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from adapters.postgres.engine import Unavailable
+from domain import faults
 from domain.values import Frozen
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
 _MOST_ERRORS = 20
-_FIELD_CHARACTERS = 200
 
 
 class ProblemCode(StrEnum):
@@ -109,10 +109,8 @@ def invalid(error: ValidationError | RequestValidationError) -> Refused:
     return Refused(ProblemCode.INVALID, "The request does not have the form that is expected here.", errors=found)
 
 
-def _field_error(error: Any) -> FieldError:
-    message = str(error["msg"]).removeprefix("Value error, ")
-    place = ".".join(str(part) for part in error["loc"] if part not in ("body", "[key]"))
-    return FieldError(field=place[:_FIELD_CHARACTERS], expected=message)
+def _field_error(fault: Any) -> FieldError:
+    return FieldError(field=faults.field(fault).removeprefix("body."), expected=faults.expected(fault))
 
 
 def respond(refused: Refused, request_id: str) -> JSONResponse:

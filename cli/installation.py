@@ -1,0 +1,49 @@
+"""The parts a command of the installation's owner works with; whoever can read its settings and secret is the owner."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cli.exit_codes import ExitCode, Refused
+
+if TYPE_CHECKING:
+    from adapters.clock import Clock
+    from adapters.postgres.api_keys import ApiKeys
+    from adapters.postgres.tenants import Tenants
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Tenants, keys and the clock."""
+
+    tenants: "Tenants"
+    api_keys: "ApiKeys"
+    clock: "Clock"
+
+
+@contextmanager
+def opened() -> Iterator[Installation]:
+    """Open the installation that the settings name.
+
+    Raises:
+        Refused: PostgreSQL is away.
+        NotRunning: nothing says where it is.
+    """
+    from adapters.clock import Clock
+    from adapters.endpoints import resolve
+    from adapters.postgres.api_keys import ApiKeys
+    from adapters.postgres.engine import Database, Unavailable
+    from adapters.postgres.tenants import Tenants
+    from adapters.secrets import SecretBox
+    from adapters.settings import load_settings
+
+    settings = load_settings()
+    box = SecretBox.of(settings)
+    database = Database(resolve(settings).databases.app)
+    try:
+        yield Installation(Tenants(database, box), ApiKeys(database, box), Clock())
+    except Unavailable as error:
+        raise Refused(f"{error}; try again when it is back", ExitCode.NOT_RUNNING) from None
+    finally:
+        database.close()
