@@ -1,0 +1,245 @@
+"""Decisions: gather, screen, score, choose, record, for a batch of requests; a single one is a batch of one.
+
+Everything is read once and written once. No decision is answered that was not recorded, and what is answered under
+an id is always the same.
+"""
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import structlog
+
+from adapters.postgres.decisions import DecisionLog, Finish, Known, Recorded, Row
+from adapters.settings import Settings
+from domain import decisioning, identity
+from domain.decision_record import Evidence, answer, record
+from domain.decision_request import DecisionRequest
+from domain.decisioning import Draft
+from domain.gates import Allowances, Screened, Situation, screen, zone_of
+from domain.message_types import check_variables
+from domain.quiet_hours import QuietHours
+from domain.tenants import Tenant
+from serving import decision_metrics
+from serving.scoring import Model, Scored, ToScore, score
+
+HOLDOUT = "holdout"
+log = structlog.get_logger("kairos.decisions")
+
+
+class UnknownType(LookupError):
+    """The tenant has published no message type of this name."""
+
+
+class KeyReused(RuntimeError):
+    """The idempotency key stands for another request."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request and the id its decision gets."""
+
+    decision_id: str
+    request: DecisionRequest
+
+
+@dataclass(frozen=True)
+class _Open:
+    """A decision under way."""
+
+    ask: Ask
+    situation: Situation
+    screened: Screened
+    type_version: int
+    scored: Scored | None = None
+
+
+class Decider:
+    """Decides for one installation."""
+
+    def __init__(self, log_of: DecisionLog, model: Callable[[], Model | None], settings: Settings) -> None:
+        """Prepare to decide.
+
+        Args:
+            log_of: where decisions are recorded and what they stand on is read.
+            model: returns the model that serves now, without waiting.
+            settings: the policy's constants.
+        """
+        self._log = log_of
+        self._model = model
+        self._quiet = QuietHours(start=settings.quiet_hours_start, end=settings.quiet_hours_end)
+        self._holdout_share = settings.holdout_share
+        self._settings = decisioning.Settings(
+            epsilon=settings.exploration_epsilon,
+            temperature=settings.policy_temperature,
+            send_cost=settings.send_cost,
+        )
+
+    def decide(self, tenant: Tenant, asks: Sequence[Ask], *, now: datetime, actor: str) -> list[Recorded]:
+        """Decide each request and return what was recorded for it, in the order given.
+
+        Raises:
+            UnknownType: a request names a message type that is not published.
+            BadVariables: a request's variables do not fit the type's schema.
+            CannotRender: a template cannot be filled with the variables.
+            KeyReused: an id was used before for another request.
+            Unavailable: PostgreSQL is away; nothing was decided.
+        """
+        before = self._log.recorded(tenant, [ask.decision_id for ask in asks])
+        stages = decision_metrics.Stages()
+        opened = self._screened(tenant, [ask for ask in asks if ask.decision_id not in before], now, stages)
+        model = self._model()
+        opened = self._scored(model, tenant, opened, stages)
+        drafts = [(each, self._draft(tenant, each)) for each in opened]
+        stages.ended("choose")
+        pending = [
+            (each.ask.decision_id, draft.request.recipient_id, self._finish(tenant, each, draft, model, stages))
+            for each, draft in drafts
+        ]
+        after = self._log.record(tenant, pending, actor=actor) if pending else {}
+        stages.ended("record")
+        _tell(tenant, after, stages)
+        return [_same(ask, (before | after)[ask.decision_id]) for ask in asks]
+
+    def _screened(
+        self, tenant: Tenant, asks: Sequence[Ask], now: datetime, stages: "decision_metrics.Stages"
+    ) -> list[_Open]:
+        if not asks:
+            return []
+        recipients = [ask.request.recipient_id for ask in asks]
+        known = self._log.known(tenant, recipients, [ask.request.message.type for ask in asks])
+        stages.ended("gather")
+        opened = [self._open(tenant, ask, known, now) for ask in asks]
+        stages.ended("screen")
+        return opened
+
+    def _open(self, tenant: Tenant, ask: Ask, known: Known, now: datetime) -> _Open:
+        published = known.types.get(ask.request.message.type)
+        if published is None:
+            raise UnknownType("no message type of this name is published")
+        check_variables(published.definition, dict(ask.request.message.variables))
+        stored = known.profiles.get(ask.request.recipient_id)
+        profile = stored.profile if stored is not None else None
+        situation = Situation(
+            definition=published.definition,
+            allowances=known.allowances[ask.request.recipient_id],
+            profile=profile,
+            zone=zone_of(ask.request, profile, tenant.zone),
+            quiet=self._quiet,
+            now=now,
+        )
+        return _Open(ask, situation, screen(ask.request, situation), published.version)
+
+    def _scored(
+        self, model: Model | None, tenant: Tenant, opened: Sequence[_Open], stages: "decision_metrics.Stages"
+    ) -> list[_Open]:
+        wanted = [
+            each
+            for each in opened
+            if each.screened.permitted and each.situation.allowances.may_personalize(each.situation.now)
+        ]
+        asked = [ToScore(each.ask.request.recipient_id, each.situation, each.screened) for each in wanted]
+        found = dict(zip(map(id, wanted), score(model, tenant.tenant, asked), strict=True))
+        stages.ended("score")
+        return [replace(each, scored=found.get(id(each))) for each in opened]
+
+    def _draft(self, tenant: Tenant, opened: _Open) -> Draft:
+        ask, situation, screened = opened.ask, opened.situation, opened.screened
+        if not screened.permitted:
+            return decisioning.without_choice(ask.decision_id, ask.request, situation, screened)
+        return decisioning.choose(
+            ask.decision_id,
+            ask.request,
+            situation,
+            screened,
+            p_convert=opened.scored.p_convert if opened.scored else None,
+            is_holdout=self._is_holdout(tenant, ask.request.recipient_id),
+            settings=self._settings,
+        )
+
+    def _finish(
+        self, tenant: Tenant, opened: _Open, draft: Draft, model: Model | None, stages: "decision_metrics.Stages"
+    ) -> Finish:
+        def finish(allowed: Allowances) -> Row:
+            final = decisioning.recheck(draft, replace(opened.situation, allowances=allowed))
+            if final is not draft:
+                decision_metrics.LATE_REFUSALS.labels(final.reason.value).inc()
+            evidence = self._evidence(tenant, opened, model, stages)
+            return _row(final, evidence)
+
+        return finish
+
+    def _evidence(
+        self, tenant: Tenant, opened: _Open, model: Model | None, stages: "decision_metrics.Stages"
+    ) -> Evidence:
+        scored = opened.scored
+        asked = model if scored is not None and scored.p_convert is not None else None
+        return Evidence(
+            subject_key=identity.subject_key(tenant.subject_secret, opened.ask.request.recipient_id),
+            is_holdout=self._is_holdout(tenant, opened.ask.request.recipient_id),
+            may_personalize=opened.situation.allowances.may_personalize(opened.situation.now),
+            degraded=scored.degraded if scored is not None else None,
+            settings=self._settings,
+            type_version=opened.type_version,
+            model=_model_facts(asked) if asked is not None else None,
+            features=scored.features if scored is not None else None,
+            as_of=scored.as_of if scored is not None else None,
+            stages_ms=stages.milliseconds(),
+        )
+
+    def _is_holdout(self, tenant: Tenant, recipient_id: str) -> bool:
+        subject = identity.subject_key(tenant.subject_secret, recipient_id)
+        return identity.in_share(subject, HOLDOUT, self._holdout_share)
+
+
+def new_id() -> str:
+    """Return the id of a decision that nobody can ask for again."""
+    return str(uuid.uuid4())
+
+
+def _row(draft: Draft, evidence: Evidence) -> Row:
+    return Row(
+        decision_id=draft.decision_id,
+        recipient_id=draft.request.recipient_id,
+        subject_key=evidence.subject_key,
+        fingerprint=draft.request.fingerprint(),
+        decided_at=draft.situation.now,
+        outcome=draft.outcome.value,
+        message_type=draft.request.message.type,
+        campaign_id=draft.request.campaign_id,
+        reason=draft.reason.value,
+        action_probability=draft.probability,
+        consent_version=draft.situation.allowances.version,
+        record=record(draft, evidence),
+        answer=answer(draft, evidence).model_dump(mode="json"),
+    )
+
+
+def _model_facts(model: Model) -> dict[str, str]:
+    return {
+        "name": model.name,
+        "version": model.version,
+        "digest": model.digest,
+        "run_id": model.run_id,
+        "feature_service": model.feature_service,
+    }
+
+
+def _same(ask: Ask, recorded: Recorded) -> Recorded:
+    if recorded.fingerprint != ask.request.fingerprint():
+        raise KeyReused("this key stands for another request")
+    return recorded
+
+
+def _tell(tenant: Tenant, made: dict[str, Recorded], stages: "decision_metrics.Stages") -> None:
+    for decision_id, recorded in made.items():
+        decision_metrics.count(recorded.answer)
+        log.info(
+            "decision.recorded",
+            tenant=tenant.tenant,
+            decision_id=decision_id,
+            outcome=recorded.answer["outcome"],
+            reason=recorded.answer["reason"],
+            ms=round(stages.total_ms(), 3),
+        )
