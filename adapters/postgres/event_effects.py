@@ -3,28 +3,65 @@
 Each effect comes out the same in whatever order its events arrive, and only ever takes a permission away.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from adapters.postgres import allowances, audit, consent
+from adapters.postgres.audit import AuditEntry
+from domain.consent import ConsentChange, ConsentStatus
 from domain.events import EngagementEvent, EventType
 from domain.suppression import SuppressionCause
 from domain.tenants import Tenant
+from domain.values import Purpose
+
+ACTOR = "event"
+"""Who changed it, in consent and audit records; the event's source and id are the proof."""
 
 
 class EventEffects:
     """Applies the effects of newly stored events."""
 
-    def apply(self, connection: Connection, tenant: Tenant, events: Sequence[EngagementEvent]) -> None:
-        """Apply them, in the transaction that stores the events."""
+    def apply(
+        self, connection: Connection, tenant: Tenant, events: Sequence[EngagementEvent], *, now: datetime
+    ) -> None:
+        """Apply them, in the transaction that stores the events.
+
+        Args:
+            connection: the transaction.
+            tenant: whose events.
+            events: only those that are stored now for the first time.
+            now: the tenant's clock.
+        """
         found = [event for event in events if event.type in _WITH_EFFECT]
         if found:
+            # A decision under way holds these heads: it is recorded before, or sees what follows.
+            allowances.touch(connection, tenant.tenant, {event.recipient_id for event in found})
+            consent.apply(connection, tenant, _withdrawals(found), actor=ACTOR, now=now)
             _suppress(connection, tenant.tenant, _suppressions(found))
-            _delete(connection, tenant.tenant, _deletions(found))
+            _delete(connection, tenant, _deletions(found))
 
 
 _WITH_EFFECT = frozenset({EventType.BOUNCED, EventType.COMPLAINED, EventType.UNSUBSCRIBED, EventType.RECIPIENT_DELETED})
+
+
+def _withdrawals(events: Iterable[EngagementEvent]) -> consent.Changes:
+    changes: dict[str, list[ConsentChange]] = defaultdict(list)
+    for event in events:
+        if event.type is EventType.UNSUBSCRIBED and event.channel is not None:
+            withdrawn = ConsentChange(
+                purpose=Purpose.MARKETING,
+                channel=event.channel,
+                status=ConsentStatus.WITHDRAWN,
+                effective_at=event.occurred_at,
+                source=ACTOR,
+                proof={"event_source": event.source, "event_id": event.event_id},
+            )
+            changes[event.recipient_id].append(withdrawn)
+    return changes
+
 
 _Suppressions = dict[tuple[str, str, str], datetime]
 
@@ -80,11 +117,17 @@ def _deletions(events: Iterable[EngagementEvent]) -> dict[str, datetime]:
     return earliest
 
 
-def _delete(connection: Connection, tenant: str, deleted: dict[str, datetime]) -> None:
-    if deleted:
-        recipients = sorted(deleted)
-        moments = [deleted[recipient] for recipient in recipients]
-        connection.execute(_DELETE, {"tenant": tenant, "recipient_id": recipients, "deleted_at": moments})
+def _delete(connection: Connection, tenant: Tenant, deleted: dict[str, datetime]) -> None:
+    if not deleted:
+        return
+    recipients = sorted(deleted)
+    moments = [deleted[recipient] for recipient in recipients]
+    connection.execute(_DELETE, {"tenant": tenant.tenant, "recipient_id": recipients, "deleted_at": moments})
+    entries = [
+        AuditEntry(action="profile.deleted", actor=ACTOR, object="profile", recipient_id=recipient)
+        for recipient in recipients
+    ]
+    audit.write(connection, tenant, entries)
 
 
 # A recipient without a profile gets one that says deleted: the next decision must refuse them all the same.
@@ -94,5 +137,6 @@ SELECT :tenant, recipient_id, 1, deleted_at FROM unnest(
     CAST(:recipient_id AS text[]), CAST(:deleted_at AS timestamptz[])) AS given (recipient_id, deleted_at)
 ON CONFLICT (tenant, recipient_id) DO UPDATE SET
     deleted_at = least(profile.deleted_at, excluded.deleted_at), version = profile.version + 1,
-    updated_at = clock_timestamp()
+    locale = NULL, country = NULL, time_zone = NULL, time_zone_source = NULL, time_zone_confidence = NULL,
+    reachability = '{}', attributes = '{}', updated_at = clock_timestamp()
 """)

@@ -61,7 +61,7 @@ class EventLog:
             new = _store_new(connection, tenant, claims, received_at)
             verdicts = batch.judge(new, _known(connection, set(batch.firsts) - new))
             fresh = [claim.event for claim in claims if claim.key in new]
-            self._effects.apply(connection, tenant, fresh)
+            self._effects.apply(connection, tenant, fresh, now=now)
             _commit_counts(connection, tenant, items, verdicts, origin, received_at)
         return verdicts
 
