@@ -55,7 +55,7 @@ class EventStream:
     def __init__(self, client: Redis, *, name: str = keys.ENGAGEMENT_STREAM, max_length: int = MAX_LENGTH) -> None:
         self._client: Any = client  # the library types every command as perhaps awaitable
         self._name = name
-        self._max_length = max_length
+        self.max_length = max_length
 
     def epoch(self) -> str:
         """Return the id of the stream as it is now, making stream and group when missing.
@@ -70,7 +70,7 @@ class EventStream:
 
     def room(self) -> int:
         """Return how many entries may be appended now."""
-        return max(0, self._max_length - self.length())
+        return max(0, self.max_length - self.length())
 
     def length(self) -> int:
         """Return how many entries are not acknowledged yet."""
@@ -134,6 +134,8 @@ class EventStream:
 
     def count_attempt(self, messages: Sequence[Message], by: int = 1) -> None:
         """Add to the attempts of messages: before trying, so that a try which kills the process counts."""
+        if not messages:
+            return
         with _answering(), self._client.pipeline(transaction=True) as pipe:
             for message in messages:
                 pipe.hincrby(keys.attempts(self._name), _identity(message), by)
