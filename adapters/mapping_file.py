@@ -11,7 +11,6 @@ from domain import faults
 from domain.event_mapping import EventMapping
 
 MOST_BYTES = 256 * 1024
-_KINDS = ("constant", "template", "column")
 
 
 class BadMapping(ValueError):
@@ -38,7 +37,7 @@ def load(path: Path, *, source: str | None = None) -> EventMapping:
     if not isinstance(tree, yaml.MappingNode):
         raise BadMapping(f"{path}: expected keys such as fields and time_zone")
     _refuse_repeats(path, tree)
-    given = yaml.safe_load(written)
+    given = _values(path, tree)
     if source is not None and isinstance(given.get("fields"), dict):
         given["fields"]["source"] = {"constant": source}
     try:
@@ -59,6 +58,14 @@ def _tree(path: Path, written: bytes) -> yaml.Node | None:
         raise BadMapping(f"{path}: nested too deeply") from None
 
 
+def _values(path: Path, tree: yaml.Node) -> Any:
+    try:
+        return yaml.SafeLoader("").construct_document(tree)
+    except yaml.constructor.ConstructorError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise BadMapping(f"{path}:{line}: expected plain YAML: {error.problem}") from None
+
+
 def _refuse_repeats(path: Path, node: yaml.Node) -> None:
     """Refuse a key that comes twice, of which YAML readers silently keep the last."""
     if not isinstance(node, yaml.MappingNode):
@@ -74,7 +81,10 @@ def _refuse_repeats(path: Path, node: yaml.Node) -> None:
 
 def _told(path: Path, tree: yaml.MappingNode, fault: Any) -> str:
     message = f"expected {faults.expected(fault)}" if fault["type"] != "value_error" else faults.expected(fault)
-    place = [str(part) for part in fault["loc"] if str(part) not in _KINDS or part == fault["loc"][-1]]
+    place = [str(part) for part in fault["loc"]]
+    # The third part is which kind of specification pydantic took it for; the file does not have it.
+    if place[0:1] == ["fields"]:
+        del place[2:3]
     if not place:
         # A rule over the whole begins with the key it is about.
         key, _, message = message.partition(": ")

@@ -79,7 +79,7 @@ class FromColumn(Frozen):
 
 
 def _kind(spec: Any) -> str:
-    given = spec if isinstance(spec, dict) else vars(spec)
+    given = spec if isinstance(spec, dict) else getattr(spec, "__dict__", {})
     return next((name for name in ("constant", "template") if name in given), "column")
 
 
