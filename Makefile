@@ -46,5 +46,5 @@ docs: setup  ## write docs/configuration.md and the published schemas anew
 	@$(RUN) kairos docs
 
 clean:  ## remove what the embedded servers keep, then the environment
-	@if [ -x .venv/bin/kairos ]; then .venv/bin/kairos clean; fi
+	@if [ -x .venv/bin/kairos ]; then .venv/bin/kairos clean --yes; fi
 	@rm -rf .venv .uv

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 SUMMARY_BY_COMMAND = {
     "up": "Start and supervise all servers and services, until Ctrl-C.",
     "status": "Show what runs, where, and how it is.",
+    "ingest": "Store the events of files: JSON lines, CSV or Parquet.",
+    "deadletters": "List what was received but is no event, and why.",
+    "tenants": "Create and list tenants, set a sandbox's clock.",
+    "keys": "Issue and revoke API keys.",
     "clean": "Delete the data folder and everything kept outside for it.",
+    "migrate": "Bring a PostgreSQL server of yours to the newest schema.",
     "docs": "Write the documents that are made from the code.",
 }
 """Every command, in the order of the help; the summary is here so that the help loads nothing."""

@@ -59,6 +59,9 @@ class Server(Protocol):
     def stop(self) -> None:
         """End it."""
 
+    def kill(self) -> None:
+        """SIGKILL it and all its processes."""
+
 
 @dataclass
 class Row:

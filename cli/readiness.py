@@ -1,11 +1,25 @@
-"""When a process we started counts as ready: it answers, or it says so in its log."""
+"""When a process we started counts as ready: it answers, its heart beats, or it says so in its log."""
 
 import http.client
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
-Ready = Callable[[str], bool]
-"""Asked again and again with what the process has logged so far."""
+from adapters import heartbeat
+from adapters.heartbeat import Heartbeat
+
+
+class Seen(NamedTuple):
+    """What is known of a process: its pid, and what it has logged since its start."""
+
+    pid: int
+    log: str
+
+
+Ready = Callable[[Seen], bool]
+"""Asked again and again until it passes."""
 ANSWER_SECONDS = 2.0
 """Longest one question to a process may take."""
 
@@ -17,7 +31,17 @@ def answers(url: str) -> Ready:
 
 def logged(text: str) -> Ready:
     """Return a check that passes when the log of this start contains a text."""
-    return lambda log: text in log
+    return lambda seen: text in seen.log
+
+
+def beats(data_dir: Path, name: str) -> Ready:
+    """Return a check that passes when a process without a port says by its heartbeat that it works."""
+    return lambda seen: (beat := heartbeat.read(data_dir, name)) is not None and is_working(beat, seen.pid)
+
+
+def is_working(beat: Heartbeat, pid: int) -> bool:
+    """Tell whether a heartbeat is this very process's, and recent."""
+    return beat.pid == pid and beat.is_alive(datetime.now(UTC))
 
 
 def status_of(url: str) -> int | None:

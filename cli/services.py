@@ -12,7 +12,7 @@ from adapters.embedded.ports import LOOPBACK
 from adapters.endpoints import Endpoints
 from adapters.settings import Settings, child_environment
 from cli.child import Child
-from cli.readiness import Ready, answers, logged
+from cli.readiness import Ready, answers, beats, logged
 
 ROOT = Path(__file__).parents[1]
 """The checkout: programs are modules of it and are started in it."""
@@ -23,7 +23,10 @@ DAGSTER_DAEMON = "dagster-daemon"
 API = "api"
 RELAY = "relay"
 CONSUMER = "consumer"
+BY_PORT = {"api": API, "dagster": DAGSTER_WEB, "mlflow": MLFLOW, "dagster-code": DAGSTER_CODE}
+"""The service that listens on each port of the run file."""
 ALL = (MLFLOW, DAGSTER_CODE, DAGSTER_WEB, DAGSTER_DAEMON, API, RELAY, CONSUMER)
+_PLAIN_LOG = ("--log-format", "json")  # the default colours lines even in a file
 DAGSTER = (DAGSTER_CODE, DAGSTER_WEB, DAGSTER_DAEMON)
 
 
@@ -95,7 +98,7 @@ def _dagster_code(site: Site) -> Child:
     return _child(
         site,
         DAGSTER_CODE,
-        ["dagster", "code-server", "start", "-m", "orchestration.definitions", "-h", LOOPBACK, "-p", str(port)],
+        ["dagster", "code-server", "start", "-m", "orchestration.definitions", *_listen(port)],
         logged("Started Dagster code proxy server"),
         port=port,
         env={"DAGSTER_HOME": str(site.dagster_home)},
@@ -108,7 +111,7 @@ def _dagster_web(site: Site) -> Child:
     return _child(
         site,
         DAGSTER_WEB,
-        ["dagster_webserver", "-w", workspace, "-h", LOOPBACK, "-p", str(port)],
+        ["dagster_webserver", "-w", workspace, *_listen(port)],
         answers(f"http://{LOOPBACK}:{port}/server_info"),
         port=port,
         after=(DAGSTER_CODE,),
@@ -120,11 +123,15 @@ def _dagster_daemon(site: Site) -> Child:
     return _child(
         site,
         DAGSTER_DAEMON,
-        ["dagster._daemon", "run", "-w", str(site.dagster_home / "workspace.yaml")],
+        ["dagster._daemon", "run", "-w", str(site.dagster_home / "workspace.yaml"), *_PLAIN_LOG],
         logged("Instance is configured with the following daemons"),
         after=(DAGSTER_CODE,),
         env={"DAGSTER_HOME": str(site.dagster_home)},
     )
+
+
+def _listen(port: int) -> list[str]:
+    return ["-h", LOOPBACK, "-p", str(port), *_PLAIN_LOG]
 
 
 def _api(site: Site) -> Child:
@@ -140,11 +147,11 @@ def _api(site: Site) -> Child:
 
 
 def _relay(site: Site) -> Child:
-    return _child(site, RELAY, ["serving.relay"], logged("relay.ready"))
+    return _child(site, RELAY, ["serving.relay"], beats(site.home, RELAY))
 
 
 def _consumer(site: Site) -> Child:
-    return _child(site, CONSUMER, ["serving.consumer"], logged("consumer.ready"))
+    return _child(site, CONSUMER, ["serving.consumer"], beats(site.home, CONSUMER))
 
 
 def _child(

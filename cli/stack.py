@@ -24,6 +24,7 @@ from cli.services import Site
 from cli.stop_request import StopRequest
 from cli.supervisor import Supervisor
 
+_POSTGRES, _VALKEY = "postgres", "valkey"
 _TEMPLATE = services.ROOT / "deploy/dagster.yaml"
 
 
@@ -60,6 +61,14 @@ class Stack:
         return self.settings.data_dir
 
     @property
+    def run(self) -> RunFile:
+        """What runs now, as other programs read it from the folder."""
+        if self._run is None:
+            version = importlib.metadata.version("kairos")
+            self._run = RunFile.ours(started_at=datetime.now(UTC), version=version, mark=self.supervisor.mark)
+        return self._run
+
+    @property
     def endpoints(self) -> Endpoints:
         """Where everything listens; valid once the servers are started."""
         return resolve(self.settings)
@@ -67,27 +76,29 @@ class Stack:
     def start_servers(self) -> Endpoints:
         """Start PostgreSQL and Valkey unless yours are named, migrate, and make sure of the first tenant.
 
+        A server that runs is left alone; one that was killed comes back on its port.
+
         Raises:
-            Refused: a port is in use.
             StartFailed: a server did not come up.
         """
-        self._note(ports=self._choose_ports())
-        if self.settings.postgres_url is None:
+        running = {row.name for row in self.supervisor.rows}
+        if self.settings.postgres_url is None and _POSTGRES not in running:
             self._start_postgres()
-        if self.settings.redis_url is None:
+        if self.settings.redis_url is None and _VALKEY not in running:
             self._start_valkey()
         endpoints = self.endpoints
-        self.first_key = first_start.prepare(self.settings, endpoints, self._admin_url())
+        self.first_key = first_start.prepare(self.settings, endpoints, self._admin_url()) or self.first_key
         return endpoints
 
     def start_services(self, names: Sequence[str] = services.ALL) -> None:
         """Start services and wait until they are ready; those that run already are left alone.
 
         Raises:
+            Refused: a port is in use.
             ChildDied: one ended, or was not ready in time.
             Stopped: a stop was asked for.
         """
-        site = Site(self.settings, self.endpoints, self._run_file().ports)
+        site = Site(self.settings, self.endpoints, self.run.ports)
         dagster_home.write(
             site.dagster_home,
             template=_TEMPLATE,
@@ -98,8 +109,19 @@ class Stack:
         wanted = [name for name in names if name not in running]
         if self.settings.mlflow_url is not None:
             wanted = [name for name in wanted if name != services.MLFLOW]
+        self.require_ports(wanted)
         self.supervisor.start(services.children(site, wanted))
         self._note_services()
+
+    def require_ports(self, names: Sequence[str] = services.ALL) -> None:
+        """Make sure that services can listen where they should; ask before starting anything, to fail at once.
+
+        Raises:
+            Refused: a port is in use, or not ours to take; the message names it.
+        """
+        for name, port in self.run.ports.items():
+            if services.BY_PORT[name] in names:
+                _require_free(name, port)
 
     def watch(self) -> None:
         """Look after everything until a stop is asked for.
@@ -110,6 +132,10 @@ class Stack:
         """
         while True:
             self.supervisor.pause()
+
+    def kill(self, name: str) -> None:
+        """SIGKILL a service or a server with all its processes, as a crash would; start it again afterwards."""
+        self.supervisor.kill(name)
 
     def close(self) -> None:
         """Stop everything that was started and free the folder; a second Ctrl-C kills what is left."""
@@ -122,8 +148,14 @@ class Stack:
                 run_file.remove(self.home)
                 self._lock.release()
 
+    def discard(self) -> None:
+        """Stop everything and delete the data folder, and what is kept outside for it."""
+        self.close()
+        data_folder.delete(self.home)
+
     def __enter__(self) -> Self:
         self._lock = data_folder.take(self.home)
+        self._note(ports=self._choose_ports())
         return self
 
     def __exit__(
@@ -132,24 +164,15 @@ class Stack:
         self.close()
 
     def _choose_ports(self) -> dict[str, int]:
-        free = iter(ports.free_ports(4))
-        chosen = {services.DAGSTER_CODE: next(free)}
-        for name in (services.API, "dagster", services.MLFLOW):
-            chosen[name] = next(free) if self._free_ports else getattr(self.settings, f"{name}_port")
-            if not ports.is_free(chosen[name]):
-                what_to_do = f"stop that, set KAIROS_{name.upper()}_PORT, or start with --free-ports"
-                raise Refused(f"{ports.PortInUse(chosen[name], name)}; {what_to_do}", ExitCode.PORT_IN_USE)
-        return chosen
-
-    def _run_file(self) -> RunFile:
-        if self._run is None:
-            version = importlib.metadata.version("kairos")
-            self._run = RunFile.ours(started_at=datetime.now(UTC), version=version, mark=self.supervisor.mark)
-        return self._run
+        free = dict(zip(services.BY_PORT, ports.free_ports(len(services.BY_PORT)), strict=True))
+        if self._free_ports:
+            return free
+        named = {name: getattr(self.settings, f"{name}_port") for name in ("api", "dagster", "mlflow")}
+        return free | named
 
     def _admin_url(self) -> str | None:
         if self.settings.postgres_url is None:
-            embedded = self._run_file().postgres_admin_url
+            embedded = self.run.postgres_admin_url
             return embedded.get_secret_value() if embedded else None
         if self.settings.postgres_admin_url is None:
             self._screen.say("KAIROS_POSTGRES_ADMIN_URL is not set: databases and schema are used as they are")
@@ -158,14 +181,16 @@ class Stack:
 
     def _start_postgres(self) -> None:
         log = self.home / "logs" / "postgres.log"
-        server = start_postgres(self.home / data_folder.POSTGRES, log=log)
-        self.supervisor.adopt("postgres", server, log)
+        port = self.run.postgres.port if self.run.postgres else None
+        server = start_postgres(self.home / data_folder.POSTGRES, log=log, port=port)
+        self.supervisor.adopt(_POSTGRES, server, log)
         self._note(postgres=RunningServer(pid=server.pid, port=server.port, folder=server.folder, url=server.admin_url))
 
     def _start_valkey(self) -> None:
         log = self.home / "logs" / "valkey.log"
-        server = start_valkey(self.home / data_folder.VALKEY, log=log)
-        self.supervisor.adopt("valkey", server, log)
+        port = self.run.valkey.port if self.run.valkey else None
+        server = start_valkey(self.home / data_folder.VALKEY, log=log, port=port)
+        self.supervisor.adopt(_VALKEY, server, log)
         self._note(valkey=RunningServer(pid=server.pid, port=server.port, folder=server.folder, url=server.url))
 
     def _note_services(self) -> None:
@@ -173,5 +198,16 @@ class Stack:
         self._note(services={row.name: RunningService(pid=row.process.pid) for row in rows if row.process})
 
     def _note(self, **changes: object) -> None:
-        self._run = self._run_file().model_copy(update=changes)
+        self._run = self.run.model_copy(update=changes)
         run_file.write(self.home, self._run)
+
+
+def _require_free(name: str, port: int) -> None:
+    what_to_do = f"set KAIROS_{name.upper()}_PORT, or start with --free-ports"
+    try:
+        if ports.is_free(port):
+            return
+    except PermissionError:
+        message = f"port {port} on {ports.LOOPBACK}, wanted by {name}, is reserved for root; {what_to_do}"
+        raise Refused(message, ExitCode.PORT_IN_USE) from None
+    raise Refused(f"{ports.PortInUse(port, name)}; stop that, {what_to_do}", ExitCode.PORT_IN_USE)

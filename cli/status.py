@@ -6,6 +6,7 @@ Exit codes: 0 everything is well, 1 something is not, 6 nothing runs.
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,13 +46,13 @@ def status(
     if not run.owner_is_alive:
         message = f"nothing runs on {home}: its last owner, process {run.pid}, died; start it with: kairos up"
         raise Refused(message, ExitCode.NOT_RUNNING)
-    found = list(survey(run))
+    found = list(survey(home, run))
     typer.echo(_as_json(home, run, found) if as_json else _as_text(home, run, found))
     if not all(health.is_well for health in found):
         raise typer.Exit(ExitCode.FAILED)
 
 
-def survey(run: "RunFile") -> Iterator[Health]:
+def survey(home: Path, run: "RunFile") -> Iterator[Health]:
     """Ask every process of a running stack how it is."""
     for name, server in (("postgres", run.postgres), ("valkey", run.valkey)):
         if server:
@@ -61,15 +62,19 @@ def survey(run: "RunFile") -> Iterator[Health]:
     for name, service in run.services.items():
         port = run.ports.get("dagster" if name == "dagster-web" else name)
         url = f"http://127.0.0.1:{port}" if port and name in HEALTH_PATH else None
-        yield Health(name, service.pid, port, url, _is_well(name, service.pid, url))
+        yield Health(name, service.pid, port, url, _is_well(home, name, service.pid, url))
 
 
-def _is_well(name: str, pid: int, url: str | None) -> bool:
+def _is_well(home: Path, name: str, pid: int, url: str | None) -> bool:
     import psutil
 
-    from cli.readiness import status_of
+    from adapters import heartbeat
+    from cli.readiness import is_working, status_of
 
-    return psutil.pid_exists(pid) and (url is None or status_of(url + HEALTH_PATH[name]) == 200)  # noqa: PLR2004
+    if url is not None:
+        return status_of(url + HEALTH_PATH[name]) == HTTPStatus.OK
+    beat = heartbeat.read(home, name)
+    return psutil.pid_exists(pid) if beat is None else is_working(beat, pid)
 
 
 def _as_json(home: Path, run: "RunFile", found: list[Health]) -> str:

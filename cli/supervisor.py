@@ -16,6 +16,7 @@ from pathlib import Path
 from adapters.embedded.processes import StartFailed, size, spawn, tail
 from cli.child import Child, Row, Server, State
 from cli.marks import MARK, end_marked
+from cli.readiness import Seen
 
 POLL_SECONDS = 0.1
 _REDRAW_SECONDS = 1.0
@@ -52,7 +53,7 @@ class Supervisor:
 
     def adopt(self, name: str, server: Server, log: Path) -> None:
         """Watch a server that runs already, and stop it after everything started later."""
-        row = Row(name, log, server.port, State.READY, server.process, size(log), server=server)
+        row = Row(name, log, server.port, State.READY, server.process, server=server)
         self.rows.append(row)
         self._redraw()
 
@@ -119,12 +120,15 @@ class Supervisor:
                 self._ended(row)
 
     def kill(self, name: str) -> None:
-        """SIGKILL one process and its group and forget it, as a crash would; ``start`` it again afterwards."""
-        row = next(row for row in self.rows if row.name == name and row.process)
+        """SIGKILL one process and all it started, and forget it, as a crash would; ``start`` it again afterwards."""
+        row = next(row for row in self.rows if row.name == name)
         self.rows.remove(row)
-        if row.process:
+        if row.server:
+            row.server.kill()
+        elif row.process:
             _signal_group(row.process, signal.SIGKILL)
             row.process.wait()
+            end_marked(f"{self.mark}/{name}", seconds=0)
 
     def _advance(self, row: Row) -> None:
         child = row.child
@@ -134,7 +138,7 @@ class Supervisor:
             ready = {other.name for other in self.rows if other.state is State.READY}
             if ready.issuperset(child.after):
                 self._spawn(row, child)
-        elif child.ready(_said(row)):
+        elif row.process and child.ready(Seen(row.process.pid, _said(row))):
             row.enter(State.READY)
             self._redraw()
         elif time.monotonic() - row.since > child.ready_seconds:
@@ -142,7 +146,7 @@ class Supervisor:
 
     def _spawn(self, row: Row, child: Child) -> None:
         row.log_offset = size(child.log)
-        environment = {**child.env, MARK: self.mark}
+        environment = {**child.env, MARK: f"{self.mark}/{child.name}"}
         row.process = spawn(child.argv, cwd=child.cwd, log=child.log, env=environment)
         row.enter(State.STARTING)
         self._redraw()

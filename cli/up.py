@@ -31,6 +31,8 @@ def up(
     with StopRequest() as stop, Screen() as screen:
         try:
             with Stack(settings, screen=screen, stop=stop, free_ports=free_ports) as stack:
+                if not servers_only:
+                    stack.require_ports()
                 stack.start_servers()
                 if stack.first_key:
                     screen.say(f"API key of tenant default, shown this once: {stack.first_key}")

@@ -65,7 +65,7 @@ def marked(supervisor: Supervisor) -> list[int]:
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            if process.environ().get(MARK) == supervisor.mark and process.status() != psutil.STATUS_ZOMBIE:
+            if process.environ().get(MARK, "").startswith(supervisor.mark) and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process.pid)
     return found
 
@@ -130,12 +130,13 @@ def test_what_left_the_process_group_is_ended_too(supervisor, child):
     assert marked(supervisor) == []
 
 
-def test_a_killed_process_can_be_started_again(supervisor, child):
-    again = child("service", RUNS)
-    supervisor.start([again])
+def test_a_killed_process_goes_with_what_it_started_and_can_be_started_again(supervisor, child):
+    again = child("service", HAS_A_CHILD_THAT_LEFT_THE_GROUP)
+    supervisor.start([again, child("service-2", RUNS)])
     supervisor.kill("service")
+    assert marked(supervisor) == [supervisor.rows[0].process.pid]
     supervisor.start([again])
-    assert state_by_name(supervisor) == {"service": State.READY}
+    assert state_by_name(supervisor) == {"service-2": State.READY, "service": State.READY}
 
 
 def test_a_request_to_stop_ends_a_wait(child):
