@@ -90,13 +90,22 @@ class ConsentChange(Frozen):
             raise ValueError("expires_at must lie after effective_at")
         return self
 
-    def state(self, now: datetime) -> ConsentState:
-        """Return the state this change stands for when it is recorded now; none is dated ahead of its recording."""
+    def state(self, now: datetime, known: Iterable[ConsentState] = ()) -> ConsentState:
+        """Return the state this change stands for when it is recorded now.
+
+        Args:
+            now: nothing is dated ahead of it, but see below.
+            known: where the recipient's consents stand. A denial that names no moment is meant against all that was
+                said before it, so it is not dated before any of them, even when our clock lags behind theirs.
+        """
+        effective_at = min(self.effective_at or now, now)
+        if self.status.is_denial and self.effective_at is None:
+            effective_at = max([now, *(each.effective_at for each in known if each.purpose is self.purpose)])
         return ConsentState(
             purpose=self.purpose,
             channel=self.channel,
             status=self.status,
-            effective_at=min(self.effective_at or now, now),
+            effective_at=effective_at,
             expires_at=self.expires_at,
         )
 

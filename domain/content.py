@@ -1,23 +1,26 @@
 """Content: a variant's templates filled with the request's variables, safely and within limits.
 
-Templates are Liquid: they hold no code, cannot loop or write without end, and a missing variable is an error
-instead of a gap. HTML is escaped on e-mail.
+Templates are Liquid: they hold no code, know no clock, cannot loop or write without end, and a variable that nobody
+declared is an error instead of a gap. HTML is escaped on e-mail; a subject is one line.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
-from liquid import Environment, StrictUndefined
+from liquid import BoundTemplate, Environment, StrictUndefined
 from liquid.exceptions import LiquidError
 from pydantic import JsonValue
 
-from domain.message_types import Content
+from domain.message_types import MessageType
 from domain.values import Channel, Frozen
 
 LOOP_LIMIT = 1_000
 OUTPUT_LIMIT_BYTES = 200_000
 NAMESPACE_LIMIT_BYTES = 200_000
 DEPTH_LIMIT = 20
+_NO_FILTERS = ("date", "safe", "base64_decode", "base64_url_safe_decode", "url_decode")
+"""``date`` reads the clock; the others let a variable's text past the escaping."""
+_NO_TAGS = ("include", "render")
 
 
 class CannotRender(ValueError):
@@ -25,8 +28,9 @@ class CannotRender(ValueError):
 
 
 class RenderedContent(Frozen):
-    """What the recipient will read on one channel."""
+    """What the recipient will read on one channel, and in which language."""
 
+    locale: str
     subject: str | None = None
     body: str
 
@@ -37,45 +41,90 @@ class _Limited(Environment):
     local_namespace_limit = NAMESPACE_LIMIT_BYTES
     context_depth_limit = DEPTH_LIMIT
 
+    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
+        super().setup_tags_and_filters(extra=extra)
+        for name in _NO_FILTERS:
+            self.filters.pop(name, None)
+        for name in _NO_TAGS:
+            self.tags.pop(name, None)
+
 
 _PLAIN = _Limited(undefined=StrictUndefined)
 _HTML = _Limited(undefined=StrictUndefined, autoescape=True)
 
 
-def render(content: Content, *, channel: Channel, variables: Mapping[str, JsonValue]) -> RenderedContent:
-    """Fill the templates of one channel.
+def languages(*wanted: str | None) -> Iterator[str]:
+    """Yield the languages to try: each locale as it is, then without its region and script."""
+    for locale in wanted:
+        if locale is not None:
+            yield locale
+            yield locale.partition("-")[0]
+
+
+def render(
+    definition: MessageType,
+    *,
+    channel: Channel,
+    variant_id: str,
+    wanted: Iterator[str],
+    variables: Mapping[str, JsonValue],
+) -> RenderedContent:
+    """Fill the templates of one variant on one channel.
+
+    Args:
+        definition: the published type; variables it declares and nobody gave take their default, or are empty.
+        channel: e-mail bodies are HTML and escaped, everything else is plain text.
+        variant_id: one of the type's variants.
+        wanted: languages, most wanted first; without any of them the type's own is used.
+        variables: as the request gave them, checked against the type.
 
     Raises:
-        CannotRender: a template needs what the variables do not have, or goes beyond a limit.
+        CannotRender: a template cannot be filled with these, or goes beyond a limit.
     """
-    is_html = channel is Channel.EMAIL
+    locale, templates = definition.variant(variant_id).in_language(channel, wanted)
+    values = definition.defaults() | dict(variables)
+    subject = _filled(templates.subject, "subject", is_html=False, values=values) if templates.subject else None
     return RenderedContent(
-        subject=_filled(content.subject, "subject", is_html=False, variables=variables) if content.subject else None,
-        body=_filled(content.body, "body", is_html=is_html, variables=variables),
+        locale=locale or definition.locale,
+        # A line break in a subject would start another header.
+        subject=" ".join(subject.split()) if subject is not None else None,
+        body=_filled(templates.body, "body", is_html=channel is Channel.EMAIL, values=values),
     )
 
 
-def check(content: Content) -> None:
-    """Refuse templates that cannot even be read.
+def check(definition: MessageType) -> None:
+    """Refuse a type whose templates cannot be read or use a variable it does not declare.
 
     Raises:
-        CannotRender: with the part that is at fault.
+        CannotRender: with the place that is at fault.
     """
-    for part, template in (("subject", content.subject), ("body", content.body)):
-        if template is not None:
-            _parsed(template, part, is_html=False)
+    for place, template in _templates(definition):
+        unknown = sorted(set(_parsed(template, place, is_html=False).analyze().globals) - set(definition.defaults()))
+        if unknown:
+            raise CannotRender(f"{place} uses the variable {unknown[0]}, which is not declared in variables")
 
 
-def _filled(template: str, part: str, *, is_html: bool, variables: Mapping[str, JsonValue]) -> str:
+def _templates(definition: MessageType) -> Iterator[tuple[str, str]]:
+    for variant in definition.variants:
+        blocks = {"content": variant.content} | {f"translations.{k}": v for k, v in variant.translations.items()}
+        for block, by_channel in blocks.items():
+            for channel, templates in by_channel.items():
+                place = f"variants.{variant.id}.{block}.{channel.value}"
+                yield f"{place}.body", templates.body
+                if templates.subject is not None:
+                    yield f"{place}.subject", templates.subject
+
+
+def _filled(template: str, part: str, *, is_html: bool, values: Mapping[str, JsonValue]) -> str:
     try:
-        return str(_parsed(template, part, is_html=is_html).render(**variables))
+        return str(_parsed(template, part, is_html=is_html).render(**values))
     except LiquidError as error:
         raise CannotRender(f"the {part} cannot be filled: {type(error).__name__}") from None
 
 
 @lru_cache(maxsize=1024)
-def _parsed(template: str, part: str, *, is_html: bool):  # type: ignore[no-untyped-def]  # noqa: ANN202 - liquid's own
+def _parsed(template: str, part: str, *, is_html: bool) -> BoundTemplate:
     try:
         return (_HTML if is_html else _PLAIN).from_string(template)
     except LiquidError as error:
-        raise CannotRender(f"the {part} is not a Liquid template: {type(error).__name__}") from None
+        raise CannotRender(f"{part} is not a Liquid template: {type(error).__name__}") from None

@@ -93,7 +93,7 @@ def answer(draft: Draft, evidence: Evidence) -> DecisionAnswer:
 
 def record(draft: Draft, evidence: Evidence) -> dict[str, Any]:
     """Return everything the decision knew, as JSON-ready values."""
-    request = draft.request.model_dump(mode="json", exclude={"recipient_id", "message": {"variables"}})
+    request = draft.request.model_dump(mode="json", exclude={"recipient_id": True, "message": {"variables"}})
     sends = draft.outcome is Outcome.SEND_NOW
     return {
         "decision_id": draft.decision_id,

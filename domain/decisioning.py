@@ -5,7 +5,7 @@ never a second draw.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -42,7 +42,7 @@ class Score(Frozen):
 
 @dataclass(frozen=True)
 class Draft:
-    """A decision before it is recorded."""
+    """A decision before it is recorded; ``overridden`` is a refusal found at the last moment, after the draw."""
 
     decision_id: str
     request: DecisionRequest
@@ -55,16 +55,17 @@ class Draft:
     send_at: datetime | None = None
     rendered: RenderedContent | None = None
     score: Score = field(default_factory=Score)
+    overridden: Reason | None = None
 
     @property
     def action(self) -> Action:
-        """The action taken; sending nothing when no policy was asked."""
-        return self.choice.action if self.choice is not None else NO_SEND
+        """The action taken; sending nothing when no policy was asked or a late refusal overrode it."""
+        return self.choice.action if self.choice is not None and self.overridden is None else NO_SEND
 
     @property
     def probability(self) -> float:
-        """The chance of what was done; 1.0 when the gates left no choice."""
-        return self.choice.probability if self.choice is not None else 1.0
+        """The chance of what was done; 1.0 when the gates left no choice, at first or at last."""
+        return self.choice.probability if self.choice is not None and self.overridden is None else 1.0
 
 
 def without_choice(decision_id: str, request: DecisionRequest, situation: Situation, screened: Screened) -> Draft:
@@ -123,23 +124,22 @@ def choose(
 def recheck(draft: Draft, situation: Situation) -> Draft:
     """Return the decision after the locked reading of what the recipient allows.
 
-    A send whose channel is refused now becomes ``suppress``; its probabilities stay as they were drawn from.
+    A send whose channel is refused by now, or that rests on features that may not be used any more, becomes
+    ``suppress``; its probabilities stay as they were drawn from. Nothing that was refused is opened again.
     """
-    if draft.outcome is not Outcome.SEND_NOW:
+    draft = replace(draft, situation=situation)
+    channel = draft.action.channel
+    if draft.outcome is not Outcome.SEND_NOW or channel is None:
         return draft
     screened = screen(draft.request, situation)
-    if draft.action.channel in screened.permitted:
-        return draft
-    reason = next(each.reason for each in screened.refusals if each.channel is draft.action.channel)
-    return Draft(
-        draft.decision_id,
-        draft.request,
-        situation,
-        screened,
-        Outcome.SUPPRESS,
-        reason,
-        choice=draft.choice,
-        scores=draft.scores,
+    late = next((each.reason for each in screened.refusals if each.channel is channel), None)
+    if late is None and draft.scores is not None:
+        late = situation.allowances.personalization_refusal(draft.scores, situation.now)
+    if late is None:
+        still = tuple(each for each in draft.screened.permitted if each in screened.permitted)
+        return replace(draft, screened=replace(draft.screened, permitted=still))
+    return replace(
+        draft, screened=screened, outcome=Outcome.SUPPRESS, reason=late, overridden=late, rendered=None, score=Score()
     )
 
 
@@ -182,8 +182,14 @@ def _policy_reason(choice: Choice, name: PolicyName) -> Reason:
 def _render(action: Action, request: DecisionRequest, situation: Situation) -> RenderedContent | None:
     if action.channel is None or action.variant_id is None:
         return None
-    templates = situation.definition.variant(action.variant_id).content[action.channel]
-    return content.render(templates, channel=action.channel, variables=request.message.variables)
+    told = situation.profile.locale if situation.profile is not None else None
+    return content.render(
+        situation.definition,
+        channel=action.channel,
+        variant_id=action.variant_id,
+        wanted=content.languages(request.context.locale, told),
+        variables=request.message.variables,
+    )
 
 
 def _score(action: Action, p_convert: Mapping[Channel, float] | None, settings: Settings) -> Score:

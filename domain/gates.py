@@ -4,7 +4,7 @@ Each gate has one shape, ``refusal(...) -> Reason | None``; the first that refus
 request says can open a gate, it can only close more.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -17,7 +17,7 @@ from domain.profiles import Profile
 from domain.quiet_hours import QuietHours
 from domain.suppression import Suppression
 from domain.switches import ChannelSwitch
-from domain.values import ANY_CHANNEL, Channel, Frozen, MessageClass, Purpose, Reason
+from domain.values import Channel, Frozen, MessageClass, Purpose, Reason
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,11 @@ class Allowances:
     suppressions: tuple[Suppression, ...] = ()
     is_deleted: bool = False
 
-    def may_personalize(self, now: datetime) -> bool:
-        """True when features of this recipient may be read and scored."""
-        return consent.refusal(self.consents, purpose=Purpose.PERSONALIZATION, channel=ANY_CHANNEL, now=now) is None
+    def personalization_refusal(self, channels: Iterable[Channel], now: datetime) -> Reason | None:
+        """Return why features may not be read and scored for one of the channels, or None when they may for all."""
+        purpose = Purpose.PERSONALIZATION
+        reasons = (consent.refusal(self.consents, purpose=purpose, channel=each, now=now) for each in channels)
+        return next((reason for reason in reasons if reason is not None), None)
 
 
 @dataclass(frozen=True)

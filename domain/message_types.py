@@ -6,6 +6,7 @@ the schema of its variables is itself valid.
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
 from jsonschema import Draft202012Validator
@@ -13,6 +14,7 @@ from jsonschema.exceptions import SchemaError, best_match
 from pydantic import Field, JsonValue, StringConstraints, model_validator
 
 from domain.events import Name
+from domain.profiles import Locale
 from domain.values import Channel, Frozen, MessageClass
 
 Template = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
@@ -37,6 +39,16 @@ class Variant(Frozen):
 
     id: VariantId
     content: dict[Channel, Content] = Field(min_length=1)
+    translations: dict[Locale, dict[Channel, Content]] = Field(
+        default_factory=dict, description="The same in other languages; what is missing falls back to content."
+    )
+
+    def in_language(self, channel: Channel, wanted: Iterable[str]) -> tuple[str | None, Content]:
+        """Return the content of a channel in the first wanted language there is, and which that is (None: content)."""
+        for locale in wanted:
+            if (found := self.translations.get(locale, {}).get(channel)) is not None:
+                return locale, found
+        return None, self.content[channel]
 
 
 class MessageType(Frozen):
@@ -52,6 +64,7 @@ class MessageType(Frozen):
         default_factory=_no_variables,
         description="JSON Schema of the variables a request must give.",
     )
+    locale: Locale = Field(default="en", description="Language of each variant's content.")
     attribution_window_hours: float | None = Field(default=None, gt=0, le=MAX_WINDOW_HOURS)
     priority: Literal["low", "medium", "high", "urgent"] = "medium"
 
@@ -76,6 +89,12 @@ class MessageType(Frozen):
         """Return the SHA-256 of the document: equal digests mean nothing was changed."""
         text = json.dumps(self.document(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(text.encode()).digest()
+
+    def defaults(self) -> dict[str, JsonValue]:
+        """Return every declared variable with the value it has when a request leaves it out."""
+        declared = self.variables.get("properties")
+        properties = declared if isinstance(declared, dict) else {}
+        return {name: rule.get("default") if isinstance(rule, dict) else None for name, rule in properties.items()}
 
     def variant(self, variant_id: str) -> Variant:
         """Return one of the variants.

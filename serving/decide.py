@@ -134,11 +134,7 @@ class Decider:
     def _scored(
         self, model: Model | None, tenant: Tenant, opened: Sequence[_Open], stages: "decision_metrics.Stages"
     ) -> list[_Open]:
-        wanted = [
-            each
-            for each in opened
-            if each.screened.permitted and each.situation.allowances.may_personalize(each.situation.now)
-        ]
+        wanted = [each for each in opened if each.screened.permitted and _may_personalize(each)]
         asked = [ToScore(each.ask.request.recipient_id, each.situation, each.screened) for each in wanted]
         found = dict(zip(map(id, wanted), score(model, tenant.tenant, asked), strict=True))
         stages.ended("score")
@@ -163,8 +159,8 @@ class Decider:
     ) -> Finish:
         def finish(allowed: Allowances) -> Row:
             final = decisioning.recheck(draft, replace(opened.situation, allowances=allowed))
-            if final is not draft:
-                decision_metrics.LATE_REFUSALS.labels(final.reason.value).inc()
+            if final.overridden is not None:
+                decision_metrics.LATE_REFUSALS.labels(final.overridden.value).inc()
             evidence = self._evidence(tenant, opened, model, stages)
             return _row(final, evidence)
 
@@ -178,7 +174,7 @@ class Decider:
         return Evidence(
             subject_key=identity.subject_key(tenant.subject_secret, opened.ask.request.recipient_id),
             is_holdout=self._is_holdout(tenant, opened.ask.request.recipient_id),
-            may_personalize=opened.situation.allowances.may_personalize(opened.situation.now),
+            may_personalize=_may_personalize(opened),
             degraded=scored.degraded if scored is not None else None,
             settings=self._settings,
             type_version=opened.type_version,
@@ -191,6 +187,11 @@ class Decider:
     def _is_holdout(self, tenant: Tenant, recipient_id: str) -> bool:
         subject = identity.subject_key(tenant.subject_secret, recipient_id)
         return identity.in_share(subject, HOLDOUT, self._holdout_share)
+
+
+def _may_personalize(opened: _Open) -> bool:
+    channels = opened.screened.permitted or opened.situation.definition.channels
+    return opened.situation.allowances.personalization_refusal(channels, opened.situation.now) is None
 
 
 def new_id() -> str:
