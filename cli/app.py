@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 SUMMARY_BY_COMMAND = {
     "up": "Start and supervise all servers and services, until Ctrl-C.",
     "status": "Show what runs, where, and how it is.",
+    "demo": "Show the main job on real input, on servers of its own.",
     "ingest": "Store the events of files: JSON lines, CSV or Parquet.",
     "deadletters": "List what was received but is no event, and why.",
+    "materialize": "Run the lineage, or part of it, for a range of days.",
+    "types": "Publish and list message types.",
     "tenants": "Create and list tenants, set a sandbox's clock.",
     "keys": "Issue and revoke API keys.",
     "clean": "Delete the data folder and everything kept outside for it.",
@@ -47,8 +50,12 @@ class LazyCommands(TyperGroup):
         return name, _load(found.name) if found and found.name else found, rest
 
 
+_MODULES = {"types": "message_types"}
+"""Commands whose module cannot have their name: a file called ``types`` says nothing."""
+
+
 def _load(name: str) -> Any:
-    module = importlib.import_module(f"cli.{name}")
+    module = importlib.import_module(f"cli.{_MODULES.get(name, name)}")
     group = getattr(module, "app", None)
     if group is None:
         group = typer.Typer(add_completion=False)
