@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, collate, select
 from sqlalchemy.dialects.postgresql import insert
 
 from adapters.postgres.tables import channel_switch, consent_head, consent_state, profile, suppression
@@ -17,6 +17,10 @@ from domain.gates import Allowances
 from domain.suppression import Suppression, SuppressionCause
 from domain.switches import ChannelSwitch
 from domain.values import Purpose
+
+
+class NoHead(RuntimeError):
+    """A decision was to be recorded for a recipient whose head row does not exist."""
 
 
 def touch(connection: Connection, tenant: str, recipient_ids: Iterable[str]) -> dict[str, int]:
@@ -36,25 +40,25 @@ def touch(connection: Connection, tenant: str, recipient_ids: Iterable[str]) -> 
     return {row.recipient_id: row.version for row in connection.execute(changed)}
 
 
-def read(
-    connection: Connection, tenant: str, recipient_ids: Sequence[str], *, lock: bool = False
-) -> dict[str, Allowances]:
+def read(connection: Connection, recipient_ids: Sequence[str], *, lock: bool = False) -> dict[str, Allowances]:
     """Return what each recipient allows now.
 
     Args:
         connection: a transaction of the tenant.
-        tenant: the same tenant.
         recipient_ids: whom to read.
         lock: hold every one of them as they are until the transaction ends.
+
+    Raises:
+        NoHead: ``lock`` is asked for and ``make_heads`` was not called before.
     """
     wanted = sorted(set(recipient_ids))
-    if lock:
-        _make_heads(connection, tenant, wanted)
-    heads = select(consent_head).where(consent_head.c.recipient_id.in_(wanted)).order_by(consent_head.c.recipient_id)
+    heads = select(consent_head).where(consent_head.c.recipient_id.in_(wanted)).order_by(_IN_ORDER)
     # The heads come first: what is read after the lock was waited for is what the other side committed.
     versions = {
         row.recipient_id: row.version for row in connection.execute(heads.with_for_update(read=True) if lock else heads)
     }
+    if lock and len(versions) < len(wanted):
+        raise NoHead("a recipient has no head to lock; make_heads must have committed before")
     consents = _consents(connection, wanted, lock=lock)
     switches = _switches(connection, wanted)
     suppressions = _suppressions(connection, wanted)
@@ -71,10 +75,18 @@ def read(
     }
 
 
-def _make_heads(connection: Connection, tenant: str, recipient_ids: Sequence[str]) -> None:
-    rows = [{"tenant": tenant, "recipient_id": each, "version": 0} for each in recipient_ids]
+def make_heads(connection: Connection, tenant: str, recipient_ids: Iterable[str]) -> None:
+    """Give every recipient a head that can be locked, in a transaction of its own.
+
+    Made in the transaction that locks, a new head would be held while waiting for an older one, out of order.
+    """
+    rows = [{"tenant": tenant, "recipient_id": each, "version": 0} for each in sorted(set(recipient_ids))]
     if rows:
         connection.execute(insert(consent_head).values(rows).on_conflict_do_nothing())
+
+
+_IN_ORDER = collate(consent_head.c.recipient_id, "C")
+"""By code point, as Python sorts: writers and deciders must take locks in one order."""
 
 
 def _consents(connection: Connection, wanted: Sequence[str], *, lock: bool) -> Mapping[str, list[ConsentState]]:

@@ -3,7 +3,8 @@
 A change is effective when its transaction has committed: no decision that commits later can miss it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ from domain.consent import ChannelScope, ConsentChange, ConsentState, successor
 from domain.gates import Allowances
 from domain.switches import ChannelSwitch
 from domain.tenants import Tenant
+from domain.values import Purpose
 
 Changes = Mapping[str, Sequence[ConsentChange]]
 """Consent changes by recipient, each recipient's in the order they were said."""
@@ -65,7 +67,7 @@ class ConsentStore:
     def allowances(self, tenant: Tenant, recipient_id: str) -> Allowances:
         """Return what a recipient allows now."""
         with self._database.tenant(tenant.tenant) as connection:
-            return allowances.read(connection, tenant.tenant, [recipient_id])[recipient_id]
+            return allowances.read(connection, [recipient_id])[recipient_id]
 
     def history(self, tenant: Tenant, recipient_id: str) -> list[dict[str, Any]]:
         """Return every consent record of a recipient, oldest first."""
@@ -84,49 +86,63 @@ def apply(connection: Connection, tenant: Tenant, changes: Changes, *, actor: st
     if not recipients:
         return
     allowances.touch(connection, tenant.tenant, recipients)
-    present = allowances.read(connection, tenant.tenant, recipients)
-    said = [(recipient, change) for recipient in recipients for change in changes[recipient]]
-    record_ids = _append(connection, tenant.tenant, said, actor=actor, now=now)
-    states = {
-        (recipient, state.purpose, state.channel): (state, 0)
-        for recipient in recipients
-        for state in present[recipient].consents
-    }
-    _store(connection, tenant.tenant, _after(states, said, record_ids, now))
-    audit.write(connection, tenant, [_entry(recipient, change, actor) for recipient, change in said])
+    present = allowances.read(connection, recipients)
+    said = [each for who in recipients for each in _said(who, changes[who], present[who].consents, now)]
+    record_ids = _append(connection, tenant.tenant, said, actor=actor)
+    _store(connection, tenant.tenant, _standing(said, record_ids))
+    audit.write(connection, tenant, [_entry(each, actor) for each in said])
 
 
-_Key = tuple[str, Any, ChannelScope]
-_Kept = tuple[ConsentState, int]
+@dataclass(frozen=True)
+class _Said:
+    """One change, the state it stands for, and whether that is what holds now."""
+
+    recipient_id: str
+    change: ConsentChange
+    state: ConsentState
+    holds: bool
 
 
-def _append(
-    connection: Connection, tenant: str, said: Sequence[tuple[str, ConsentChange]], *, actor: str, now: datetime
-) -> list[int]:
+def _said(
+    recipient_id: str, changes: Sequence[ConsentChange], present: Sequence[ConsentState], now: datetime
+) -> Iterator[_Said]:
+    standing = {(state.purpose, state.channel): state for state in present}
+    for change in changes:
+        new = change.state(now, standing.values())
+        key = (new.purpose, new.channel)
+        before = standing.get(key)
+        standing[key] = successor(before, new)
+        yield _Said(recipient_id, change, new, holds=standing[key] is new and new != before)
+
+
+def _append(connection: Connection, tenant: str, said: Sequence[_Said], *, actor: str) -> list[int]:
     rows = [
-        change.model_dump(mode="python")
-        | {"tenant": tenant, "recipient_id": recipient, "actor": actor, "effective_at": change.state(now).effective_at}
-        for recipient, change in said
+        each.change.model_dump(mode="python")
+        | {
+            "tenant": tenant,
+            "recipient_id": each.recipient_id,
+            "actor": actor,
+            "effective_at": each.state.effective_at,
+        }
+        for each in said
     ]
     statement = insert(consent_record).returning(consent_record.c.record_id, sort_by_parameter_order=True)
     return list(connection.execute(statement, rows).scalars())
 
 
-def _after(
-    states: dict[_Key, _Kept], said: Sequence[tuple[str, ConsentChange]], record_ids: Sequence[int], now: datetime
-) -> dict[_Key, _Kept]:
+_Standing = dict[tuple[str, Purpose, ChannelScope], tuple[ConsentState, int]]
+
+
+def _standing(said: Sequence[_Said], record_ids: Sequence[int]) -> _Standing:
     """Return the states that changed, each with the record that made it."""
-    changed: dict[_Key, _Kept] = {}
-    for (recipient, change), record_id in zip(said, record_ids, strict=True):
-        new = change.state(now)
-        key = (recipient, new.purpose, new.channel)
-        kept = states.get(key)
-        if kept is None or successor(kept[0], new) != kept[0]:
-            states[key] = changed[key] = (new, record_id)
-    return changed
+    return {
+        (each.recipient_id, each.state.purpose, each.state.channel): (each.state, record_id)
+        for each, record_id in zip(said, record_ids, strict=True)
+        if each.holds
+    }
 
 
-def _store(connection: Connection, tenant: str, changed: Mapping[_Key, _Kept]) -> None:
+def _store(connection: Connection, tenant: str, changed: _Standing) -> None:
     rows = [
         state.model_dump(mode="python") | {"tenant": tenant, "recipient_id": recipient, "record_id": record_id}
         for (recipient, _, _), (state, record_id) in changed.items()
@@ -138,11 +154,12 @@ def _store(connection: Connection, tenant: str, changed: Mapping[_Key, _Kept]) -
         connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), rows)
 
 
-def _entry(recipient: str, change: ConsentChange, actor: str) -> AuditEntry:
+def _entry(said: _Said, actor: str) -> AuditEntry:
+    change = said.change
     return AuditEntry(
         action=f"consent.{change.status.value}",
         actor=actor,
         object=f"consent:{change.purpose.value}:{change.channel}",
-        recipient_id=recipient,
+        recipient_id=said.recipient_id,
         detail={"source": change.source, "text_version": change.text_version},
     )

@@ -74,8 +74,9 @@ class DecisionLog:
             Unavailable: PostgreSQL is away, and with it all knowledge of consent.
         """
         with self._database.tenant(tenant.tenant) as connection:
+            allowances.make_heads(connection, tenant.tenant, recipient_ids)
             return Known(
-                allowances=allowances.read(connection, tenant.tenant, recipient_ids),
+                allowances=allowances.read(connection, recipient_ids),
                 profiles=profiles.read(connection, recipient_ids),
                 types=message_types.read(connection, types),
             )
@@ -100,7 +101,7 @@ class DecisionLog:
             Unavailable: PostgreSQL could not commit; nothing was decided.
         """
         with self._database.tenant(tenant.tenant) as connection:
-            allowed = self._locked(connection, tenant.tenant, [recipient for _, recipient, _ in pending])
+            allowed = self._locked(connection, [recipient for _, recipient, _ in pending])
             rows = [finish(allowed[recipient]) for _, recipient, finish in pending]
             new = _insert(connection, tenant.tenant, rows)
             fresh = [row for row in rows if row.decision_id in new]
@@ -115,9 +116,9 @@ class DecisionLog:
             row = connection.execute(query).one_or_none()
         return None if row is None else {**row.record, "recorded_at": row.recorded_at.isoformat()}
 
-    def _locked(self, connection: Connection, tenant: str, recipient_ids: Sequence[str]) -> dict[str, Allowances]:
+    def _locked(self, connection: Connection, recipient_ids: Sequence[str]) -> dict[str, Allowances]:
         """Read under lock; a test replaces this to show what happens without."""
-        return allowances.read(connection, tenant, recipient_ids, lock=True)
+        return allowances.read(connection, recipient_ids, lock=True)
 
 
 def _insert(connection: Connection, tenant: str, rows: Sequence[Row]) -> set[str]:
