@@ -4,7 +4,7 @@ Templates are Liquid: they hold no code, know no clock, cannot loop or write wit
 declared is an error instead of a gap. HTML is escaped on e-mail; a subject is one line.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from liquid import BoundTemplate, Environment, StrictUndefined
@@ -66,7 +66,7 @@ def render(
     *,
     channel: Channel,
     variant_id: str,
-    wanted: Iterator[str],
+    wanted: Iterable[str],
     variables: Mapping[str, JsonValue],
 ) -> RenderedContent:
     """Fill the templates of one variant on one channel.

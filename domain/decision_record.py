@@ -1,8 +1,10 @@
 """What is kept of a decision and what is answered: everything needed to repeat it, and to explain it.
 
-The record names nobody: it carries the pseudonym, and of the request what has no recipient in it.
+The record names nobody: it carries the pseudonym, and of the request what has no recipient in it. What the message
+said is not kept, only its language and digest: the variables may hold anything about anybody.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,8 +15,9 @@ from pydantic import Field
 from domain.content import RenderedContent
 from domain.decisioning import RULES_VERSION, Draft, Score, Settings
 from domain.explanations import explain
-from domain.gates import Refusal
+from domain.gates import Allowances, Refusal
 from domain.policy import PolicyName
+from domain.profiles import Profile
 from domain.values import Channel, Frozen, Outcome, Reason
 
 
@@ -98,16 +101,19 @@ def record(draft: Draft, evidence: Evidence) -> dict[str, Any]:
     return {
         "decision_id": draft.decision_id,
         "subject_key": evidence.subject_key,
-        "request": request | {"fingerprint": draft.request.fingerprint().hex()},
+        "request": request,
         "decided_at": draft.situation.now.isoformat(),
         "zone": str(draft.situation.zone),
         "outcome": draft.outcome.value,
         "channel": draft.action.channel.value if sends and draft.action.channel else None,
         "variant_id": draft.action.variant_id if sends else None,
         "reason": draft.reason.value,
+        "action_probability": draft.probability,
         "refusals": [refusal.model_dump(mode="json") for refusal in draft.screened.refusals],
         "permitted": [channel.value for channel in draft.screened.permitted],
         "choice": draft.choice.model_dump(mode="json") if draft.choice else None,
+        "overridden": draft.overridden.value if draft.overridden else None,
+        "content": _content_facts(draft.rendered) if sends and draft.rendered else None,
         "p_convert": {channel.value: p for channel, p in draft.scores.items()} if draft.scores is not None else None,
         "score": draft.score.model_dump(mode="json"),
         "send_at": draft.send_at.isoformat() if draft.send_at else None,
@@ -115,6 +121,8 @@ def record(draft: Draft, evidence: Evidence) -> dict[str, Any]:
         "may_personalize": evidence.may_personalize,
         "degraded": evidence.degraded,
         "consent_version": draft.situation.allowances.version,
+        "allowances": _allowance_facts(draft.situation.allowances),
+        "unreachable": _unreachable(draft.situation.profile),
         "quiet_hours": draft.situation.quiet.model_dump(mode="json"),
         "policy_settings": evidence.settings.model_dump(mode="json"),
         "versions": _versions(draft, evidence).model_dump(mode="json"),
@@ -123,6 +131,24 @@ def record(draft: Draft, evidence: Evidence) -> dict[str, Any]:
         "features_as_of": evidence.as_of,
         "stages_ms": evidence.stages_ms,
     }
+
+
+def _content_facts(rendered: RenderedContent) -> dict[str, str]:
+    said = rendered.model_dump_json(exclude={"locale"})
+    return {"locale": rendered.locale, "sha256": hashlib.sha256(said.encode()).hexdigest()}
+
+
+def _allowance_facts(allowances: Allowances) -> dict[str, Any]:
+    return {
+        "consents": [each.model_dump(mode="json") for each in allowances.consents],
+        "switches": [each.model_dump(mode="json") for each in allowances.switches],
+        "suppressions": [each.model_dump(mode="json") for each in allowances.suppressions],
+        "is_deleted": allowances.is_deleted,
+    }
+
+
+def _unreachable(profile: Profile | None) -> list[str]:
+    return sorted(channel.value for channel, each in profile.channels.items() if not each.reachable) if profile else []
 
 
 def _fallbacks(draft: Draft) -> tuple[Channel, ...]:

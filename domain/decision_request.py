@@ -4,6 +4,7 @@ A field that would change the decision and is not supported is refused by name, 
 """
 
 import hashlib
+import hmac
 import json
 from typing import Annotated, Any, Literal
 
@@ -66,11 +67,14 @@ class DecisionRequest(Frozen):
     context: RequestContext = RequestContext()
     explain: bool = Field(default=False, description="Answer with the reasons in sentences as well.")
 
-    def fingerprint(self) -> bytes:
-        """Return the SHA-256 of the request: the same key with another fingerprint is another request."""
+    def fingerprint(self, tenant_secret: bytes) -> bytes:
+        """Return the request's digest: the same key with another fingerprint is another request.
+
+        It is keyed, because it stands beside the pseudonym: recipients' ids are easily tried one by one.
+        """
         body = self.model_dump(mode="json", exclude_none=True)
         text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return hashlib.sha256(text.encode()).digest()
+        return hmac.new(tenant_secret, text.encode(), hashlib.sha256).digest()
 
 
 class NotSupported(ValueError):

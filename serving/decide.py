@@ -5,7 +5,7 @@ an id is always the same.
 """
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -14,6 +14,7 @@ import structlog
 from adapters.postgres.decisions import DecisionLog, Finish, Known, Recorded, Row
 from adapters.settings import Settings
 from domain import decisioning, identity
+from domain.content import RenderedContent, render
 from domain.decision_record import Evidence, answer, record
 from domain.decision_request import DecisionRequest
 from domain.decisioning import Draft
@@ -21,6 +22,7 @@ from domain.gates import Allowances, Screened, Situation, screen, zone_of
 from domain.message_types import check_variables
 from domain.quiet_hours import QuietHours
 from domain.tenants import Tenant
+from domain.values import Channel
 from serving import decision_metrics
 from serving.scoring import Model, Scored, ToScore, score
 
@@ -100,7 +102,38 @@ class Decider:
         after = self._log.record(tenant, pending, actor=actor) if pending else {}
         stages.ended("record")
         _tell(tenant, after, stages)
-        return [_same(ask, (before | after)[ask.decision_id]) for ask in asks]
+        return self._told(tenant, asks, before, after, {draft.decision_id: draft for _, draft in drafts})
+
+    def _told(
+        self,
+        tenant: Tenant,
+        asks: Sequence[Ask],
+        before: Mapping[str, Recorded],
+        after: Mapping[str, Recorded],
+        drafts: Mapping[str, Draft],
+    ) -> list[Recorded]:
+        """Return what was recorded, with the content put back in: it is kept nowhere, and made again for a repeat."""
+        told = []
+        for ask in asks:
+            recorded = after.get(ask.decision_id) or before[ask.decision_id]
+            if recorded.fingerprint != ask.request.fingerprint(tenant.subject_secret):
+                raise KeyReused("this key stands for another request")
+            rendered = drafts[ask.decision_id].rendered if recorded.is_new else self._again(tenant, ask, recorded)
+            content = rendered.model_dump(mode="json") if rendered is not None and recorded.answer["channel"] else None
+            told.append(replace(recorded, answer=recorded.answer | {"content": content}))
+        return told
+
+    def _again(self, tenant: Tenant, ask: Ask, recorded: Recorded) -> RenderedContent | None:
+        if recorded.locale is None:
+            return None
+        answer = recorded.answer
+        return render(
+            self._log.definition(tenant, ask.request.message.type, answer["versions"]["message_type"]),
+            channel=Channel(answer["channel"]),
+            variant_id=answer["variant_id"],
+            wanted=[recorded.locale],
+            variables=ask.request.message.variables,
+        )
 
     def _screened(
         self, tenant: Tenant, asks: Sequence[Ask], now: datetime, stages: "decision_metrics.Stages"
@@ -162,7 +195,7 @@ class Decider:
             if final.overridden is not None:
                 decision_metrics.LATE_REFUSALS.labels(final.overridden.value).inc()
             evidence = self._evidence(tenant, opened, model, stages)
-            return _row(final, evidence)
+            return _row(tenant, final, evidence)
 
         return finish
 
@@ -199,12 +232,12 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
-def _row(draft: Draft, evidence: Evidence) -> Row:
+def _row(tenant: Tenant, draft: Draft, evidence: Evidence) -> Row:
     return Row(
         decision_id=draft.decision_id,
         recipient_id=draft.request.recipient_id,
         subject_key=evidence.subject_key,
-        fingerprint=draft.request.fingerprint(),
+        fingerprint=draft.request.fingerprint(tenant.subject_secret),
         decided_at=draft.situation.now,
         outcome=draft.outcome.value,
         message_type=draft.request.message.type,
@@ -213,7 +246,7 @@ def _row(draft: Draft, evidence: Evidence) -> Row:
         action_probability=draft.probability,
         consent_version=draft.situation.allowances.version,
         record=record(draft, evidence),
-        answer=answer(draft, evidence).model_dump(mode="json"),
+        answer=answer(draft, evidence).model_dump(mode="json") | {"content": None},
     )
 
 
@@ -227,14 +260,10 @@ def _model_facts(model: Model) -> dict[str, str]:
     }
 
 
-def _same(ask: Ask, recorded: Recorded) -> Recorded:
-    if recorded.fingerprint != ask.request.fingerprint():
-        raise KeyReused("this key stands for another request")
-    return recorded
-
-
 def _tell(tenant: Tenant, made: dict[str, Recorded], stages: "decision_metrics.Stages") -> None:
     for decision_id, recorded in made.items():
+        if not recorded.is_new:
+            continue
         decision_metrics.count(recorded.answer)
         log.info(
             "decision.recorded",

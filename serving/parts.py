@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 from adapters.clock import Clock
 from adapters.postgres.api_keys import ApiKeys
+from adapters.postgres.consent import ConsentStore
 from adapters.postgres.dead_letters import DeadLetters
+from adapters.postgres.decisions import DecisionLog
 from adapters.postgres.events import EventLog
+from adapters.postgres.profiles import Profiles
 from adapters.postgres.tenants import Tenants
 from adapters.settings import Settings
+from serving.decide import Decider
 from serving.probes import Probe
 
 
@@ -24,4 +28,8 @@ class Parts:
     api_keys: ApiKeys
     event_log: EventLog
     dead_letters: DeadLetters
+    profiles: Profiles
+    consents: ConsentStore
+    decisions: DecisionLog
+    decider: Decider
     probes: tuple[Probe, ...]

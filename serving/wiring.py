@@ -9,13 +9,19 @@ from contextlib import contextmanager
 from adapters.clock import Clock
 from adapters.endpoints import resolve
 from adapters.postgres.api_keys import ApiKeys
+from adapters.postgres.consent import ConsentStore
 from adapters.postgres.dead_letters import DeadLetters
+from adapters.postgres.decisions import DecisionLog
 from adapters.postgres.engine import Database
 from adapters.postgres.event_effects import EventEffects
 from adapters.postgres.events import EventLog
+from adapters.postgres.profiles import Profiles
 from adapters.postgres.tenants import Tenants
+from adapters.redis.client import connect
 from adapters.secrets import SecretBox
 from adapters.settings import Settings
+from serving.decide import Decider
+from serving.models import EngagementModels
 from serving.parts import Parts
 from serving.probes import Probe
 
@@ -34,6 +40,10 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
         statement_timeout_ms=settings.postgres_timeout_ms,
         pool_size=settings.service_threads,
     )
+    models = EngagementModels.of(settings, endpoints, box)
+    redis = connect(endpoints.redis_url, timeout_ms=settings.redis_timeout_ms)
+    decisions = DecisionLog(database)
+    models.start()
     try:
         yield Parts(
             settings=settings,
@@ -42,7 +52,18 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             api_keys=ApiKeys(database, box),
             event_log=EventLog(database, EventEffects(), retention=settings.event_retention),
             dead_letters=DeadLetters(database),
-            probes=(Probe("postgres", database.ping, is_required=True),),
+            profiles=Profiles(database),
+            consents=ConsentStore(database),
+            decisions=decisions,
+            decider=Decider(decisions, lambda: models.current, settings),
+            probes=(
+                Probe("postgres", database.ping, is_required=True),
+                # Without these two rules decide, and every answer says so.
+                Probe("redis", redis.ping),
+                Probe("model", models.check),
+            ),
         )
     finally:
+        models.stop()
+        redis.close()
         database.close()

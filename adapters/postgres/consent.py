@@ -69,12 +69,15 @@ class ConsentStore:
         with self._database.tenant(tenant.tenant) as connection:
             return allowances.read(connection, [recipient_id])[recipient_id]
 
-    def history(self, tenant: Tenant, recipient_id: str) -> list[dict[str, Any]]:
-        """Return every consent record of a recipient, oldest first."""
+    def disclose(self, tenant: Tenant, recipient_id: str, *, actor: str) -> tuple[Allowances, list[dict[str, Any]]]:
+        """Return what a recipient allows now and every consent record, oldest first; reading them is audited."""
         query = select(consent_record).where(consent_record.c.recipient_id == recipient_id)
+        entry = AuditEntry(action="consent.read", actor=actor, object="consent", recipient_id=recipient_id)
         with self._database.tenant(tenant.tenant) as connection:
+            allowed = allowances.read(connection, [recipient_id])[recipient_id]
             rows = connection.execute(query.order_by(consent_record.c.record_id)).mappings().all()
-        return [{name: value for name, value in row.items() if name not in _INTERNAL} for row in rows]
+            audit.write(connection, tenant, [entry])
+        return allowed, [{name: value for name, value in row.items() if name not in _INTERNAL} for row in rows]
 
 
 _INTERNAL = {"tenant", "recipient_id"}

@@ -16,9 +16,13 @@ from adapters.postgres.audit import AuditEntry
 from adapters.postgres.engine import Database
 from adapters.postgres.profiles import StoredProfile
 from adapters.postgres.tables import decision as decisions
+from adapters.postgres.tables import outbox
 from domain.gates import Allowances
-from domain.message_types import PublishedType
+from domain.message_types import MessageType, PublishedType
 from domain.tenants import Tenant
+
+DECISIONS = "decisions"
+"""Topic of recorded decisions in the outbox; the key is the recipient's pseudonym."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +55,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What was answered under a decision's id, and to which request."""
+    """What was answered under a decision's id, and to which request.
+
+    ``answer`` has no content: that is never stored. ``locale`` is the language it was in, None when nothing was sent.
+    """
 
     fingerprint: bytes
     answer: dict[str, Any]
+    locale: str | None
+    is_new: bool = False
 
 
 Finish = Callable[[Allowances], Row]
@@ -106,15 +115,25 @@ class DecisionLog:
             new = _insert(connection, tenant.tenant, rows)
             fresh = [row for row in rows if row.decision_id in new]
             audit.write(connection, tenant, [_entry(row, actor) for row in fresh])
+            _queue(connection, tenant.tenant, fresh)
             others = _recorded(connection, [row.decision_id for row in rows if row.decision_id not in new])
-        return others | {row.decision_id: Recorded(row.fingerprint, row.answer) for row in fresh}
+        return others | {row.decision_id: _told(row) for row in fresh}
 
-    def get(self, tenant: Tenant, decision_id: str) -> dict[str, Any] | None:
-        """Return the record of a decision with the moment it was recorded, or None when there is none."""
+    def definition(self, tenant: Tenant, message_type: str, version: int) -> MessageType:
+        """Return a message type as it was published in a version that a decision names."""
+        with self._database.tenant(tenant.tenant) as connection:
+            return message_types.read_version(connection, message_type, version)
+
+    def get(self, tenant: Tenant, decision_id: str, *, actor: str) -> dict[str, Any] | None:
+        """Return the record of a decision with the moment it was recorded, or None; reading one is audited."""
         query = select(decisions.c.record, decisions.c.recorded_at).where(decisions.c.decision_id == decision_id)
         with self._database.tenant(tenant.tenant) as connection:
             row = connection.execute(query).one_or_none()
-        return None if row is None else {**row.record, "recorded_at": row.recorded_at.isoformat()}
+            if row is None:
+                return None
+            read = AuditEntry(action="decision.read", actor=actor, object=f"decision:{decision_id}")
+            audit.write(connection, tenant, [read])
+        return {**row.record, "recorded_at": row.recorded_at.isoformat()}
 
     def _locked(self, connection: Connection, recipient_ids: Sequence[str]) -> dict[str, Allowances]:
         """Read under lock; a test replaces this to show what happens without."""
@@ -150,12 +169,33 @@ def _insert(connection: Connection, tenant: str, rows: Sequence[Row]) -> set[str
     return set(connection.execute(statement).scalars())
 
 
+def _queue(connection: Connection, tenant: str, rows: Sequence[Row]) -> None:
+    """Leave word of each decision for whoever follows them, in the commit that makes it."""
+    letters = [
+        {
+            "tenant": tenant,
+            "topic": DECISIONS,
+            "key": row.subject_key,
+            "payload": {"decision_id": row.decision_id, "occurred_at": row.decided_at.isoformat()},
+        }
+        for row in rows
+    ]
+    if letters:
+        connection.execute(insert(outbox), letters)
+
+
 def _recorded(connection: Connection, decision_ids: Sequence[str]) -> dict[str, Recorded]:
     if not decision_ids:
         return {}
-    query = select(decisions.c.decision_id, decisions.c.request_fingerprint, decisions.c.answer)
+    locale = decisions.c.record["content"]["locale"].astext
+    query = select(decisions.c.decision_id, decisions.c.request_fingerprint, decisions.c.answer, locale.label("locale"))
     rows = connection.execute(query.where(decisions.c.decision_id.in_(list(decision_ids))))
-    return {row.decision_id: Recorded(bytes(row.request_fingerprint), row.answer) for row in rows}
+    return {row.decision_id: Recorded(bytes(row.request_fingerprint), row.answer, row.locale) for row in rows}
+
+
+def _told(row: Row) -> Recorded:
+    content = row.record["content"]
+    return Recorded(row.fingerprint, row.answer, content["locale"] if content else None, is_new=True)
 
 
 def _entry(row: Row, actor: str) -> AuditEntry:

@@ -50,6 +50,12 @@ def read(connection: Connection, types: Sequence[str]) -> dict[str, PublishedTyp
     }
 
 
+def read_version(connection: Connection, message_type_name: str, version: int) -> MessageType:
+    """Return a type in one of its versions, which are never changed."""
+    its = (message_type.c.type == message_type_name) & (message_type.c.version == version)
+    return MessageType.model_validate(connection.execute(select(message_type.c.document).where(its)).scalar_one())
+
+
 def _publish(connection: Connection, tenant: Tenant, definition: MessageType) -> PublishedType | None:
     newest = select(message_type.c.version, message_type.c.digest).where(message_type.c.type == definition.type)
     row = connection.execute(newest.order_by(message_type.c.version.desc()).limit(1)).one_or_none()

@@ -11,13 +11,21 @@ from fastapi import FastAPI
 
 from serving import logs
 from serving.books import Books
-from serving.http import docs, errors, events, health, openapi
+from serving.http import consent, decisions, docs, errors, events, explanations, health, openapi, profiles
 from serving.http.access_log import AccessLog
 from serving.http.auth import refuse_undeclared
 from serving.parts import Parts
 
 VERSION = "1"
-ROUTERS = (events.router, health.router, docs.router)
+ROUTERS = (
+    events.router,
+    decisions.router,
+    explanations.router,
+    profiles.router,
+    consent.router,
+    health.router,
+    docs.router,
+)
 
 
 def build_app(open_parts: Callable[[], AbstractContextManager[Parts]]) -> FastAPI:

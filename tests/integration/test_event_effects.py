@@ -52,7 +52,7 @@ def test_an_unsubscribe_withdraws_marketing_on_its_channel_and_no_other(append, 
 
 def test_the_proof_of_a_withdrawal_is_the_event(append, db, tenant):
     append(an_event("unsubscribed"))
-    [record] = ConsentStore(db).history(tenant, "r")
+    _, [record] = ConsentStore(db).disclose(tenant, "r", actor="test")
     assert record["proof"] == {"event_source": "esp", "event_id": "e-1"}
     assert (record["actor"], record["effective_at"]) == ("event", datetime(2026, 3, 2, 3, tzinfo=UTC))
 

@@ -1,0 +1,134 @@
+"""Consents and channel switches of a recipient: said with one request, effective when it is answered.
+
+To withdraw takes less than to grant: an empty object is enough.
+"""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import JsonValue
+
+from domain.consent import ChannelScope, ConsentChange, ConsentState, ConsentStatus, LegalBasis, Text
+from domain.events import FUTURE_TOLERANCE
+from domain.suppression import Suppression
+from domain.switches import ChannelSwitch
+from domain.values import ANY_CHANNEL, Frozen, Purpose
+from serving.http.auth import Caller, PartsOf, permission
+from serving.http.errors import FieldError, ProblemCode, Refused
+from serving.http.recipients import PREFIX, RecipientId
+from serving.http.strict_body import body_of
+
+router = APIRouter(prefix=PREFIX, tags=["recipients"])
+Reader = Annotated[Caller, permission("consents:read")]
+Writer = Annotated[Caller, permission("consents:write")]
+SOURCE = "api"
+
+
+class Withdrawal(Frozen):
+    """What is withdrawn; with nothing said, marketing on every channel."""
+
+    purpose: Purpose = Purpose.MARKETING
+    channel: ChannelScope = ANY_CHANNEL
+    source: Text = SOURCE
+
+
+class SwitchPosition(Frozen):
+    """Whether a channel may be used."""
+
+    is_on: bool
+    source: Text = SOURCE
+
+
+class ConsentRecord(Frozen):
+    """One consent record as it is kept."""
+
+    record_id: int
+    purpose: Purpose
+    channel: ChannelScope
+    status: ConsentStatus
+    legal_basis: LegalBasis
+    effective_at: datetime
+    expires_at: datetime | None
+    source: str
+    actor: str
+    text_version: str | None
+    proof: dict[str, JsonValue]
+    recorded_at: datetime
+
+
+class Standing(Frozen):
+    """What holds after a change."""
+
+    consents: tuple[ConsentState, ...]
+
+
+class Disclosure(Frozen):
+    """Everything a recipient allows, how often that changed, and what was recorded about it."""
+
+    version: int
+    consents: tuple[ConsentState, ...]
+    switches: tuple[ChannelSwitch, ...]
+    suppressions: tuple[Suppression, ...]
+    history: list[ConsentRecord]
+
+
+@router.get("/consents", summary="Read what a recipient allows")
+def get_consents(caller: Reader, recipient_id: RecipientId, parts: PartsOf) -> Disclosure:
+    """Return consents, channel switches and suppressions as they stand, and every consent record, oldest first."""
+    allowed, history = parts.consents.disclose(caller.tenant, recipient_id, actor=caller.actor)
+    return Disclosure(
+        version=allowed.version,
+        consents=allowed.consents,
+        switches=allowed.switches,
+        suppressions=allowed.suppressions,
+        history=[ConsentRecord.model_validate(row) for row in history],
+    )
+
+
+@router.post("/consents", summary="Record a consent, a refusal or a withdrawal")
+def post_consent(
+    caller: Writer,
+    recipient_id: RecipientId,
+    body: Annotated[ConsentChange, body_of(ConsentChange)],
+    parts: PartsOf,
+) -> Standing:
+    """Record what the recipient said, with its proof, and return what holds now.
+
+    A denial wins over every grant that is not later, and for one channel over any grant for all of them.
+    """
+    return _record(parts, caller, recipient_id, body)
+
+
+@router.post("/consents/withdraw", summary="Withdraw a consent")
+def withdraw_consent(
+    caller: Writer, recipient_id: RecipientId, body: Annotated[Withdrawal, body_of(Withdrawal)], parts: PartsOf
+) -> Standing:
+    """Withdraw; `{}` withdraws marketing on every channel. No decision that is recorded after this sends against it."""
+    change = ConsentChange(
+        purpose=body.purpose, channel=body.channel, status=ConsentStatus.WITHDRAWN, source=body.source
+    )
+    return _record(parts, caller, recipient_id, change)
+
+
+@router.put("/channels/{channel}", summary="Switch a channel on or off")
+def put_channel(
+    caller: Writer,
+    recipient_id: RecipientId,
+    channel: ChannelScope,
+    body: Annotated[SwitchPosition, body_of(SwitchPosition)],
+    parts: PartsOf,
+) -> ChannelSwitch:
+    """Switch one channel, or `*` for all of them; off for all beats on for one."""
+    switch = ChannelSwitch(channel=channel, is_on=body.is_on)
+    parts.consents.switch(caller.tenant, recipient_id, switch, actor=caller.actor, source=body.source)
+    return switch
+
+
+def _record(parts: PartsOf, caller: Caller, recipient_id: str, change: ConsentChange) -> Standing:
+    now = parts.clock.now(caller.tenant)
+    if change.effective_at is not None and change.effective_at > now + FUTURE_TOLERANCE:
+        problem = FieldError(field="effective_at", expected="a moment that does not lie in the future")
+        raise Refused(ProblemCode.INVALID, "What was not said yet cannot be recorded.", errors=[problem])
+    states = parts.consents.record(caller.tenant, recipient_id, [change], actor=caller.actor, now=now)
+    return Standing(consents=states)

@@ -1,0 +1,100 @@
+"""``/v1/recipients/{id}/profile``: what is known about a recipient, in versions; every read and change is audited."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Response
+
+from adapters.postgres.profiles import StoredProfile, UnknownRecipient, VersionConflict
+from domain.profiles import Profile, ProfilePatch
+from serving.http.auth import Caller, PartsOf, permission
+from serving.http.errors import FieldError, ProblemCode, Refused, problems
+from serving.http.recipients import PREFIX, RecipientId
+from serving.http.strict_body import body_of
+
+router = APIRouter(prefix=PREFIX + "/profile", tags=["recipients"])
+VERSION_CONFLICT = "profile.version_conflict"
+IfMatch = Annotated[
+    str | None,
+    Header(alias="If-Match", pattern=r'^"\d{1,9}"$', description="The ETag you saw; another version is not changed."),
+]
+Reader = Annotated[Caller, permission("profiles:read")]
+Writer = Annotated[Caller, permission("profiles:write")]
+
+
+@router.get("", summary="Read a profile", responses=problems(404))
+def get_profile(caller: Reader, recipient_id: RecipientId, parts: PartsOf, response: Response) -> StoredProfile:
+    """Return the profile in its version, which is the `ETag` too."""
+    try:
+        return _tagged(parts.profiles.get(caller.tenant, recipient_id, actor=caller.actor), response)
+    except UnknownRecipient as error:
+        raise _refused(error) from None
+
+
+@router.put("", summary="Create or replace a profile", responses=problems(404, 412))
+def put_profile(
+    caller: Writer,
+    recipient_id: RecipientId,
+    body: Annotated[Profile, body_of(Profile)],
+    parts: PartsOf,
+    response: Response,
+    if_match: IfMatch = None,
+) -> StoredProfile:
+    """Replace the whole profile; what the body leaves out is forgotten. A deleted recipient stays deleted."""
+    try:
+        stored = parts.profiles.put(
+            caller.tenant, recipient_id, body, actor=caller.actor, if_version=_version(if_match)
+        )
+    except (UnknownRecipient, VersionConflict) as error:
+        raise _refused(error) from None
+    return _tagged(stored, response)
+
+
+@router.patch("", summary="Change parts of a profile", responses=problems(404, 412))
+def patch_profile(
+    caller: Writer,
+    recipient_id: RecipientId,
+    body: Annotated[ProfilePatch, body_of(ProfilePatch)],
+    parts: PartsOf,
+    response: Response,
+    if_match: IfMatch = None,
+) -> StoredProfile:
+    """Change what the body names: null removes, `channels` and `attributes` are merged by key.
+
+    A time zone from a weaker source than the one that is known (declared, device, phone_country, network) is not
+    taken; the answer shows the one that holds.
+    """
+    try:
+        stored = parts.profiles.patch(
+            caller.tenant, recipient_id, body, actor=caller.actor, if_version=_version(if_match)
+        )
+    except (UnknownRecipient, VersionConflict, ValueError) as error:
+        raise _refused(error) from None
+    return _tagged(stored, response)
+
+
+@router.delete("", status_code=204, summary="Delete a profile", responses=problems(404))
+def delete_profile(caller: Writer, recipient_id: RecipientId, parts: PartsOf) -> None:
+    """Forget the profile and refuse every later message to the recipient."""
+    try:
+        parts.profiles.delete(caller.tenant, recipient_id, actor=caller.actor, now=parts.clock.now(caller.tenant))
+    except UnknownRecipient as error:
+        raise _refused(error) from None
+
+
+def _version(if_match: str | None) -> int | None:
+    return int(if_match.strip('"')) if if_match is not None else None
+
+
+def _tagged(stored: StoredProfile, response: Response) -> StoredProfile:
+    response.headers["ETag"] = f'"{stored.version}"'
+    return stored
+
+
+def _refused(error: UnknownRecipient | VersionConflict | ValueError) -> Refused:
+    if isinstance(error, UnknownRecipient):
+        return Refused(ProblemCode.NOT_FOUND, "There is no profile of this recipient.")
+    if isinstance(error, VersionConflict):
+        problem = FieldError(field="If-Match", expected="the profile's present ETag")
+        return Refused(VERSION_CONFLICT, "The profile has changed since you read it.", status=412, errors=[problem])
+    problem = FieldError(field="attributes", expected="a profile of at most 64 attributes after the change")
+    return Refused(ProblemCode.INVALID, "The change would not leave a valid profile.", errors=[problem])
