@@ -17,7 +17,8 @@ import pandas as pd
 
 from domain.values import Channel
 from feature_repo.engagement import catalog
-from feature_repo.engagement.catalog import Dtype, View
+from feature_repo.engagement.catalog import Dtype, Feature, View
+from feature_repo.engagement.read_features import of_channel
 
 FRESH_FOR = timedelta(hours=26)
 """A nightly row and two hours of delay."""
@@ -99,6 +100,28 @@ def at_read(
     return ReadRows(matrix=matrix, features=tuple(features), freshness=reading.freshness())
 
 
+def stored_needs(features: Sequence[str]) -> tuple[str, ...]:
+    """Return the stored features that these features stand on, with the as-of of every view among them.
+
+    Raises:
+        ValueError: a name is not in the catalog.
+    """
+    needed: set[str] = set()
+    for name in features:
+        declared = _declared(name)
+        needed.update(declared.needs if declared.view is None else (name,))
+    views = {catalog.by_name()[name].view for name in needed}
+    needed.update(as_of for view, as_of in AS_OF.items() if view in views)
+    return tuple(feature.name for feature in catalog.stored() if feature.name in needed)
+
+
+def _declared(name: str) -> Feature:
+    declared = catalog.by_name().get(name)
+    if declared is None:
+        raise ValueError(f"features: {name} is not in the catalog")
+    return declared
+
+
 class _Reading:
     """One call's columns, each converted at most once."""
 
@@ -110,9 +133,7 @@ class _Reading:
         self._ages: dict[View, Floats] = {}
 
     def feature(self, name: str) -> Floats:
-        declared = catalog.by_name().get(name)
-        if declared is None:
-            raise ValueError(f"features: {name} is not in the catalog")
+        declared = _declared(name)
         if declared.view is not None:
             return self._number(name)
         if name in _READERS:
@@ -164,13 +185,12 @@ class _Reading:
         return self._usable(np.maximum(hours, 0.0), view or View.ENGAGEMENT)
 
     def _by_channel(self, name: str) -> Floats:
-        event, window = name.rsplit("_", 1)
         chosen = np.array([str(value) for value in self.said("channel")], dtype=object)
         result = np.full(len(self.decided), math.nan)
         for channel in Channel:
             rows = chosen == channel.value
             if rows.any():
-                result[rows] = self._number(f"{event}_{channel.value}_{window}")[rows]
+                result[rows] = self._number(of_channel(name, channel))[rows]
         return result
 
     def _usable(self, values: Floats, view: View) -> Floats:

@@ -50,7 +50,8 @@ class Dtype(StrEnum):
 class Feature:
     """One declared feature.
 
-    ``view`` and ``measure`` are None for a feature that is made when it is read. ``window_days`` is None where
+    ``view`` and ``measure`` are None for a feature that is made when it is read; ``needs`` names the stored ones it
+    is made from. ``window_days`` is None where
     no window applies.
     """
 
@@ -63,6 +64,7 @@ class Feature:
     measure: Measure | None = None
     window_days: int | None = None
     purpose: Purpose = Purpose.PERSONALIZATION
+    needs: tuple[str, ...] = ()
 
 
 def word(event: EventType) -> str:

@@ -4,6 +4,7 @@ Nothing that happens at or after a moment can enter its row. Runs on DuckDB in t
 itself is in ``expressions.py``.
 """
 
+import hashlib
 from dataclasses import dataclass
 from functools import cache
 
@@ -76,6 +77,13 @@ def from_events(events: pd.DataFrame | pa.Table | ParquetFiles, moments: pd.Data
 
 
 @cache
+def version() -> str:
+    """Return a name for the computation, 16 hexadecimal digits: another one may change rows without other events."""
+    told = "\n".join([_compiled(), str(EVENT_SCHEMA), str(_types()), str(_DECIMALS)])
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+@cache
 def _database() -> duckdb.DuckDBPyConnection:
     """Return the in-memory database of this process; callers take a cursor each, which is a session of its own."""
     return duckdb.connect(config=_DUCKDB)
@@ -117,12 +125,14 @@ def _read(events: ParquetFiles, connection: duckdb.DuckDBPyConnection) -> None:
 
 def _frame(table: pa.Table) -> pd.DataFrame:
     """Return the result typed and ordered."""
-    fields = [(name, _UTC if name == "as_of" else pa.string()) for name in catalog.KEYS]
-    fields += [(feature.name, _ARROW[feature.dtype]) for feature in catalog.stored()]
-    ordered = table.cast(pa.schema(fields)).sort_by([(key, "ascending") for key in catalog.KEYS])
+    ordered = table.cast(_types()).sort_by([(key, "ascending") for key in catalog.KEYS])
     arrays = [_rounded(column) if pa.types.is_floating(column.type) else column for column in ordered.columns]
     frame: pd.DataFrame = pa.table(arrays, names=ordered.column_names).to_pandas()
     return frame
+
+
+def _types() -> pa.Schema:
+    return pa.schema([*MOMENT_SCHEMA, *((feature.name, _ARROW[feature.dtype]) for feature in catalog.stored())])
 
 
 def _rounded(column: pa.ChunkedArray) -> pa.ChunkedArray:
