@@ -51,6 +51,8 @@ def explain(record: Mapping[str, Any]) -> list[str]:
     choice = record.get("choice")
     if choice is not None:
         sentences.append(_chances(choice))
+    if record.get("overridden") is not None:
+        sentences.append("This was found after the draw, when the decision was recorded, and overrode it.")
     if record.get("is_holdout") and choice is not None:
         sentences.append("The recipient belongs to the 5 % for whom every allowed action has the same chance.")
     if not record["may_personalize"]:

@@ -1,6 +1,8 @@
 """Message types in PostgreSQL: published in versions, the newest is in force; an unchanged one is not published."""
 
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, select, text
 from sqlalchemy.dialects.postgresql import distinct_on, insert
@@ -39,13 +41,13 @@ class MessageTypes:
 def read(connection: Connection, types: Sequence[str]) -> dict[str, PublishedType]:
     """Return the versions in force of the types that exist."""
     query = (
-        select(message_type.c.type, message_type.c.version, message_type.c.document)
+        select(message_type.c.type, message_type.c.version, message_type.c.digest, message_type.c.document)
         .where(message_type.c.type.in_(list(types)))
         .order_by(message_type.c.type, message_type.c.version.desc())
         .ext(distinct_on(message_type.c.type))
     )
     return {
-        row.type: PublishedType(version=row.version, definition=MessageType.model_validate(row.document))
+        row.type: PublishedType.model_construct(version=row.version, definition=_parsed(row.digest, row.document))
         for row in connection.execute(query)
     }
 
@@ -53,7 +55,22 @@ def read(connection: Connection, types: Sequence[str]) -> dict[str, PublishedTyp
 def read_version(connection: Connection, message_type_name: str, version: int) -> MessageType:
     """Return a type in one of its versions, which are never changed."""
     its = (message_type.c.type == message_type_name) & (message_type.c.version == version)
-    return MessageType.model_validate(connection.execute(select(message_type.c.document).where(its)).scalar_one())
+    row = connection.execute(select(message_type.c.digest, message_type.c.document).where(its)).one()
+    return _parsed(row.digest, row.document)
+
+
+_PARSED: OrderedDict[bytes, MessageType] = OrderedDict()
+_MOST_PARSED = 1_000
+
+
+def _parsed(digest: bytes, document: dict[str, Any]) -> MessageType:
+    """Return the type a document holds; checking one takes milliseconds, and equal digests are equal documents."""
+    found = _PARSED.get(bytes(digest))
+    if found is None:
+        found = _PARSED[bytes(digest)] = MessageType.model_validate(document)
+        if len(_PARSED) > _MOST_PARSED:
+            _PARSED.popitem(last=False)
+    return found
 
 
 def _publish(connection: Connection, tenant: Tenant, definition: MessageType) -> PublishedType | None:

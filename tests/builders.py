@@ -1,0 +1,52 @@
+"""Valid domain objects, one keyword away from the case at hand."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from domain.consent import ConsentState, ConsentStatus
+from domain.decision_request import DecisionRequest
+from domain.gates import Allowances, Situation
+from domain.message_types import MessageType
+from domain.quiet_hours import QuietHours
+from domain.values import ANY_CHANNEL, Purpose
+
+NOON = datetime(2026, 3, 2, 17, tzinfo=UTC)
+"""Noon of a Monday in New York."""
+NEW_YORK = ZoneInfo("America/New_York")
+
+
+def a_request(**fields: Any) -> DecisionRequest:
+    message = {"type": "news"} | fields.pop("message", {})
+    return DecisionRequest.model_validate({"recipient_id": "r", "message": message} | fields)
+
+
+def a_type(**fields: Any) -> MessageType:
+    """A marketing type on e-mail and push with two variants."""
+    content = {"email": {"subject": "s", "body": "b"}, "push": {"body": "b"}}
+    given = {
+        "type": "news",
+        "class": "marketing",
+        "category": "news",
+        "channels": ["email", "push"],
+        "variants": [{"id": "a", "content": content}, {"id": "b", "content": content}],
+    }
+    return MessageType.model_validate(given | fields)
+
+
+def a_consent(status: ConsentStatus = ConsentStatus.GIVEN, **fields: Any) -> ConsentState:
+    given = {"purpose": Purpose.MARKETING, "channel": ANY_CHANNEL, "effective_at": NOON - timedelta(days=1)}
+    return ConsentState.model_validate(given | {"status": status} | fields)
+
+
+def all_consents() -> tuple[ConsentState, ...]:
+    return tuple(a_consent(purpose=purpose) for purpose in (Purpose.MARKETING, Purpose.PERSONALIZATION))
+
+
+def a_situation(**fields: Any) -> Situation:
+    """At noon, with every consent; ``allowances`` may be given as their fields."""
+    allowances = fields.pop("allowances", {})
+    if isinstance(allowances, dict):
+        allowances = Allowances(**({"version": 1, "consents": all_consents()} | allowances))
+    given = {"definition": a_type(), "profile": None, "zone": NEW_YORK, "quiet": QuietHours(), "now": NOON}
+    return Situation(**(given | fields), allowances=allowances)

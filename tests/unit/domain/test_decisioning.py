@@ -1,0 +1,212 @@
+"""One decision, in pure steps: what is chosen, what waits, what a late refusal does, and that a record repeats it."""
+
+import json
+import math
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+
+from domain import decisioning
+from domain.consent import ConsentState, ConsentStatus
+from domain.decision_record import Evidence, answer, record
+from domain.decision_request import DecisionRequest
+from domain.decisioning import Settings
+from domain.gates import Allowances, screen
+from domain.profiles import Profile, Reachability, ZoneClaim, ZoneSource
+from domain.suppression import Suppression
+from domain.switches import ChannelSwitch
+from domain.values import Channel, Outcome, Purpose, Reason
+from tests.builders import NEW_YORK, NOON, a_consent, a_request, a_situation, a_type, all_consents
+
+EMAIL, PUSH = Channel.EMAIL, Channel.PUSH
+SETTINGS = Settings(epsilon=0.1, temperature=0.02, send_cost=0.02)
+SCORES = {EMAIL: 0.03, PUSH: 0.01}
+NIGHT = NOON + timedelta(hours=12)
+MORNING = NOON + timedelta(hours=20)
+
+
+def decide(request=None, situation=None, p_convert=SCORES, *, is_holdout=False, decision_id="d-1"):
+    request, situation = request or a_request(), situation or a_situation()
+    screened = screen(request, situation)
+    if not screened.permitted:
+        return decisioning.without_choice(decision_id, request, situation, screened)
+    return decisioning.choose(
+        decision_id, request, situation, screened, p_convert=p_convert, is_holdout=is_holdout, settings=SETTINGS
+    )
+
+
+def evidence(**fields) -> Evidence:
+    given = {"subject_key": "s", "is_holdout": False, "may_personalize": True, "degraded": None}
+    return Evidence(**(given | {"settings": SETTINGS, "type_version": 1} | fields))
+
+
+def test_sending_nothing_is_among_the_actions_of_marketing_and_only_there():
+    assert not decide().choice.actions[0].is_send
+    assert len(decide().choice.actions) == 5
+    for message_class in ("service", "transactional"):
+        draft = decide(situation=a_situation(definition=a_type(**{"class": message_class})))
+        assert all(action.is_send for action in draft.choice.actions)
+        assert draft.outcome is Outcome.SEND_NOW
+
+
+def test_the_chances_follow_the_value_of_each_action():
+    values = [0.0, 0.01, 0.01, -0.01, -0.01]
+    weights = [math.exp(value / 0.02) for value in values]
+    expected = [0.9 * weight / sum(weights) + 0.1 / 5 for weight in weights]
+    assert decide().choice.probabilities == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_chance_recorded_is_how_often_it_happens():
+    drafts = [decide(decision_id=f"d-{i}") for i in range(4_000)]
+    drawn = Counter(draft.choice.chosen for draft in drafts)
+    for place, chance in enumerate(drafts[0].choice.probabilities):
+        assert abs(drawn[place] / len(drafts) - chance) < 5 * math.sqrt(chance * (1 - chance) / len(drafts))
+    assert {draft.probability for draft in drafts} == set(drafts[0].choice.probabilities)
+
+
+def test_the_holdout_gives_every_action_the_same_chance_with_a_model_and_without():
+    for p_convert in (SCORES, None):
+        draft = decide(p_convert=p_convert, is_holdout=True)
+        assert draft.choice.probabilities == (0.2,) * 5
+        assert draft.choice.policy == "uniform_v1"
+
+
+def test_reasons_say_how_it_was_chosen():
+    found = {decide(decision_id=f"d-{i}").reason for i in range(50)}
+    assert found == {Reason.POLICY_SAMPLED, Reason.POLICY_NO_SEND}
+    assert decide(p_convert=None).reason is Reason.POLICY_RULES
+    only = a_type(**{"class": "transactional", "channels": ["push"], "variants": [a_variant()]})
+    single = decide(situation=a_situation(definition=only))
+    assert (single.reason, single.probability) == (Reason.POLICY_SINGLE, 1.0)
+
+
+def a_variant(**fields):
+    return {"id": "a", "content": {"push": {"body": "b"}}} | fields
+
+
+def test_at_night_it_waits_with_certainty_and_draws_nothing():
+    draft = decide(situation=a_situation(now=NIGHT))
+    assert (draft.outcome, draft.reason, draft.send_at) == (Outcome.DEFER, Reason.QUIET_HOURS_NOW, MORNING)
+    assert (draft.choice, draft.probability) == (None, 1.0)
+
+
+def test_it_does_not_wait_beyond_its_expiry():
+    draft = decide(a_request(message={"expires_at": MORNING.isoformat()}), a_situation(now=NIGHT))
+    assert (draft.outcome, draft.reason) == (Outcome.SUPPRESS, Reason.EXPIRY_BEFORE_OPENING)
+    later = a_request(message={"expires_at": (MORNING + timedelta(microseconds=1)).isoformat()})
+    assert decide(later, a_situation(now=NIGHT)).outcome is Outcome.DEFER
+
+
+def test_without_consent_it_does_not_wait_either():
+    draft = decide(situation=a_situation(now=NIGHT, allowances={"consents": ()}))
+    assert (draft.outcome, draft.reason) == (Outcome.SUPPRESS, Reason.CONSENT_MISSING)
+
+
+def test_the_most_binding_refusal_is_told_for_the_whole():
+    unreachable = Profile(channels={EMAIL: Reachability(reachable=False)})
+    switched = (ChannelSwitch(channel=EMAIL, is_on=False),)
+    withdrawn = (*all_consents(), a_consent(ConsentStatus.WITHDRAWN, channel="push"))
+    situation = a_situation(profile=unreachable, allowances={"switches": switched, "consents": withdrawn})
+    assert decide(situation=situation).reason is Reason.CONSENT_WITHDRAWN
+
+
+def a_send(**fields):
+    """A decision to send by e-mail."""
+    drafts = (decide(decision_id=f"d-{i}", **fields) for i in range(200))
+    return next(draft for draft in drafts if draft.action.channel is EMAIL)
+
+
+WITHDRAWN = {
+    Purpose.MARKETING: (a_consent(ConsentStatus.WITHDRAWN), all_consents()[1]),
+    Purpose.PERSONALIZATION: (
+        all_consents()[0],
+        a_consent(ConsentStatus.WITHDRAWN, purpose=Purpose.PERSONALIZATION),
+    ),
+}
+
+
+@pytest.mark.parametrize("purpose", WITHDRAWN)
+def test_a_late_refusal_makes_it_certain_that_nothing_is_sent(purpose):
+    draft = a_send()
+    final = decisioning.recheck(draft, a_situation(allowances={"consents": WITHDRAWN[purpose], "version": 2}))
+    assert (final.outcome, final.reason) == (Outcome.SUPPRESS, Reason.CONSENT_WITHDRAWN)
+    assert (final.probability, final.action.is_send, final.rendered) == (1.0, False, None)
+    assert final.choice == draft.choice
+    kept = record(final, evidence())
+    assert (kept["channel"], kept["overridden"], kept["content"]) == (None, "consent.withdrawn", None)
+    assert kept["consent_version"] == 2
+
+
+def test_rules_do_not_mind_a_withdrawn_personalization():
+    draft = a_send(p_convert=None)
+    situation = a_situation(allowances={"consents": WITHDRAWN[Purpose.PERSONALIZATION]})
+    assert decisioning.recheck(draft, situation).outcome is Outcome.SEND_NOW
+
+
+def test_a_late_refusal_of_another_channel_only_takes_it_from_the_fallbacks():
+    draft = a_send()
+    assert answer(draft, evidence()).fallback_channels == (PUSH,)
+    switched = a_situation(allowances={"switches": (ChannelSwitch(channel=PUSH, is_on=False),)})
+    final = decisioning.recheck(draft, switched)
+    assert final.outcome is Outcome.SEND_NOW
+    assert answer(final, evidence()).fallback_channels == ()
+
+
+def test_a_late_permission_opens_nothing():
+    draft = decide(situation=a_situation(allowances={"consents": ()}))
+    assert decisioning.recheck(draft, a_situation()).outcome is Outcome.SUPPRESS
+
+
+CASES = {
+    "a draw": {},
+    "rules": {"p_convert": None},
+    "a hold-out": {"is_holdout": True},
+    "a deferral": {"situation": a_situation(now=NIGHT)},
+    "a refusal": {"situation": a_situation(allowances={"consents": (a_consent(ConsentStatus.REFUSED),)})},
+    "a narrowed one": {
+        "request": a_request(channels=["push"], message={"expires_at": MORNING.isoformat()}),
+        "situation": a_situation(
+            profile=Profile(time_zone=ZoneClaim(name=str(NEW_YORK), source=ZoneSource.DECLARED)),
+            allowances={"switches": (ChannelSwitch(channel=EMAIL, is_on=False),)},
+        ),
+    },
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_record_alone_repeats_the_decision_byte_for_byte(case):
+    given = CASES[case]
+    draft = decide(**given)
+    facts = evidence(is_holdout=given.get("is_holdout", False))
+    kept = json.dumps(record(draft, facts), sort_keys=True)
+    assert json.dumps(record(repeated(json.loads(kept)), facts), sort_keys=True) == kept
+
+
+def repeated(kept):
+    """Return the decision again, from its stored record and the version of the type that it names."""
+    request = DecisionRequest.model_validate(kept["request"] | {"recipient_id": "somebody"})
+    allowed = kept["allowances"]
+    situation = a_situation(
+        now=decision_moment(kept),
+        allowances=Allowances(
+            version=kept["consent_version"],
+            consents=tuple(ConsentState.model_validate(each) for each in allowed["consents"]),
+            switches=tuple(ChannelSwitch.model_validate(each) for each in allowed["switches"]),
+            suppressions=tuple(Suppression.model_validate(each) for each in allowed["suppressions"]),
+            is_deleted=allowed["is_deleted"],
+        ),
+        profile=Profile(channels={each: Reachability(reachable=False) for each in kept["unreachable"]}),
+    )
+    scores = kept["p_convert"]
+    return decide(
+        request,
+        situation,
+        {Channel(name): p for name, p in scores.items()} if scores is not None else None,
+        is_holdout=kept["is_holdout"],
+        decision_id=kept["decision_id"],
+    )
+
+
+def decision_moment(kept):
+    return type(NOON).fromisoformat(kept["decided_at"])
