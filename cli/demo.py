@@ -100,11 +100,11 @@ class Demo:
             endpoints = self._stack.start_servers()
         with self._telling("Loading real events, profiles and (invented) consents"):
             loaded = demo_input.load(self._stack.settings, endpoints, self._given, self._say)
-        with self._telling("Starting MLflow, the relay and the consumer"):
-            self._stack.start_services([services.MLFLOW, services.RELAY, services.CONSUMER])
+        with self._telling("Starting MLflow"):
+            self._stack.start_services([services.MLFLOW])
         with self._telling("Materializing the asset graph: events, checks, features, model, gate, segments"):
             holdout = demo_lineage.materialize(self._stack, self._given, self._say)
-        with self._telling("Starting the decision service and Dagster's pages"):
+        with self._telling("Starting the decision service, relay and consumer, and Dagster's pages"):
             self._stack.start_services()
         with self._telling("Asking for decisions"):
             sent, decisions = show(self._stack, self._given, loaded, self._say)
