@@ -4,12 +4,19 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
 
 import httpx
 import uvicorn
 
+from adapters.postgres.roles import DatabaseUrls
+from adapters.secrets import KEY_FILE, SecretBox
+from adapters.settings import Settings
 from serving.http.app import build_app
 from serving.parts import Parts
+
+NOBODY_LISTENS = "127.0.0.1:1"
 
 START_SECONDS = 30
 
@@ -36,3 +43,15 @@ def serve(open_parts: Callable[[], AbstractContextManager[Parts]]) -> Iterator[h
     finally:
         server.should_exit = True
         thread.join()
+
+
+def settings_for(folder: Path, databases: DatabaseUrls, box: SecretBox, **changes: Any) -> Settings:
+    """Return the settings of a service on the tests' PostgreSQL, whose other servers are all down."""
+    (folder / KEY_FILE).write_text(box._master.hex())
+    given = {
+        "data_dir": folder,
+        "postgres_url": databases.app,
+        "redis_url": f"redis://{NOBODY_LISTENS}",
+        "mlflow_url": f"http://{NOBODY_LISTENS}",
+    }
+    return Settings.model_validate(given | changes)

@@ -255,7 +255,9 @@ DECLARE
     partition text := 'event_' || to_char(day, 'YYYYMMDD');
 BEGIN
     IF to_regclass(partition) IS NOT NULL THEN RETURN; END IF;
-    PERFORM pg_advisory_xact_lock(hashtext('kairos.event_partition'));
+    -- A lock on the table, not an advisory one: only this makes the catalogue be read again after the wait.
+    -- It lets ingest go on and is the one that attaching takes.
+    LOCK TABLE event IN SHARE UPDATE EXCLUSIVE MODE;
     IF to_regclass(partition) IS NOT NULL THEN RETURN; END IF;
     -- Attaching takes a weaker lock than creating in place, so that ingest under way is not stopped.
     EXECUTE format('CREATE TABLE %I (LIKE event INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', partition);

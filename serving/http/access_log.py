@@ -37,12 +37,12 @@ class AccessLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(scope, send)
+        exchange = _Exchange(scope, receive, send)
         try:
-            await self._app(scope, receive, exchange.send)
+            await self._app(scope, exchange.receive, exchange.send)
         except Exception as error:  # noqa: BLE001 - the last resort: an answer without internals, a line with the place
             log.error(  # noqa: TRY400 - the exception's text may quote somebody's data
-                "request.failed", request_id=exchange.id, error=type(error).__name__, at=places(error.__traceback__)
+                "request.failed", request_id=exchange.id, error=type(error).__name__, where=places(error.__traceback__)
             )
             if not exchange.status:
                 await failed(exchange.id)(scope, receive, exchange.send)
@@ -53,25 +53,39 @@ class AccessLog:
 class _Exchange:
     """One request and what is known of its answer."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
-        given = Headers(scope=scope).get("x-request-id", "")
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
         self.id = given if _GIVEN_ID.fullmatch(given) else secrets.token_hex(8)
         self.status = 0
         self._scope = scope
+        self._receive = receive
         self._send = send
+        self._has_more_body = "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
         self._began = time.perf_counter()
         scope.setdefault("state", {})["request_id"] = self.id
 
+    async def receive(self) -> Message:
+        """Pass on a part of the request, noting whether more will come."""
+        message = await self._receive()
+        self._has_more_body = message.get("more_body", False)
+        return message
+
     async def send(self, message: Message) -> None:
+        """Pass on a part of the answer, with the headers that every answer has."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
             headers["x-request-id"] = self.id
+            if self._has_more_body:
+                # Otherwise the server would go on reading, and throwing away, whatever the sender still has.
+                headers["connection"] = "close"
             for name, value in _DEFAULTS.items():
                 headers.setdefault(name, value)
         await self._send(message)
 
     def finish(self) -> None:
+        """Log and count the request."""
         seconds = time.perf_counter() - self._began
         method, route = self._scope["method"], _template(self._scope)
         metrics.REQUESTS.labels(method if method in _METHODS else "other", route, self.status).inc()

@@ -26,7 +26,7 @@ def an_event(number=1, **changes):
         "source": "shop",
         "event_id": f"e-{number}",
         "type": "purchase",
-        "recipient_id": f"r-{number % 7}",
+        "recipient_id": f"r-{number}",
         "occurred_at": "2026-03-02T03:00:00Z",
     }
     return given | changes
@@ -130,6 +130,21 @@ def test_identical_batches_at_once_are_stored_exactly_once(log, db, tenant):
     assert len(stored_ids(db, tenant)) == 200
 
 
+def test_the_first_events_of_a_day_may_come_from_many_at_once(db, tenant):
+    # Each has its own log, as each worker process has, so that none knows the day yet.
+    logs = [EventLog(db, EventEffects(), retention=RETENTION) for _ in range(8)]
+    for day in range(1, 9):
+        start = threading.Barrier(len(logs))
+
+        def store(number, start=start, day=day):
+            start.wait()
+            item = parse(an_event(f"{day}-{number}", recipient_id="r", occurred_at=f"2025-09-0{day}T00:00:00Z"), 0)
+            return logs[number].append(tenant, [item], origin="api", received_at=NOW, now=NOW)[0].verdict
+
+        with ThreadPoolExecutor(len(logs)) as pool:
+            assert set(pool.map(store, range(len(logs)))) == {"stored"}
+
+
 def test_local_time_is_the_profiles_else_the_events_else_the_tenants(append, db, log, tenant):
     with db.tenant(tenant.tenant) as connection:
         row = {"tenant": tenant.tenant, "version": 1}
@@ -152,7 +167,8 @@ def test_local_time_is_the_profiles_else_the_events_else_the_tenants(append, db,
 
 def test_a_frame_has_the_fixed_columns_and_types_also_when_empty(append, log, tenant):
     append(
-        an_event(1, value={"minor": 2**62, "currency": "USD"}, properties={"category": "MEAT", "n": [1]}), an_event(8)
+        an_event(1, value={"minor": 2**62, "currency": "USD"}, properties={"category": "MEAT", "n": [1]}),
+        an_event(8, recipient_id="r-1"),
     )
     full = log.recent(tenant.tenant, ["r-1"], NOW - timedelta(days=2), NOW)
     empty = log.recent(tenant.tenant, [], NOW - timedelta(days=2), NOW)

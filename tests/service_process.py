@@ -1,0 +1,81 @@
+"""The service as a process, hosted as in production, that a test may kill."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import psutil
+
+from adapters.embedded.ports import LOOPBACK, free_port
+from adapters.settings import Settings, child_environment
+
+ROOT = Path(__file__).parents[1]
+PATIENCE_SECONDS = 60
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE_SECONDS) -> None:
+    """Wait for a condition; fail when it does not come true."""
+    pause = threading.Event()
+    for _ in range(int(seconds / 0.05)):
+        if condition():
+            return
+        pause.wait(0.05)
+    raise AssertionError(f"not within {seconds} s: {what}")
+
+
+class ServiceProcess:
+    """``bentoml serve`` of our service on one port, started again there as often as needed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.port = free_port()
+        self.log = settings.data_dir / "service.log"
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        argv = [sys.executable, "-m", "bentoml", "serve", "serving.service:KairosService"]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*argv, "--host", LOOPBACK, "--port", str(self.port)],
+                cwd=ROOT,
+                env=self._environment(),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        until(lambda: self.get("/healthz") == 200, f"the service answers; see {self.log}")
+
+    def get(self, path: str) -> int:
+        """Return the status of a GET, 0 when nobody answers."""
+        try:
+            return httpx.get(f"{self.url}{path}", timeout=5, trust_env=False).status_code
+        except httpx.TransportError:
+            return 0
+
+    def kill(self) -> None:
+        """SIGKILL it and its workers."""
+        if self._process is None:
+            return
+        ours = [psutil.Process(self._process.pid), *psutil.Process(self._process.pid).children(recursive=True)]
+        for process in ours:
+            process.kill()
+        self._process.wait()
+        psutil.wait_procs(ours, timeout=10)
+        self._process = None
+
+    def _environment(self) -> dict[str, str]:
+        fields = self._settings.model_dump(include=self._settings.model_fields_set)
+        given = {
+            f"KAIROS_{name.upper()}": str(value.get_secret_value() if hasattr(value, "get_secret_value") else value)
+            for name, value in fields.items()
+        }
+        home = self._settings.data_dir / "bentoml"
+        return child_environment(given | {"BENTOML_HOME": str(home), "PYTHONUNBUFFERED": "1"})
