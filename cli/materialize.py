@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 
 def materialize(
     *,
-    first: Annotated[
-        str | None, typer.Option("--from", help="First day, YYYY-MM-DD; default the first event's.")
-    ] = None,
-    last: Annotated[str | None, typer.Option("--to", help="Last day, YYYY-MM-DD; default the last event's.")] = None,
+    first: Annotated[str | None, typer.Option("--from", help="First day; default the first event's.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last day; default the last event's.")] = None,
     job: Annotated[str, typer.Option("--job", help="Which job; see Dagster's page for all.")] = "nightly_job",
     select: Annotated[str, typer.Option("--select", help="Only these assets of the job, separated by commas.")] = "",
     cut: Annotated[str | None, typer.Option("--cut", help="Moment that divides training from test rows.")] = None,
@@ -64,6 +62,8 @@ def run(
         begin, end = _day(first, "--from"), _day(last, "--to")
         span = (begin, end) if begin and end else runs.event_span(settings)
         with dg.DagsterInstance.from_config(str(runs.home(settings))) as instance:
+            # Else each of the events, several for each day, opens a connection of its own: a year took minutes.
+            instance.optimize_for_webserver(statement_timeout=60_000, pool_recycle=3600, max_overflow=2)
             return runs.run(
                 settings, instance, job=job, days=(begin or span[0], end or span[1]), select=select or (), cut=cut
             )

@@ -138,7 +138,9 @@ def _tags(job: dg.JobDefinition, days: tuple[date, date] | None) -> dict[str, st
 def _config(job: dg.JobDefinition, assets: Sequence[dg.AssetKey], cut: str | None) -> dict[str, Any]:
     model = dg.AssetKey("engagement_model")
     within = model in (assets or job.asset_layer.executable_asset_keys)
-    return {"ops": {"engagement_model": {"config": {"cut": cut}}}} if cut and within else {}
+    ops = {"engagement_model": {"config": {"cut": cut}}} if cut and within else {}
+    # A logger that is not asked for by name is not used: Dagster's own prints every event of every partition.
+    return {"loggers": {"console": {}}, "ops": ops}
 
 
 def _outcome(job: str, done: dg.ExecuteInProcessResult, days: tuple[date, date] | None) -> Outcome:
