@@ -40,11 +40,12 @@ def build_app(open_parts: Callable[[], AbstractContextManager[Parts]]) -> FastAP
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with open_parts() as parts, Books(parts.tenants, parts.event_log):
+        with open_parts() as parts:
             logs.configure(parts.settings.log_level)
             anyio.to_thread.current_default_thread_limiter().total_tokens = parts.settings.service_threads
             app.state.parts = parts
-            yield
+            with Books(parts.tenants, parts.event_log):
+                yield
             for probe in parts.probes:
                 probe.close()
 

@@ -86,7 +86,12 @@ def as_3_0(schema: Any) -> Any:
         return [as_3_0(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    plain = {name: as_3_0(value) for name, value in schema.items() if name not in ("examples", "const", "anyOf")}
+    plain = {
+        # The keys of these are names somebody chose, which may be words of the language too.
+        name: {key: as_3_0(each) for key, each in value.items()} if name in ("properties", "schemas") else as_3_0(value)
+        for name, value in schema.items()
+        if name not in ("examples", "const", "anyOf")
+    }
     if "const" in schema:
         plain["enum"] = [schema["const"]]
     for bound, limit in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
