@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -98,18 +99,20 @@ def logit(p: Floats) -> Floats:
     return np.log(kept) - np.log1p(-kept)
 
 
-def line(margin: Floats, label: npt.NDArray[np.int8]) -> tuple[float, float]:
+def line(margin: Floats, label: npt.NDArray[Any], weight: Floats | None = None) -> tuple[float, float]:
     """Fit intercept and slope of ``logit P(label) = intercept + slope * margin`` by maximum likelihood.
 
-    The slope is what calibration calls the calibration slope: 1 is right, below 1 means scores too extreme.
+    The slope is what calibration calls the calibration slope: 1 is right, below 1 means scores too extreme. A row
+    counts ``weight`` times, once when no weights are given.
     """
+    times = np.ones_like(margin) if weight is None else weight
     design = np.column_stack([np.ones_like(margin), margin])
     beta = np.array([0.0, 1.0])
     for _ in range(_NEWTON_STEPS):
         p = sigmoid(design @ beta)
-        gradient = design.T @ (label - p) - _SLOPE_PRIOR * beta
-        weight = np.maximum(p * (1.0 - p), FLOOR)
-        step = np.linalg.solve((design.T * weight) @ design + _SLOPE_PRIOR * np.eye(2), gradient)
+        gradient = design.T @ (times * (label - p)) - _SLOPE_PRIOR * beta
+        curvature = times * np.maximum(p * (1.0 - p), FLOOR)
+        step = np.linalg.solve((design.T * curvature) @ design + _SLOPE_PRIOR * np.eye(2), gradient)
         beta = beta + np.clip(step, -2.0, 2.0)
         if np.abs(step).max() < FLOOR:
             break

@@ -5,12 +5,11 @@ A number that the rows cannot carry is not given: it is absent, or the call is r
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 
 from models.calibration import FLOOR, line, logit
 from models.engagement.baseline import logistic_baseline
@@ -38,8 +37,6 @@ RESAMPLES = 300
 LEVEL = 0.95
 """Bootstrap resamples of recipients, and the level of the intervals they give."""
 
-_INTERVALS = ("auc", "log_loss", "skill", "slope", "observed_expected")
-
 
 def evaluate(
     label: Labels,
@@ -66,21 +63,16 @@ def evaluate(
     """
     _require(label, p)
     base = np.array([base_rates.get(str(kind), base_rates["*"]) for kind in message_type])
-    rows = _Rows(label.astype(np.float64), p.astype(np.float64), base)
-    intercept, slope = line(logit(p), label)
+    rows = _Rows(label.astype(np.float64), p.astype(np.float64), base, np.ones(len(p)))
     codes, who = pd.factorize(np.asarray(recipient))
     return Report(
         n=len(label),
         positives=int(label.sum()),
         recipients=len(who),
-        auc=float(roc_auc_score(label, p)),
-        log_loss=float(_loss(rows.label, rows.p).mean()),
-        skill=_skill(rows),
+        **{name: measure(rows) for name, measure in _MEASURED.items()},
         ece=_ece(rows),
         brier=float(np.square(rows.p - rows.label).mean()),
-        slope=slope,
-        intercept=intercept,
-        observed_expected=float(rows.label.sum() / rows.p.sum()),
+        intercept=line(logit(rows.p), label)[0],
         intervals=_intervals(rows, codes, seed),
         by_message_type=_slices(rows, np.asarray(message_type)),
         rows_digest=_digest(label, np.asarray(recipient), np.asarray(message_type)),
@@ -89,12 +81,15 @@ def evaluate(
 
 @dataclass(frozen=True)
 class _Rows:
+    """Rows, each counted ``weight`` times."""
+
     label: Floats
     p: Floats
     base: Floats
+    weight: Floats
 
-    def take(self, rows: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> "_Rows":
-        return _Rows(self.label[rows], self.p[rows], self.base[rows])
+    def take(self, rows: npt.NDArray[np.bool_]) -> "_Rows":
+        return _Rows(self.label[rows], self.p[rows], self.base[rows], self.weight[rows])
 
 
 def _require(label: Labels, p: Floats) -> None:
@@ -115,8 +110,29 @@ def _loss(label: Floats, p: Floats) -> Floats:
     return -(label * np.log(kept) + (1.0 - label) * np.log1p(-kept))
 
 
+def _log_loss(rows: _Rows) -> float:
+    return float(np.average(_loss(rows.label, rows.p), weights=rows.weight))
+
+
 def _skill(rows: _Rows) -> float:
-    return float(1.0 - _loss(rows.label, rows.p).mean() / _loss(rows.label, rows.base).mean())
+    return float(1.0 - _log_loss(rows) / np.average(_loss(rows.label, rows.base), weights=rows.weight))
+
+
+def _auc(rows: _Rows) -> float:
+    """Return the chance that a row with a conversion scores above one without, ties counting half."""
+    _, place = np.unique(rows.p, return_inverse=True)
+    hits = np.bincount(place, rows.weight * rows.label)
+    misses = np.bincount(place, rows.weight * (1.0 - rows.label))
+    below = np.cumsum(misses) - misses
+    return float((hits * (below + 0.5 * misses)).sum() / (hits.sum() * misses.sum()))
+
+
+def _observed_expected(rows: _Rows) -> float:
+    return float((rows.weight * rows.label).sum() / (rows.weight * rows.p).sum())
+
+
+def _slope(rows: _Rows) -> float:
+    return line(logit(rows.p), rows.label, rows.weight)[1]
 
 
 def _ece(rows: _Rows) -> float:
@@ -126,27 +142,29 @@ def _ece(rows: _Rows) -> float:
 
 
 _MEASURED: Mapping[str, Callable[[_Rows], float]] = {
-    "auc": lambda rows: float(roc_auc_score(rows.label, rows.p)),
-    "log_loss": lambda rows: float(_loss(rows.label, rows.p).mean()),
+    "auc": _auc,
+    "log_loss": _log_loss,
     "skill": _skill,
-    "slope": lambda rows: line(logit(rows.p), rows.label.astype(np.int8))[1],
-    "observed_expected": lambda rows: float(rows.label.sum() / rows.p.sum()),
+    "slope": _slope,
+    "observed_expected": _observed_expected,
 }
+"""Numbers that get an interval."""
 
 
 def _intervals(rows: _Rows, recipient: npt.NDArray[np.int64], seed: int) -> dict[str, Interval]:
+    """Resample recipients; a recipient drawn twice has all their rows counted twice."""
     rng = np.random.default_rng(seed)
-    order = np.argsort(recipient, kind="stable")
-    groups = np.split(order, np.cumsum(np.bincount(recipient))[:-1])
+    people = int(recipient.max()) + 1
     drawn: list[list[float]] = []
     for _ in range(RESAMPLES):
-        chosen = rng.integers(0, len(groups), len(groups))
-        sample = rows.take(np.concatenate([groups[one] for one in chosen]))
-        if 0 < sample.label.sum() < len(sample.label):
-            drawn.append([_MEASURED[name](sample) for name in _INTERVALS])
+        times = np.bincount(rng.integers(0, people, people), minlength=people)[recipient].astype(np.float64)
+        hits = float((times * rows.label).sum())
+        if 0 < hits < times.sum():
+            sample = replace(rows, weight=times)
+            drawn.append([measure(sample) for measure in _MEASURED.values()])
     tail = (1.0 - LEVEL) / 2.0
     low, high = np.quantile(np.array(drawn), [tail, 1.0 - tail], axis=0)
-    return {name: Interval(float(low[i]), float(high[i])) for i, name in enumerate(_INTERVALS)}
+    return {name: Interval(float(low[i]), float(high[i])) for i, name in enumerate(_MEASURED)}
 
 
 def _slices(rows: _Rows, message_type: npt.NDArray[np.str_]) -> tuple[Slice, ...]:
@@ -161,10 +179,10 @@ def _slice(kind: str, rows: _Rows) -> Slice:
         n=n,
         positives=positives,
         mean_p=float(rows.p.mean()),
-        log_loss=float(_loss(rows.label, rows.p).mean()) if judged else None,
+        log_loss=_log_loss(rows) if judged else None,
         base_log_loss=float(_loss(rows.label, rows.base).mean()) if judged else None,
-        auc=float(roc_auc_score(rows.label, rows.p)) if judged else None,
-        observed_expected=float(positives / rows.p.sum()) if judged else None,
+        auc=_auc(rows) if judged else None,
+        observed_expected=_observed_expected(rows) if judged else None,
     )
 
 
