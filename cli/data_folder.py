@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from adapters.embedded import place, run_file
+from adapters.embedded import place, postgres, run_file, valkey
 from adapters.embedded.folder_lock import FolderLock, Locked
 from cli.exit_codes import ExitCode, Refused
 from cli.marks import end_marked
@@ -48,6 +48,8 @@ def delete(home: Path) -> list[Path]:
     if not home.exists():
         return place.remove(home / POSTGRES)
     with take(home):
+        postgres.end_leftovers(home / POSTGRES)
+        valkey.end_leftovers(home / VALKEY)
         removed = place.remove(home / POSTGRES)
         shutil.rmtree(home)
     return [*(path for path in removed if not path.is_relative_to(home)), home]

@@ -91,6 +91,18 @@ def start_postgres(folder: Path, *, log: Path, port: int | None = None) -> Embed
         raise
 
 
+def end_leftovers(folder: Path) -> None:
+    """End what a killed owner left running for a folder, wherever its data is.
+
+    Raises:
+        Locked: a live process runs the folder's server.
+    """
+    if folder.exists():
+        with FolderLock(folder / "lock"):
+            for home in (folder, places.outside_of(folder)):
+                _end_leftover((home / places.CLUSTER / "data").resolve())
+
+
 def _require_ours(place: Place) -> None:
     if place.cluster.exists() and not os.access(place.cluster, os.R_OK | os.W_OK | os.X_OK):
         owner = place.cluster.stat().st_uid

@@ -71,7 +71,7 @@ def start_valkey(folder: Path, *, log: Path, port: int | None = None) -> Embedde
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = FolderLock(folder / "lock")
     try:
-        end_strays("valkey-server", cwd=folder, number=signal.SIGTERM, seconds=15)
+        _end_leftover(folder)
         password = _password(folder / "password")
         start = partial(_start, folder, log, password)
         try:
@@ -83,6 +83,21 @@ def start_valkey(folder: Path, *, log: Path, port: int | None = None) -> Embedde
     except BaseException:
         lock.release()
         raise
+
+
+def end_leftovers(folder: Path) -> None:
+    """End what a killed owner left running for a folder.
+
+    Raises:
+        Locked: a live process runs the folder's server.
+    """
+    if folder.exists():
+        with FolderLock(folder / "lock"):
+            _end_leftover(folder.resolve())
+
+
+def _end_leftover(folder: Path) -> None:
+    end_strays("valkey-server", cwd=folder, number=signal.SIGTERM, seconds=15)
 
 
 class _DamagedLog(StartFailed):

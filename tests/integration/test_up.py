@@ -217,11 +217,12 @@ def test_somebody_elses_folder_is_neither_used_nor_deleted(home, command):
     assert [path.name for path in home.iterdir()] == ["thesis.txt"]
 
 
-def test_clean_deletes_the_folder_and_what_lies_outside_for_it(home):
+def test_clean_deletes_the_folder_and_what_lies_outside_for_it_right_after_a_kill(home):
     with Up(home) as up:
         outside = place.outside_of(home / "postgres")
-        up.end(signal.SIGTERM)
-    assert kairos(home, "clean", "--yes").returncode == ExitCode.OK
+        up.end(signal.SIGKILL)
+        assert kairos(home, "clean", "--yes").returncode == ExitCode.OK
+        assert servers_of(home) == []
     assert not home.exists()
     assert not outside.exists()
     assert kairos(home, "clean", "--yes").returncode == ExitCode.OK
