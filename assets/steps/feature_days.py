@@ -5,14 +5,11 @@ computed again with other values is stamped with the moment of the correction, s
 learn from it; history that nobody was served keeps the stamp of its own moment.
 """
 
-import hashlib
-import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
-from types import ModuleType
 
 import duckdb
 import pandas as pd
@@ -22,7 +19,7 @@ import pyarrow.compute as pc
 from adapters.lake import Lake, Written
 from assets.steps import event_days, pictures
 from domain.events import EventType
-from feature_repo.engagement import at_read, catalog, measures, transform
+from feature_repo.engagement import at_read, catalog, transform
 
 TABLE = "core_recipient_engagement_daily"
 CREATED_AT = "created_at"
@@ -163,11 +160,9 @@ def _is_moment(feature: catalog.Feature) -> bool:
     return feature.dtype is catalog.Dtype.MOMENT
 
 
-@cache
 def transform_version() -> str:
-    """Return a digest of the code that makes features: another one may change rows without late data."""
-    parts: tuple[ModuleType, ...] = (catalog, measures, transform)
-    return hashlib.sha256("".join(inspect.getsource(part) for part in parts).encode()).hexdigest()[:16]
+    """Return the name of the computation that makes features: another one may change rows without late data."""
+    return transform.version()
 
 
 def _require_history(lake: Lake, days: Sequence[date], with_events: Sequence[date]) -> None:
