@@ -63,10 +63,14 @@ _JUDGED = {
 _MEMBER = {
     **_KEY,
     "segment": (_TEXT, "Segment the recipient belongs to."),
-    "recency_score": (_NUMBER, "1 to 5, by the time since the last purchase; missing for a small tenant."),
-    "frequency_score": (_NUMBER, "1 to 5, by the number of purchases."),
-    "monetary_score": (_NUMBER, "1 to 5, by what was spent."),
-    "score": (_TEXT, "The three scores as one text."),
+    "recency_score": (
+        _NUMBER,
+        "1 to 5, by the time since the last purchase; missing without one, or for a small tenant.",
+    ),
+    "frequency_score": (_NUMBER, "1 to 5, by the number of purchases in 90 days."),
+    "monetary_score": (_NUMBER, "1 to 5, by what was spent in 90 days."),
+    "score": (_SHARE, "Mean of the three scores over 5, in [0.2, 1]."),
+    "thresholds": (_TEXT, "JSON: the values that divided the tenant's fifths."),
 }
 
 
@@ -80,8 +84,13 @@ def _features() -> dict[str, tuple[str, str]]:
     }
 
 
+def _joined(kind: str) -> str:
+    """Return a feature's type beside a message: a count may be missing there, when nothing was known yet."""
+    return _SHARE if kind == _NUMBER else kind
+
+
 EVENTS = _schema({name: _EVENT[name] for name in EVENT_COLUMNS})
 FEATURES = _schema({**_KEY, **_features(), "created_at": (_MOMENT, "Since when a reader may know the row.")})
-TRAINING = _schema({**_TRAINED, **_features()})
+TRAINING = _schema({**_TRAINED, **{name: (_joined(kind), text) for name, (kind, text) in _features().items()}})
 HOLDOUT = _schema(_JUDGED)
 SEGMENTS = _schema(_MEMBER)

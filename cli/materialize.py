@@ -61,6 +61,7 @@ def run(
     try:
         begin, end = _day(first, "--from"), _day(last, "--to")
         span = (begin, end) if begin and end else runs.event_span(settings)
+        runs.register_features(settings)
         with dg.DagsterInstance.from_config(str(runs.home(settings))) as instance:
             # Else each of the events, several for each day, opens a connection of its own: a year took minutes.
             instance.optimize_for_webserver(statement_timeout=60_000, pool_recycle=3600, max_overflow=2)

@@ -13,6 +13,7 @@ import dagster as dg
 
 from adapters import endpoints
 from adapters.endpoints import NotRunning
+from adapters.feature_store import FeatureStore
 from adapters.postgres.engine import Database
 from adapters.postgres.event_archive import EventArchive
 from adapters.settings import Settings
@@ -50,6 +51,15 @@ def home(settings: Settings) -> Path:
     if not (folder / "dagster.yaml").is_file():
         raise NotRunning(f"there is no Dagster instance in {folder}; start Kairos first: kairos up")
     return folder
+
+
+def register_features(settings: Settings) -> None:
+    """Make Feast know the features of this code, in this fresh process; what was materialized stays known."""
+    store = FeatureStore.of(settings, endpoints.resolve(settings))
+    try:
+        store.apply()
+    finally:
+        store.close()
 
 
 def event_span(settings: Settings) -> tuple[date, date]:
@@ -95,14 +105,15 @@ def run(
     definitions = build_definitions(settings)
     chosen = _job(definitions, job)
     assets = _selected(chosen, select)
+    span = days if chosen.partitions_def is not None else None
     done = chosen.execute_in_process(
         instance=instance,
-        tags=_tags(chosen, days),
+        tags=_tags(chosen, span),
         asset_selection=assets or None,
         run_config=_config(chosen, assets, cut),
         raise_on_error=False,
     )
-    return _outcome(job, done, days)
+    return _outcome(job, done, span)
 
 
 def _job(definitions: dg.Definitions, name: str) -> dg.JobDefinition:

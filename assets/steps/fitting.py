@@ -6,7 +6,7 @@ repeatable: the same rows, cut and seed give the same model.
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -83,7 +83,7 @@ def fit(rows: pd.DataFrame, *, cut: datetime | None, seed: int, progress: Progre
     split = dataset.time_split(rows, at=at)
     vocabularies = dataset.vocabularies(split.train)
     before, after = prepared(split.train, vocabularies), prepared(split.test, vocabularies)
-    progress(f"{spec.NAME}: {len(before.label)} rows before {at:%Y-%m-%d %H:%M} UTC, {len(after.label)} after")
+    progress(f"{spec.NAME}: {len(before.label)} rows before {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC, {len(after.label)} after")
     model = train.fit(before, params=spec.PARAMS, seed=seed)
     scores = model.predict(after.matrix)
     return Fitted(

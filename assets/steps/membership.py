@@ -12,6 +12,19 @@ from assets.steps.online import newest_days
 from models.segments import rfm
 
 TABLE = "out_segment_membership"
+SCHEMA = pa.schema(
+    [
+        ("tenant", pa.string()),
+        ("recipient_id", pa.string()),
+        ("as_of", pa.timestamp("us", tz="UTC")),
+        ("segment", pa.string()),
+        ("recency_score", pa.int64()),
+        ("frequency_score", pa.int64()),
+        ("monetary_score", pa.int64()),
+        ("score", pa.float64()),
+        ("thresholds", pa.string()),
+    ]
+)
 
 
 def write(lake: Lake, nows: Mapping[str, datetime]) -> tuple[Written, bytes]:
@@ -27,7 +40,7 @@ def write(lake: Lake, nows: Mapping[str, datetime]) -> tuple[Written, bytes]:
     for day in set(newest.values()):
         lake.require_checked(event_days.TABLE, first=day - feature_days.LOOKBACK, last=day)
     members = pd.concat([_of(lake, tenant, day) for tenant, day in sorted(newest.items())], ignore_index=True)
-    written = lake.write(TABLE, pa.Table.from_pandas(members, preserve_index=False))
+    written = lake.write(TABLE, pa.Table.from_pandas(members[SCHEMA.names], schema=SCHEMA, preserve_index=False))
     sizes = {str(name): float(size) for name, size in members["segment"].value_counts().sort_index().items()}
     return written, pictures.bars(sizes, title="Recipients by segment", unit="recipients")
 

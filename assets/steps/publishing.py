@@ -47,6 +47,10 @@ NOBODY = "nobody"
 
 Report = Callable[[str], object]
 _HOLDOUT_COLUMNS = ("tenant", "recipient_id", "event_id", "campaign_id", "message_type", "decided_at")
+_HOLDOUT_TYPES = {"decided_at": pa.timestamp("us", tz="UTC"), "score": pa.float64(), "label": pa.int8()}
+_HOLDOUT_SCHEMA = pa.schema(
+    [(name, _HOLDOUT_TYPES.get(name, pa.string())) for name in (*_HOLDOUT_COLUMNS, "score", "label")]
+)
 
 
 class NothingToPromote(LookupError):
@@ -200,7 +204,9 @@ def hold_out(lake: Lake, registry: ModelRegistry) -> tuple[Written, Judged]:
     test, judged = fitting.judge(_training_set(lake), _scorer(registry, champion), cut=cut, seed=seed)
     table = test[list(_HOLDOUT_COLUMNS)].assign(score=judged.scores, label=test[spec.LABEL])
     notes = {"version": champion.version, "metrics": json.dumps(judged.report.metrics(), sort_keys=True)}
-    return lake.write(HOLDOUT, pa.Table.from_pandas(table, preserve_index=False), notes=notes), judged
+    return lake.write(
+        HOLDOUT, pa.Table.from_pandas(table, schema=_HOLDOUT_SCHEMA, preserve_index=False), notes=notes
+    ), judged
 
 
 def _known(registry: ModelRegistry, name: str) -> Version | None:
