@@ -40,10 +40,11 @@ class KeyReused(RuntimeError):
 
 @dataclass(frozen=True)
 class Ask:
-    """One request and the id its decision gets."""
+    """One request and the id its decision gets; ``may_repeat`` when the caller chose the id and may ask again."""
 
     decision_id: str
     request: DecisionRequest
+    may_repeat: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,8 @@ class Decider:
             KeyReused: an id was used before for another request.
             Unavailable: PostgreSQL is away; nothing was decided.
         """
-        before = self._log.recorded(tenant, [ask.decision_id for ask in asks])
         stages = decision_metrics.Stages()
+        before = self._log.recorded(tenant, [ask.decision_id for ask in asks if ask.may_repeat])
         opened = self._screened(tenant, [ask for ask in asks if ask.decision_id not in before], now, stages)
         model = self._model()
         opened = self._scored(model, tenant, opened, stages)

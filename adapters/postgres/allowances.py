@@ -4,19 +4,15 @@ Every change of it goes through ``touch``, which locks the recipient's head row;
 and so waits for changes under way and holds back later ones until it has committed.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, collate, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, text
 
-from adapters.postgres.tables import channel_switch, consent_head, consent_state, profile, suppression
-from domain.consent import ConsentState, ConsentStatus
+from domain.consent import ConsentState
 from domain.gates import Allowances
-from domain.suppression import Suppression, SuppressionCause
+from domain.suppression import Suppression
 from domain.switches import ChannelSwitch
-from domain.values import Purpose
 
 
 class NoHead(RuntimeError):
@@ -29,19 +25,20 @@ def touch(connection: Connection, tenant: str, recipient_ids: Iterable[str]) -> 
     Returns:
         The new version of each.
     """
-    # One after the other in key order: two writers of overlapping sets wait for each other, never in a circle.
-    rows = [{"tenant": tenant, "recipient_id": each, "version": 1} for each in sorted(set(recipient_ids))]
-    if not rows:
-        return {}
-    statement = insert(consent_head).values(rows)
-    changed = statement.on_conflict_do_update(
-        index_elements=["tenant", "recipient_id"], set_={"version": consent_head.c.version + 1}
-    ).returning(consent_head.c.recipient_id, consent_head.c.version)
-    return {row.recipient_id: row.version for row in connection.execute(changed)}
+    given = {"tenant": tenant, "recipient_id": _in_order(recipient_ids)}
+    return {row.recipient_id: row.version for row in connection.execute(_TOUCH, given)}
 
 
-def read(connection: Connection, recipient_ids: Sequence[str], *, lock: bool = False) -> dict[str, Allowances]:
-    """Return what each recipient allows now.
+def make_heads(connection: Connection, tenant: str, recipient_ids: Iterable[str]) -> None:
+    """Give every recipient a head that can be locked, in a transaction that takes no other lock.
+
+    Made in the transaction that locks, a new head would be held while waiting for an older one, out of order.
+    """
+    connection.execute(_MAKE_HEADS, {"tenant": tenant, "recipient_id": _in_order(recipient_ids)})
+
+
+def read(connection: Connection, recipient_ids: Iterable[str], *, lock: bool = False) -> dict[str, Allowances]:
+    """Return what each recipient allows now; the version of one without a head is 0.
 
     Args:
         connection: a transaction of the tenant.
@@ -51,80 +48,65 @@ def read(connection: Connection, recipient_ids: Sequence[str], *, lock: bool = F
     Raises:
         NoHead: ``lock`` is asked for and ``make_heads`` was not called before.
     """
-    wanted = sorted(set(recipient_ids))
-    heads = select(consent_head).where(consent_head.c.recipient_id.in_(wanted)).order_by(_IN_ORDER)
-    # The heads come first: what is read after the lock was waited for is what the other side committed.
-    versions = {
-        row.recipient_id: row.version for row in connection.execute(heads.with_for_update(read=True) if lock else heads)
-    }
-    if lock and len(versions) < len(wanted):
-        raise NoHead("a recipient has no head to lock; make_heads must have committed before")
-    consents = _consents(connection, wanted, lock=lock)
-    switches = _switches(connection, wanted)
-    suppressions = _suppressions(connection, wanted)
-    deleted = _deleted(connection, wanted)
-    return {
-        each: Allowances(
-            version=versions.get(each, 0),
-            consents=tuple(consents[each]),
-            switches=tuple(switches[each]),
-            suppressions=tuple(suppressions[each]),
-            is_deleted=each in deleted,
-        )
-        for each in wanted
-    }
+    wanted = {"recipient_id": _in_order(recipient_ids)}
+    if lock:
+        heads = connection.execute(_LOCK_HEADS, wanted).all()
+        if len(heads) < len(wanted["recipient_id"]):
+            raise NoHead("a recipient has no head to lock; make_heads must have committed before")
+        connection.execute(_LOCK_STATES, wanted)
+    # A statement of its own, after the locks: it sees what the others committed while we waited for them.
+    return {row.recipient_id: _allowances(row) for row in connection.execute(_READ, wanted)}
 
 
-def make_heads(connection: Connection, tenant: str, recipient_ids: Iterable[str]) -> None:
-    """Give every recipient a head that can be locked, in a transaction of its own.
-
-    Made in the transaction that locks, a new head would be held while waiting for an older one, out of order.
-    """
-    rows = [{"tenant": tenant, "recipient_id": each, "version": 0} for each in sorted(set(recipient_ids))]
-    if rows:
-        connection.execute(insert(consent_head).values(rows).on_conflict_do_nothing())
-
-
-_IN_ORDER = collate(consent_head.c.recipient_id, "C")
-"""By code point, as Python sorts: writers and deciders must take locks in one order."""
-
-
-def _consents(connection: Connection, wanted: Sequence[str], *, lock: bool) -> Mapping[str, list[ConsentState]]:
-    c = consent_state.c
-    query = select(consent_state).where(c.recipient_id.in_(wanted)).order_by(c.recipient_id, c.purpose, c.channel)
-    found: dict[str, list[ConsentState]] = defaultdict(list)
-    for row in connection.execute(query.with_for_update(read=True) if lock else query):
-        found[row.recipient_id].append(state_of(row))
-    return found
-
-
-def state_of(row: Any) -> ConsentState:
-    """Return a row of ``consent_state`` or ``consent_record`` as the domain knows it."""
-    return ConsentState(
-        purpose=Purpose(row.purpose),
-        channel=row.channel,
-        status=ConsentStatus(row.status),
-        effective_at=row.effective_at,
-        expires_at=row.expires_at,
+def _allowances(row: Any) -> Allowances:
+    return Allowances(
+        version=row.version,
+        consents=tuple(ConsentState.model_validate(each) for each in row.consents),
+        switches=tuple(ChannelSwitch.model_validate(each) for each in row.switches),
+        suppressions=tuple(Suppression.model_validate(each) for each in row.suppressions),
+        is_deleted=row.is_deleted,
     )
 
 
-def _switches(connection: Connection, wanted: Sequence[str]) -> Mapping[str, list[ChannelSwitch]]:
-    found: dict[str, list[ChannelSwitch]] = defaultdict(list)
-    for row in connection.execute(select(channel_switch).where(channel_switch.c.recipient_id.in_(wanted))):
-        found[row.recipient_id].append(ChannelSwitch(channel=row.channel, is_on=row.is_on))
-    return found
+def _in_order(recipient_ids: Iterable[str]) -> list[str]:
+    """Return the ids by code point: whoever locks several does so in this order, or two wait in a circle."""
+    return sorted(set(recipient_ids))
 
 
-def _suppressions(connection: Connection, wanted: Sequence[str]) -> Mapping[str, list[Suppression]]:
-    found: dict[str, list[Suppression]] = defaultdict(list)
-    for row in connection.execute(select(suppression).where(suppression.c.recipient_id.in_(wanted))):
-        entry = Suppression(channel=row.channel, cause=SuppressionCause(row.reason), since=row.since)
-        found[row.recipient_id].append(entry)
-    return found
+_TOUCH = text("""
+INSERT INTO consent_head (tenant, recipient_id, version)
+SELECT :tenant, recipient_id, 1 FROM unnest(CAST(:recipient_id AS text[])) AS asked (recipient_id)
+ON CONFLICT (tenant, recipient_id) DO UPDATE SET version = consent_head.version + 1
+RETURNING recipient_id, version
+""")
 
+_MAKE_HEADS = text("""
+INSERT INTO consent_head (tenant, recipient_id, version)
+SELECT :tenant, recipient_id, 0 FROM unnest(CAST(:recipient_id AS text[])) AS asked (recipient_id)
+ON CONFLICT DO NOTHING
+""")
 
-def _deleted(connection: Connection, wanted: Sequence[str]) -> set[str]:
-    is_deleted = profile.c.deleted_at.is_not(None)
-    query = select(profile.c.recipient_id).where(profile.c.recipient_id.in_(wanted), is_deleted)
-    return set(connection.execute(query).scalars())
+_LOCK_HEADS = text("""
+SELECT recipient_id FROM consent_head WHERE recipient_id = ANY(CAST(:recipient_id AS text[]))
+ORDER BY recipient_id COLLATE "C" FOR SHARE
+""")
+
+_LOCK_STATES = text("""
+SELECT 1 FROM consent_state WHERE recipient_id = ANY(CAST(:recipient_id AS text[]))
+ORDER BY recipient_id COLLATE "C", purpose, channel FOR SHARE
+""")
+"""Every writer goes through the head; one that should ever bypass it meets this lock."""
+
+_READ = text("""
+SELECT asked.recipient_id, coalesce(h.version, 0) AS version, p.deleted_at IS NOT NULL AS is_deleted,
+    (SELECT coalesce(json_agg(json_build_object('purpose', s.purpose, 'channel', s.channel, 'status', s.status,
+        'effective_at', s.effective_at, 'expires_at', s.expires_at) ORDER BY s.purpose, s.channel), '[]')
+     FROM consent_state s WHERE s.recipient_id = asked.recipient_id) AS consents,
+    (SELECT coalesce(json_agg(json_build_object('channel', c.channel, 'is_on', c.is_on) ORDER BY c.channel), '[]')
+     FROM channel_switch c WHERE c.recipient_id = asked.recipient_id) AS switches,
+    (SELECT coalesce(json_agg(json_build_object('channel', u.channel, 'cause', u.reason, 'since', u.since)
+        ORDER BY u.channel), '[]')
+     FROM suppression u WHERE u.recipient_id = asked.recipient_id) AS suppressions
+FROM unnest(CAST(:recipient_id AS text[])) AS asked (recipient_id)
+LEFT JOIN consent_head h USING (recipient_id) LEFT JOIN profile p USING (recipient_id)
+""")

@@ -3,20 +3,19 @@
 One id is one decision, whoever asks again and however many ask at once; nothing recorded is ever changed.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, select, text
 
 from adapters.postgres import allowances, audit, message_types, profiles
 from adapters.postgres.audit import AuditEntry
 from adapters.postgres.engine import Database
 from adapters.postgres.profiles import StoredProfile
 from adapters.postgres.tables import decision as decisions
-from adapters.postgres.tables import outbox
 from domain.gates import Allowances
 from domain.message_types import MessageType, PublishedType
 from domain.tenants import Tenant
@@ -83,15 +82,20 @@ class DecisionLog:
             Unavailable: PostgreSQL is away, and with it all knowledge of consent.
         """
         with self._database.tenant(tenant.tenant) as connection:
-            allowances.make_heads(connection, tenant.tenant, recipient_ids)
+            allowed = allowances.read(connection, recipient_ids)
+            if headless := [recipient for recipient, each in allowed.items() if each.version == 0]:
+                # Those that exist with version 0 are left as they are.
+                allowances.make_heads(connection, tenant.tenant, headless)
             return Known(
-                allowances=allowances.read(connection, recipient_ids),
+                allowances=allowed,
                 profiles=profiles.read(connection, recipient_ids),
                 types=message_types.read(connection, types),
             )
 
     def recorded(self, tenant: Tenant, decision_ids: Sequence[str]) -> dict[str, Recorded]:
         """Return those of the decisions that were recorded before."""
+        if not decision_ids:
+            return {}
         with self._database.tenant(tenant.tenant) as connection:
             return _recorded(connection, decision_ids)
 
@@ -112,10 +116,8 @@ class DecisionLog:
         with self._database.tenant(tenant.tenant) as connection:
             allowed = self._locked(connection, [recipient for _, recipient, _ in pending])
             rows = [finish(allowed[recipient]) for _, recipient, finish in pending]
-            new = _insert(connection, tenant.tenant, rows)
+            new = _insert(connection, tenant.tenant, actor, rows)
             fresh = [row for row in rows if row.decision_id in new]
-            audit.write(connection, tenant, [_entry(row, actor) for row in fresh])
-            _queue(connection, tenant.tenant, fresh)
             others = _recorded(connection, [row.decision_id for row in rows if row.decision_id not in new])
         return others | {row.decision_id: _told(row) for row in fresh}
 
@@ -140,48 +142,60 @@ class DecisionLog:
         return allowances.read(connection, recipient_ids, lock=True)
 
 
-def _insert(connection: Connection, tenant: str, rows: Sequence[Row]) -> set[str]:
-    if not rows:
-        return set()
-    values = [
+def _insert(connection: Connection, tenant: str, actor: str, rows: Sequence[Row]) -> set[str]:
+    """Store decisions with their audit and outbox rows; return the ids nobody had recorded before."""
+    given = [
         {
-            "tenant": tenant,
             "decision_id": row.decision_id,
             "subject_key": row.subject_key,
-            "request_fingerprint": row.fingerprint,
-            "decided_at": row.decided_at,
+            "fingerprint": row.fingerprint.hex(),
+            "decided_at": row.decided_at.isoformat(),
             "outcome": row.outcome,
-            "channel": row.record["channel"],
-            "variant_id": row.record["variant_id"],
             "message_type": row.message_type,
             "campaign_id": row.campaign_id,
             "reason": row.reason,
             "action_probability": row.action_probability,
-            "is_holdout": row.record["is_holdout"],
-            "degraded": row.record["degraded"],
             "consent_version": row.consent_version,
             "record": row.record,
             "answer": row.answer,
         }
-        for row in sorted(rows, key=lambda row: row.decision_id)
-    ]
-    statement = insert(decisions).values(values).on_conflict_do_nothing().returning(decisions.c.decision_id)
-    return set(connection.execute(statement).scalars())
-
-
-def _queue(connection: Connection, tenant: str, rows: Sequence[Row]) -> None:
-    """Leave word of each decision for whoever follows them, in the commit that makes it."""
-    letters = [
-        {
-            "tenant": tenant,
-            "topic": DECISIONS,
-            "key": row.subject_key,
-            "payload": {"decision_id": row.decision_id, "occurred_at": row.decided_at.isoformat()},
-        }
         for row in rows
     ]
-    if letters:
-        connection.execute(insert(outbox), letters)
+    named = {"tenant": tenant, "actor": actor, "topic": DECISIONS, "rows": json.dumps(given, allow_nan=False)}
+    return set(connection.execute(_INSERT, named).scalars())
+
+
+_INSERT = text("""
+WITH given AS MATERIALIZED (
+    SELECT * FROM json_to_recordset(:rows) AS given (
+        decision_id text, subject_key text, fingerprint text, decided_at timestamptz, outcome text, message_type text,
+        campaign_id text, reason text, action_probability double precision, consent_version bigint,
+        record jsonb, answer jsonb)
+), made AS (
+    INSERT INTO decision (
+        tenant, decision_id, subject_key, request_fingerprint, decided_at, outcome, channel, variant_id, message_type,
+        campaign_id, reason, action_probability, is_holdout, degraded, consent_version, record, answer)
+    SELECT
+        :tenant, decision_id, subject_key, decode(fingerprint, 'hex'), decided_at, outcome, record->>'channel',
+        record->>'variant_id', message_type, campaign_id, reason, action_probability,
+        CAST(record->>'is_holdout' AS boolean), record->>'degraded', consent_version, record, answer
+    FROM given ORDER BY decision_id COLLATE "C"
+    ON CONFLICT DO NOTHING
+    RETURNING decision_id, subject_key, decided_at, outcome, reason
+), audited AS (
+    INSERT INTO audit (tenant, action, actor, subject_key, object, detail)
+    SELECT :tenant, 'decision.recorded', :actor, subject_key, 'decision:' || decision_id,
+        jsonb_build_object('outcome', outcome, 'reason', reason)
+    FROM made
+), queued AS (
+    INSERT INTO outbox (tenant, topic, key, payload)
+    SELECT :tenant, :topic, subject_key,
+        jsonb_build_object('decision_id', decision_id, 'occurred_at', decided_at)
+    FROM made
+)
+SELECT decision_id FROM made
+""")
+"""Ids are claimed in order: two batches that hold the same ones then wait for each other, never in a circle."""
 
 
 def _recorded(connection: Connection, decision_ids: Sequence[str]) -> dict[str, Recorded]:
@@ -196,13 +210,3 @@ def _recorded(connection: Connection, decision_ids: Sequence[str]) -> dict[str, 
 def _told(row: Row) -> Recorded:
     content = row.record["content"]
     return Recorded(row.fingerprint, row.answer, content["locale"] if content else None, is_new=True)
-
-
-def _entry(row: Row, actor: str) -> AuditEntry:
-    return AuditEntry(
-        action="decision.recorded",
-        actor=actor,
-        object=f"decision:{row.decision_id}",
-        recipient_id=row.recipient_id,
-        detail={"outcome": row.outcome, "reason": row.reason},
-    )

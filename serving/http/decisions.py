@@ -53,7 +53,7 @@ def post_decision(
     request.state.decision_id = wanted
     try:
         (recorded,) = parts.decider.decide(
-            tenant, [Ask(wanted, asked)], now=parts.clock.now(tenant), actor=caller.actor
+            tenant, [Ask(wanted, asked, may_repeat=key is not None)], now=parts.clock.now(tenant), actor=caller.actor
         )
     except (UnknownType, BadVariables, CannotRender, KeyReused) as error:
         raise _refused(error) from None
