@@ -69,11 +69,14 @@ def expression(events: ir.Table, moments: ir.Table) -> ir.Table:
         events: a table with the columns of ``EVENT_NAMES``, moments in UTC without a zone.
         moments: a table with the columns of ``catalog.KEYS``, likewise.
     """
-    near = _near(events.select(*EVENT_NAMES), moments)
+    organic = _is_any(events, catalog.ORGANIC)
+    # What depends on the event alone is computed before the join, which repeats every event for many moments.
+    active = _near(_with_habits(events.filter(organic).select(*EVENT_NAMES)), moments)
+    delivered = _near(events.filter(~organic).select(*EVENT_NAMES), moments)
     parts = [
-        _aggregate(_with_habits(near.filter(_is_any(near, catalog.ORGANIC))), View.ENGAGEMENT),
-        _categories(near.filter(_is_any(near, catalog.ORGANIC))),
-        _aggregate(_with_responses(near.filter(~_is_any(near, catalog.ORGANIC))), View.DELIVERY),
+        _aggregate(active, View.ENGAGEMENT),
+        _categories(active),
+        _aggregate(_with_responses(delivered), View.DELIVERY),
     ]
     joined = reduce(lambda left, right: left.left_join(right, _KEYS, rname="{name}__again"), parts, moments)
     features = [_finished(joined, feature) for feature in catalog.stored()]
@@ -101,7 +104,7 @@ def _near(events: ir.Table, moments: ir.Table) -> ir.Table:
         for days in catalog.WINDOWS_DAYS
         if days < catalog.LOOKBACK_DAYS
     }
-    return pairs.select(*EVENT_NAMES, "as_of", **flags)
+    return pairs.select(*events.columns, "as_of", **flags)
 
 
 def _window(days: int) -> str:
