@@ -40,6 +40,12 @@ class ServiceProcess:
         """Where it listens."""
         return f"http://{LOOPBACK}:{self.port}"
 
+    @property
+    def process(self) -> psutil.Process:
+        """The process that was started; the workers are its children."""
+        assert self._process is not None, "it runs"
+        return psutil.Process(self._process.pid)
+
     def start(self) -> None:
         """Start it and wait until it answers."""
         argv = [sys.executable, "-m", "bentoml", "serve", "serving.service:KairosService"]
@@ -64,7 +70,7 @@ class ServiceProcess:
         """SIGKILL it and its workers."""
         if self._process is None:
             return
-        ours = [psutil.Process(self._process.pid), *psutil.Process(self._process.pid).children(recursive=True)]
+        ours = [self.process, *self.process.children(recursive=True)]
         for process in ours:
             process.kill()
         self._process.wait()
