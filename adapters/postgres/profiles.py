@@ -95,17 +95,19 @@ class Profiles:
             return stored
 
     def delete(self, tenant: Tenant, recipient_id: str, *, actor: str, now: datetime) -> None:
-        """Delete a profile and refuse every later message to the recipient.
+        """Delete a profile and refuse every later message to the recipient, whether there was a profile or not.
 
         Raises:
-            UnknownRecipient: there is none.
+            UnknownRecipient: the recipient was deleted before.
         """
         with self._database.tenant(tenant.tenant) as connection:
             # A deletion takes away what was allowed, so it waits for decisions under way like a withdrawal does.
             allowances.touch(connection, tenant.tenant, [recipient_id])
+            blank = _row(tenant.tenant, recipient_id, Profile(), 0)
+            connection.execute(insert(profiles).values(blank).on_conflict_do_nothing())
             stored = _locked(connection, recipient_id)
             if stored is None:
-                raise UnknownRecipient("there is no profile of this recipient")
+                raise UnknownRecipient("this recipient was deleted before")
             emptied = _row(tenant.tenant, recipient_id, Profile(), stored.version + 1) | {"deleted_at": now}
             here = profiles.c.recipient_id == recipient_id
             connection.execute(profiles.update().where(here).values(emptied))

@@ -72,9 +72,9 @@ def patch_profile(
     return _tagged(stored, response)
 
 
-@router.delete("", status_code=204, summary="Delete a profile", responses=problems(404))
+@router.delete("", status_code=204, summary="Delete a recipient's profile", responses=problems(404))
 def delete_profile(caller: Writer, recipient_id: RecipientId, parts: PartsOf) -> None:
-    """Forget the profile and refuse every later message to the recipient."""
+    """Forget the profile, if there is one, and refuse every later message to the recipient, for good."""
     try:
         parts.profiles.delete(caller.tenant, recipient_id, actor=caller.actor, now=parts.clock.now(caller.tenant))
     except UnknownRecipient as error:
