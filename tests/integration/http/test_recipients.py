@@ -158,7 +158,8 @@ def test_another_tenant_sees_and_changes_nothing(api, put, db, box, tenant):
     other = Tenants(db, box).create(f"{tenant.tenant}-b", display_name="b")[0]
     theirs = {"Authorization": f"Bearer {ApiKeys(db, box).issue(other.tenant, name='other')}"}
     assert api.get("/v1/recipients/r/profile", headers=theirs).status_code == 404
-    assert api.delete("/v1/recipients/r/profile", headers=theirs).status_code == 404
+    assert api.delete("/v1/recipients/r/profile", headers=theirs).status_code == 204
+    assert api.get("/v1/recipients/r/profile").status_code == 200
     assert api.get("/v1/recipients/r/consents", headers=theirs).json()["history"] == []
     api.post("/v1/recipients/r/consents/withdraw", json={}, headers=theirs)
     assert api.get("/v1/recipients/r/consents").json()["consents"][0]["status"] == "given"
