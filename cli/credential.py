@@ -38,6 +38,7 @@ def session(scope: str) -> Iterator[Session]:
     from adapters.postgres.tenants import Tenants
     from adapters.secrets import SecretBox
     from adapters.settings import load_settings
+    from domain.permissions import Permission
 
     settings = load_settings()
     if settings.api_key is None:
@@ -49,7 +50,7 @@ def session(scope: str) -> Iterator[Session]:
         credential = ApiKeys(database, box).find(settings.api_key.get_secret_value(), now=clock.real())
         if credential is None:
             raise Refused("KAIROS_API_KEY is not a valid key: unknown, expired or revoked", ExitCode.USAGE)
-        if not {"*", scope} & set(credential.scopes):
+        if not Permission(scope).is_granted_by(credential.scopes):
             raise Refused(f"the key in KAIROS_API_KEY lacks the permission {scope}", ExitCode.USAGE)
         yield Session(settings, database, Tenants(database, box).get(credential.tenant), clock)
     except Unavailable as error:

@@ -6,6 +6,7 @@ import typer
 
 from cli.exit_codes import ExitCode, Refused
 from cli.installation import opened
+from domain.permissions import Permission
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Issue and revoke API keys.")
 TenantName = Annotated[str, typer.Argument(help="Whose key.")]
@@ -16,7 +17,7 @@ def issue(
     tenant: TenantName,
     *,
     name: Annotated[str, typer.Option(help="What the key is for.")],
-    scope: Annotated[list[str] | None, typer.Option(help="A permission, repeatable; default: everything.")] = None,
+    scope: Annotated[list[Permission] | None, typer.Option(help="Repeatable; default: everything.")] = None,
 ) -> None:
     """Create a key and print it; it is shown only now."""
     from adapters.postgres.tenants import UnknownTenant
@@ -26,7 +27,11 @@ def issue(
             here.tenants.get(tenant)
         except UnknownTenant as error:
             raise Refused(str(error), ExitCode.USAGE) from None
-        print(here.api_keys.issue(tenant, name=name, scopes=tuple(scope or ("*",))))
+        print(
+            here.api_keys.issue(
+                tenant, name=name, scopes=tuple(each.value for each in scope or [Permission.EVERYTHING])
+            )
+        )
 
 
 @app.command()

@@ -15,11 +15,11 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 
 from adapters.postgres.api_keys import Credential
 from adapters.postgres.tenants import UnknownTenant
+from domain.permissions import Permission
 from domain.tenants import Tenant
 from serving.http.errors import ProblemCode, Refused
 from serving.parts import Parts
 
-ANY_SCOPE = "*"
 _BEARER = HTTPBearer(auto_error=False, scheme_name="bearer", description="Authorization: Bearer kai_...")
 _HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, scheme_name="api_key", description="X-API-Key: kai_...")
 
@@ -50,11 +50,11 @@ def parts(request: Request) -> Parts:
 PartsOf = Annotated[Parts, Depends(parts)]
 
 
-class Permission:
-    """A dependency that lets a key with the scope pass and returns its caller."""
+class Required:
+    """A dependency that lets a key with the permission pass and returns its caller."""
 
-    def __init__(self, scope: str) -> None:
-        self.scope = scope
+    def __init__(self, permission: Permission) -> None:
+        self.permission = permission
 
     def __call__(
         self,
@@ -73,21 +73,21 @@ class Permission:
         if credential is None:
             raise _unauthenticated()
         request.state.tenant = credential.tenant
-        if not {ANY_SCOPE, self.scope} & set(credential.scopes):
-            raise Refused(ProblemCode.FORBIDDEN, f"This key lacks the permission {self.scope}.")
+        if not self.permission.is_granted_by(credential.scopes):
+            raise Refused(ProblemCode.FORBIDDEN, f"This key lacks the permission {self.permission}.")
         try:
             return Caller(parts.tenants.get(credential.tenant), credential)
         except UnknownTenant:
             raise _unauthenticated() from None
 
 
-def permission(scope: str) -> Any:
-    """Declare what a key must be allowed to do.
+def permission(name: str) -> Any:
+    """Declare what a key must be allowed to do; a name that is no permission stops the start.
 
     Use it as ``caller: Annotated[Caller, permission("events:write")]``, first among a handler's arguments, so that
     nothing is read for a caller who may not ask.
     """
-    return Depends(Permission(scope))
+    return Depends(Required(Permission(name)))
 
 
 def public() -> None:
@@ -103,7 +103,7 @@ def refuse_undeclared(app: FastAPI) -> None:
     paths = [
         str(context.path)
         for context in iter_route_contexts(app.routes)
-        if not any(isinstance(call, Permission) or call is public for call in dependencies(context))
+        if not any(isinstance(call, Required) or call is public for call in dependencies(context))
     ]
     if paths:
         raise UndeclaredRoute(f"routes without a declared permission: {', '.join(sorted(paths))}")

@@ -11,7 +11,7 @@ from fastapi.routing import iter_route_contexts
 from pydantic.json_schema import models_json_schema
 
 from serving.http import errors
-from serving.http.auth import Permission, dependencies
+from serving.http.auth import Required, dependencies
 from serving.http.errors import MEDIA_TYPE, Problem
 from serving.http.strict_body import BodyIs
 
@@ -62,7 +62,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
 
 def _complete(operation: dict[str, Any], calls: list[Any]) -> None:
     statuses = {500}
-    if any(isinstance(call, Permission) for call in calls):
+    if any(isinstance(call, Required) for call in calls):
         statuses |= {401, 403, 503}
     for call in calls:
         if isinstance(call, BodyIs):

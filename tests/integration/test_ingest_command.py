@@ -175,3 +175,5 @@ def test_a_key_is_issued_and_revoked(kairos, tenant, monkeypatch):
     assert "not a valid key" in refusal(kairos("deadletters"))
     assert "no key in force" in refusal(kairos("keys", "revoke", tenant.tenant, key.split("_")[1]))
     assert "there is no tenant" in refusal(kairos("keys", "issue", "nobody", "--name", "x"))
+    misspelt = kairos("keys", "issue", tenant.tenant, "--name", "x", "--scope", "event:write")
+    assert (misspelt.exit_code, "events:write" in misspelt.stderr) == (2, True)

@@ -10,7 +10,7 @@ from fastapi.routing import iter_route_contexts
 from adapters.postgres.api_keys import ApiKeys
 from serving.http import app as module
 from serving.http.app import build_app
-from serving.http.auth import Permission, UndeclaredRoute, dependencies, public
+from serving.http.auth import Required, UndeclaredRoute, dependencies, permission, public
 
 UNREADABLE = {"content": b"{", "headers": {"content-type": "application/json"}}
 
@@ -59,7 +59,7 @@ def test_every_route_below_v1_needs_a_permission():
         calls = list(dependencies(context))
         is_public = any(call is public for call in calls)
         assert str(context.path).startswith("/v1/") != is_public, context.path
-        assert is_public or any(isinstance(call, Permission) for call in calls)
+        assert is_public or any(isinstance(call, Required) for call in calls)
 
 
 def test_an_application_with_an_undeclared_route_does_not_start(monkeypatch):
@@ -68,3 +68,8 @@ def test_an_application_with_an_undeclared_route_does_not_start(monkeypatch):
     monkeypatch.setattr(module, "ROUTERS", (*module.ROUTERS, forgetful))
     with pytest.raises(UndeclaredRoute, match="/v1/forgotten"):
         build_app(contextlib.nullcontext)
+
+
+def test_a_permission_that_does_not_exist_cannot_be_declared():
+    with pytest.raises(ValueError, match="event:write"):
+        permission("event:write")

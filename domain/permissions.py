@@ -1,0 +1,23 @@
+"""What an API key may be allowed to do: a closed list, so that a misspelt permission is refused when it is given."""
+
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    """One permission; ``*`` is every one, later ones included."""
+
+    EVERYTHING = "*"
+    EVENTS_WRITE = "events:write"
+    DEAD_LETTERS_READ = "dead_letters:read"
+    DECISIONS_WRITE = "decisions:write"
+    DECISIONS_READ = "decisions:read"
+    PROFILES_READ = "profiles:read"
+    PROFILES_WRITE = "profiles:write"
+    CONSENTS_READ = "consents:read"
+    CONSENTS_WRITE = "consents:write"
+    TYPES_READ = "types:read"
+    TYPES_WRITE = "types:write"
+
+    def is_granted_by(self, scopes: tuple[str, ...]) -> bool:
+        """Return whether a key with these permissions has this one."""
+        return self.EVERYTHING in scopes or self in scopes
