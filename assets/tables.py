@@ -57,6 +57,7 @@ _TRAINED = {
 }
 _JUDGED = {
     **_DECIDED,
+    "is_closed": ("bool", "True: its window has closed, so the label is final."),
     "score": (_SHARE, "Probability of a conversion the champion gives, in [0, 1]."),
     "label": ("int8", "1 when a conversion answered it in time, else 0."),
 }

@@ -62,7 +62,7 @@ def out_engagement_training_set(
     learning_facts: dg.ResourceParam[LearningFacts],
     tenant_clocks: dg.ResourceParam[TenantClocks],
 ) -> dg.MaterializeResult:  # type: ignore[type-arg] # it carries no value
-    """One row per message sent with consent and a closed window: features known before it, and what came of it."""
+    """One row per message sent with consent: features known before it, what came of it, and whether that is final."""
     from assets.steps import training_rows
 
     facts, nows = learning_facts.read(), tenant_clocks.now()
@@ -135,5 +135,5 @@ def out_engagement_holdout(
     from assets.steps import publishing
 
     written, judged = publishing.hold_out(lake, model_registry)
-    shown = described.whole(written) | described.numbers(judged.report.metrics())
+    shown = described.whole(written) | described.numbers(judged.metrics)
     return dg.MaterializeResult(data_version=dg.DataVersion(written.digest), metadata=shown)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from cli.stack import Stack
 
 HOLDOUT = ("auc", "log_loss", "skill", "ece", "n")
+STARTED = "started_"
+"""Prefix of the figures on every message sent after the cut; those without it leave out windows still open."""
 
 
 def materialize(stack: "Stack", given: "DemoInput", say: Callable[[str], None]) -> dict[str, float]:
@@ -37,9 +39,9 @@ def materialize(stack: "Stack", given: "DemoInput", say: Callable[[str], None]) 
 
 
 def holdout(assets: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
-    """Return the model's figures on the rows it was not trained on, from what its asset reported."""
-    told = assets["engagement_model"]
-    return {name: told[name] for name in HOLDOUT}
+    """Return the model's figures on the messages sent after the cut, from what the hold-out table reported."""
+    told = assets["out_engagement_holdout"]
+    return {name: told[f"{STARTED}{name}"] for name in HOLDOUT}
 
 
 def _run(stack: "Stack", words: list[str], say: Callable[[str], None]) -> dict[str, Any]:

@@ -24,17 +24,32 @@ SEED = 20_170_101
 TEST_SHARE = 0.25
 """Share of the rows, the latest, that the model is judged on unless a cut is given."""
 
+STARTED = "started_"
+"""Prefix of the numbers about every row after the cut, with closed window or not."""
+
 Scores = npt.NDArray[np.float64]
 Progress = Callable[[str], object]
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A model's scores on the test rows and what they are worth."""
+    """A model's scores on the rows after the cut and what they are worth.
+
+    ``report`` is about the rows whose window has closed: their labels are final, so only they weigh in the gate.
+    ``started`` is about all of them, those still open labelled by what is known: the usual hold-out of a recorded
+    history, which ends in the middle of windows.
+    """
 
     scores: Scores
     report: Report
+    started: Report
     base_rates: Mapping[str, float]
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Every number, flat; those about all rows begin with ``started_``."""
+        started = {f"{STARTED}{name}": number for name, number in self.started.metrics().items()}
+        return {**self.report.metrics(), **started}
 
 
 @dataclass(frozen=True)
@@ -46,24 +61,26 @@ class Fitted:
     seed: int
     train: Dataset
     test: Dataset
+    is_closed: npt.NDArray[np.bool_]
     dropped: int
     judged: Judged
-    baseline: Report
+    baseline: Judged
     params: Mapping[str, object]
     importance: Mapping[str, float]
 
     @property
     def metrics(self) -> dict[str, float]:
         """Every number about the test rows, flat; the baseline's begin with ``baseline_``."""
-        baseline = {f"baseline_{name}": number for name, number in self.baseline.metrics().items()}
-        return {**self.judged.report.metrics(), **baseline}
+        baseline = {f"baseline_{name}": number for name, number in self.baseline.metrics.items()}
+        return {**self.judged.metrics, **baseline}
 
     @property
     def figures(self) -> dict[str, bytes]:
         """PNG images of calibration and gain on the test rows."""
+        final = self.is_closed
         return {
-            "plots/calibration.png": plots.calibration_png(self.test.label, self.judged.scores),
-            "plots/gain.png": plots.gain_png(self.test.label, self.judged.scores),
+            "plots/calibration.png": plots.calibration_png(self.test.label[final], self.judged.scores[final]),
+            "plots/gain.png": plots.gain_png(self.test.label[final], self.judged.scores[final]),
         }
 
 
@@ -81,30 +98,36 @@ def fit(rows: pd.DataFrame, *, cut: datetime | None, seed: int, progress: Progre
     """
     at = cut or default_cut(rows)
     split = dataset.time_split(rows, at=at)
-    vocabularies = dataset.vocabularies(split.train)
-    before, after = prepared(split.train, vocabularies), prepared(split.test, vocabularies)
-    progress(f"{spec.NAME}: {len(before.label)} rows before {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC, {len(after.label)} after")
+    # A cut beyond what is known would let windows through that are still open.
+    known = split.train[closed(split.train)]
+    vocabularies = dataset.vocabularies(known)
+    before, after = prepared(known, vocabularies), prepared(split.test, vocabularies)
+    moment = f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    progress(f"{spec.NAME}: {len(before.label)} rows before {moment}, {len(after.label)} after")
     model = train.fit(before, params=spec.PARAMS, seed=seed)
     scores = model.predict(after.matrix)
+    logistic = _judged(split.test, evaluate.logistic_baseline(before, after), model.base_rates, seed)
     return Fitted(
         files=model.to_files(),
         cut=at,
         seed=seed,
         train=before,
         test=after,
+        is_closed=closed(split.test),
         dropped=split.dropped,
-        judged=Judged(scores, worth(split.test, scores, model.base_rates, seed), model.base_rates),
-        baseline=worth(split.test, evaluate.logistic_baseline(before, after), model.base_rates, seed),
+        judged=_judged(split.test, scores, model.base_rates, seed),
+        baseline=logistic,
         params={**asdict(spec.PARAMS), "seed": seed, "cut": at.isoformat(), "features": len(spec.FEATURES)},
         importance=model.importance(),
     )
 
 
 def default_cut(rows: pd.DataFrame) -> datetime:
-    """Return the moment of the first row of the latest quarter."""
-    if rows.empty:
+    """Return the moment of the first row of the latest quarter of those whose window has closed."""
+    final = rows[closed(rows)]
+    if final.empty:
         raise train.NotEnoughData("rows of the training set", have=0, need=spec.MIN_ROWS)
-    ordered = rows[DECIDED_AT].sort_values(ignore_index=True)
+    ordered = final[DECIDED_AT].sort_values(ignore_index=True)
     moment: datetime = ordered.iloc[int(len(ordered) * (1 - TEST_SHARE))].to_pydatetime()
     return moment
 
@@ -124,7 +147,22 @@ def judge(rows: pd.DataFrame, scorer: Scorer, *, cut: datetime, seed: int) -> tu
     test = dataset.time_split(rows, at=cut).test
     read = at_read(test, test, features=scorer.features, vocabularies=scorer.vocabularies)
     scores = scorer.score(read.matrix)
-    return test, Judged(scores, worth(test, scores, scorer.base_rates, seed), scorer.base_rates)
+    return test, _judged(test, scores, scorer.base_rates, seed)
+
+
+def closed(rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Tell for each row whether its window has closed, so that its label is final."""
+    return rows["is_closed"].to_numpy(dtype=np.bool_)
+
+
+def _judged(rows: pd.DataFrame, scores: Scores, base_rates: Mapping[str, float], seed: int) -> Judged:
+    final = closed(rows)
+    return Judged(
+        scores,
+        worth(rows[final], scores[final], base_rates, seed),
+        worth(rows, scores, base_rates, seed),
+        base_rates,
+    )
 
 
 def worth(rows: pd.DataFrame, scores: Scores, base_rates: Mapping[str, float], seed: int) -> Report:

@@ -46,8 +46,13 @@ NOBODY = "nobody"
 """Stands for the champion while there is none."""
 
 Report = Callable[[str], object]
-_HOLDOUT_COLUMNS = ("tenant", "recipient_id", "event_id", "campaign_id", "message_type", "decided_at")
-_HOLDOUT_TYPES = {"decided_at": pa.timestamp("us", tz="UTC"), "score": pa.float64(), "label": pa.int8()}
+_HOLDOUT_COLUMNS = ("tenant", "recipient_id", "event_id", "campaign_id", "message_type", "decided_at", "is_closed")
+_HOLDOUT_TYPES = {
+    "decided_at": pa.timestamp("us", tz="UTC"),
+    "is_closed": pa.bool_(),
+    "score": pa.float64(),
+    "label": pa.int8(),
+}
 _HOLDOUT_SCHEMA = pa.schema(
     [(name, _HOLDOUT_TYPES.get(name, pa.string())) for name in (*_HOLDOUT_COLUMNS, "score", "label")]
 )
@@ -161,7 +166,8 @@ def weigh(lake: Lake, registry: ModelRegistry) -> Weighed:
     against = champion.version if champion else NOBODY
     told = {PASSED: str(verdict.passed).lower(), AGAINST: against, REASONS: _sentences(verdict)}
     tagged = registry.tag(challenger, told)
-    picture = plots.calibration_png(test[spec.LABEL].to_numpy(), theirs.scores)
+    final = fitting.closed(test)
+    picture = plots.calibration_png(test[spec.LABEL].to_numpy()[final], theirs.scores[final])
     return Weighed(tagged, champion, verdict, _side_by_side(theirs, ours), picture)
 
 
@@ -203,7 +209,7 @@ def hold_out(lake: Lake, registry: ModelRegistry) -> tuple[Written, Judged]:
     cut, seed = datetime.fromisoformat(champion.tags[CUT]), int(champion.tags[SEED])
     test, judged = fitting.judge(_training_set(lake), _scorer(registry, champion), cut=cut, seed=seed)
     table = test[list(_HOLDOUT_COLUMNS)].assign(score=judged.scores, label=test[spec.LABEL])
-    notes = {"version": champion.version, "metrics": json.dumps(judged.report.metrics(), sort_keys=True)}
+    notes = {"version": champion.version, "metrics": json.dumps(judged.metrics, sort_keys=True)}
     return lake.write(
         HOLDOUT, pa.Table.from_pandas(table, schema=_HOLDOUT_SCHEMA, preserve_index=False), notes=notes
     ), judged

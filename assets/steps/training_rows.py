@@ -1,7 +1,7 @@
 """Makes the training set: one row per message sent, with features as they were known before it and what came of it.
 
-A row is left out unless its recipient allowed personalization at that moment and its attribution window has closed;
-every row left out is counted. Features end strictly before the message.
+A row is left out unless its recipient allowed personalization at that moment; every row left out is counted. A row
+whose attribution window is still open is marked: it is never trained on. Features end strictly before the message.
 """
 
 import json
@@ -82,7 +82,7 @@ _CONVERTED = ("tenant", "recipient_id", "campaign_id", "decision_id", "occurred_
 class TrainingRows:
     """The rows, and how many messages were left out for which reason.
 
-    ``not_to_count`` are those whose window is open, or which no conversion could ever name.
+    ``not_to_count`` are those which no conversion could ever name.
     """
 
     rows: pd.DataFrame
@@ -96,7 +96,8 @@ class TrainingRows:
         return {
             "messages_sent": self.sent,
             "left_out_without_consent": self.without_consent,
-            "left_out_window_open": self.not_to_count,
+            "left_out_not_to_count": self.not_to_count,
+            "window_open": int((~self.rows["is_closed"].astype(bool)).sum()),
             "answered": int(self.rows[spec.LABEL].sum()),
             "without_features": int(self.rows[at_read.AS_OF[View.ENGAGEMENT]].isna().sum()),
         }
@@ -128,7 +129,8 @@ def training_rows(
     allowed = sends[may_learn(sends, facts.histories)].drop(columns="properties")
     conversions = _events(lake, EventType.CONVERTED, _CONVERTED, nows)
     labelled = labels(allowed, conversions, cuts=_cuts(lake, nows))
-    report(f"{TABLE}: {len(sends)} messages, {len(allowed)} with consent, {len(labelled)} with a closed window")
+    final = int(labelled["is_closed"].sum())
+    report(f"{TABLE}: {len(sends)} messages, {len(allowed)} with consent, {final} with a closed window")
     rows = with_features(labelled, store).sort_values(_ORDER, ignore_index=True)
     return TrainingRows(rows, len(sends), len(sends) - len(allowed), len(allowed) - len(labelled))
 
@@ -161,9 +163,9 @@ def _type_of(feature: catalog.Feature) -> pa.DataType:
 
 
 def labels(sends: pd.DataFrame, conversions: pd.DataFrame, *, cuts: Mapping[str, datetime]) -> pd.DataFrame:
-    """Label the messages whose window has closed; each tenant's answers are known up to its own cut."""
+    """Label the messages, and mark those whose label is final; each tenant's answers are known up to its own cut."""
     parts = [
-        dataset.label(mine, conversions[conversions["tenant"] == tenant], cut=cuts[str(tenant)])
+        dataset.label(mine, conversions[conversions["tenant"] == tenant], cut=cuts[str(tenant)], keep_open=True)
         for tenant, mine in sends.groupby("tenant", sort=True)
     ]
     return pd.concat(parts, ignore_index=True) if parts else sends.assign(**{spec.LABEL: pd.Series(dtype="int8")})
