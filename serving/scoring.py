@@ -17,7 +17,7 @@ from domain.gates import Screened, Situation
 from domain.ingest import local_time
 from domain.values import Channel
 from feature_repo.engagement.at_read import AS_OF, Freshness, ReadRows, at_read
-from models.engagement.score import NotAScore
+from serving.logs import places
 
 log = structlog.get_logger("kairos.scoring")
 
@@ -115,8 +115,10 @@ def score(model: Model | None, tenant: str, asked: Sequence[ToScore]) -> list[Sc
         p = model.scorer.score(rows.matrix)
     except FeatureStoreUnavailable:
         return [Scored(None, FEATURES_UNAVAILABLE)] * len(asked)
-    except NotAScore as error:
-        log.error("score.refused", model=model.version, because=str(error))  # noqa: TRY400 - the place is known
+    except Exception as error:  # noqa: BLE001 - whatever a model makes us raise, rules can still decide, and say so
+        log.error(  # noqa: TRY400 - the exception's text may quote somebody's data
+            "score.failed", model=model.version, error=type(error).__name__, at=places(error.__traceback__)
+        )
         return [Scored(None, RULES)] * len(asked)
     return _unstacked(rows, p, stored, asked)
 
