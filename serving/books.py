@@ -45,6 +45,8 @@ class Books:
             Unavailable: PostgreSQL is away.
         """
         for tenant in self._tenants.all():
+            if self._ended.is_set():
+                return
             totals = self._event_log.conservation(tenant.tenant)
             metrics.show_books(tenant.tenant, totals)
             if totals.imbalance:

@@ -16,6 +16,7 @@ from adapters.postgres.tables import event, event_key, outbox, profile
 from adapters.postgres.tenants import Tenants
 from domain.events import EVENT_COLUMNS
 from domain.ingest import Counts, RejectionCode, parse
+from tests.service_process import until
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 RETENTION = timedelta(days=365)
@@ -128,6 +129,28 @@ def test_identical_batches_at_once_are_stored_exactly_once(log, db, tenant):
         answers = [answer for batch in pool.map(race, batches) for answer in batch]
     assert Counts.of(answers) == Counts(received=800, stored=200, duplicate=600, dead=0)
     assert len(stored_ids(db, tenant)) == 200
+
+
+def test_keys_are_claimed_in_order_so_that_no_two_batches_wait_for_each_other(log, db, tenant):
+    claim = insert(event_key).values(tenant=tenant.tenant, source="shop", digest=b"", occurred_at=NOW)
+    batch = [parse(an_event(number), number) for number in (9, 5, 1)]
+    with ThreadPoolExecutor(1) as pool, db.tenant(tenant.tenant) as holder:
+        holder.execute(claim.values(event_id="e-5"))
+        waiting = pool.submit(log.append, tenant, batch, origin="api", received_at=NOW, now=NOW)
+        until(lambda: someone_waits(db), "the batch waits for the key that is held")
+        with db.engine.connect() as other:
+            other.execute(text("SELECT set_config('kairos.tenant', :tenant, true)"), {"tenant": tenant.tenant})
+            other.execute(text("SET LOCAL lock_timeout = '2s'"))
+            # Would fail if the batch had claimed its first item first.
+            other.execute(claim.values(event_id="e-9"))
+            other.rollback()
+        holder.rollback()
+        assert {answer.verdict for answer in waiting.result()} == {"stored"}
+
+
+def someone_waits(db):
+    with db.begin() as connection:
+        return connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one()
 
 
 def test_the_first_events_of_a_day_may_come_from_many_at_once(db, tenant):
