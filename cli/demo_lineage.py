@@ -41,7 +41,8 @@ def materialize(stack: "Stack", given: "DemoInput", say: Callable[[str], None]) 
 def holdout(assets: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
     """Return the model's figures on the messages sent after the cut, from what the hold-out table reported."""
     told = assets["out_engagement_holdout"]
-    return {name: told[f"{STARTED}{name}"] for name in HOLDOUT}
+    figures = {name: told[f"{STARTED}{name}"] for name in HOLDOUT}
+    return figures | {"n": int(figures["n"])}
 
 
 def _run(stack: "Stack", words: list[str], say: Callable[[str], None]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ Run it from the checkout: ``uv run python -m docs.screenshots``. It needs a Chro
 
 import sys
 from pathlib import Path
-from urllib.parse import quote
 
 import httpx
 from playwright.sync_api import sync_playwright
@@ -16,19 +15,20 @@ from cli.demo import demo_folder
 from tests.browser import QUIET, executable
 
 FOLDER = Path(__file__).parent / "images"
-PAUSE_MS = 3_000
-"""Single-page applications draw after they have loaded."""
+PAUSE_MS = 15_000
+"""Single-page applications draw after they have loaded, slowly on a small machine."""
+SETTLE_MS = 4_000
+HEIGHTS = {"dagster_asset": 1300, "dagster_check": 1000, "mlflow_run": 1300}
+CLICKS = {"dagster_check": "event_types_are_known"}
 
 
 def pages(dagster: str, mlflow: str, api: str) -> dict[str, str]:
     """Return the address of each picture's page."""
     experiment, run = _newest_run(mlflow)
-    check = quote("checks", safe="")
     return {
         "dagster_lineage": f"{dagster}/asset-groups",
-        "dagster_asset": f"{dagster}/assets/core_recipient_engagement_daily",
-        "dagster_model": f"{dagster}/assets/engagement_model",
-        "dagster_check": f"{dagster}/assets/engagement_model?view={check}",
+        "dagster_asset": f"{dagster}/assets/out_segment_membership?view=events",
+        "dagster_check": f"{dagster}/assets/raw_engagement_events?view=checks",
         "mlflow_run": f"{mlflow}/#/experiments/{experiment}/runs/{run}",
         "api_docs": f"{api}/docs",
     }
@@ -46,9 +46,15 @@ def main() -> int:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(QUIET))
         for name, address in pages(where.dagster_url, where.mlflow_url, where.api_url).items():
-            page = browser.new_page(viewport={"width": 1440, "height": 900})
+            page = browser.new_page(viewport={"width": 1440, "height": HEIGHTS.get(name, 900)})
             page.goto(address, wait_until="load")
             page.wait_for_timeout(PAUSE_MS)
+            for name_of_button in ("Close", "Skip"):
+                for button in page.get_by_role("button", name=name_of_button).all():
+                    button.click()
+            if name in CLICKS:
+                page.get_by_text(CLICKS[name], exact=True).first.click()
+            page.wait_for_timeout(SETTLE_MS)
             page.screenshot(path=FOLDER / f"{name}.png")
             print(f"{name}: {address}")
         browser.close()
