@@ -19,7 +19,7 @@ PAUSE_MS = 15_000
 """Single-page applications draw after they have loaded, slowly on a small machine."""
 SETTLE_MS = 4_000
 HEIGHTS = {"dagster_asset": 1300, "dagster_check": 1000, "mlflow_run": 1300}
-CLICKS = {"dagster_check": "event_types_are_known"}
+CLICKS = {"dagster_check": "event_types_are_known", "dagster_asset": "[Show Markdown]"}
 
 
 def pages(dagster: str, mlflow: str, api: str) -> dict[str, str]:
