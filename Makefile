@@ -3,6 +3,12 @@
 SHELL := /bin/sh
 .PHONY: help setup demo test check contract up bench migrate docs clean
 
+# Where the machine keeps certificates, use them: a proxy's own is only there. Older versions of uv know the second name.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem /etc/pki/tls/certs/ca-bundle.crt),)
+export UV_SYSTEM_CERTS := 1
+export UV_NATIVE_TLS := 1
+endif
+
 # uv of the machine, or our own below .uv when there is none.
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync
