@@ -148,10 +148,11 @@ class FeatureStore:
         return online_rows.decoded(self._columns, replies)
 
     def registry_bytes(self) -> bytes:
-        """Return everything registered, for a serving bundle."""
+        """Return every definition that is registered, for a serving bundle; the same ones are the same bytes."""
         with _quiet(), _answering():
-            content: bytes = self._feast.registry.proto().SerializeToString()
-        return content
+            from adapters import sealed_registry
+
+            return sealed_registry.definitions_only(self._feast.registry.proto())
 
     def warm_up(self) -> None:
         """Import Feast and read the registry, so that no decision waits for it."""

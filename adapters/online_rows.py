@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
@@ -23,7 +24,9 @@ JOIN_KEYS = ("tenant", "recipient_id")
 _KEY_VERSION = 3
 _NO_MOMENT = -(2**63)
 """How Feast's own writer spells a missing time stamp."""
-_NULL = Value()
+_NULL = b""
+_CACHED = 8_192
+"""Numbers whose bytes are kept; most counts are small."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Column:
 
     name: str
     field: bytes
-    encode: Callable[[Any], Value]
+    encode: Callable[[Any], bytes]
     decode: Callable[[bytes], Any]
 
 
@@ -88,10 +91,14 @@ def _entity(tenant: str, recipient_id: str) -> EntityKey:
     return EntityKey(join_keys=JOIN_KEYS, entity_values=values)
 
 
-def _encoded(series: pd.Series, column: Column) -> Iterator[Value]:
-    missing = series.isna().tolist()
-    for value, is_missing in zip(series.tolist(), missing, strict=True):
-        yield _NULL if is_missing else column.encode(value)
+def _encoded(series: pd.Series, column: Column) -> Iterator[bytes]:
+    missing, encode = series.isna().tolist(), column.encode
+    return (_NULL if is_missing else encode(value) for value, is_missing in zip(series.tolist(), missing, strict=True))
+
+
+@lru_cache(_CACHED)
+def _int(value: int) -> bytes:
+    return bytes(Value(int64_val=int(value)).SerializeToString())
 
 
 def _float(raw: bytes) -> float | None:
@@ -104,9 +111,9 @@ def _moment(raw: bytes) -> datetime | None:
     return None if seconds == _NO_MOMENT else datetime.fromtimestamp(seconds, UTC)
 
 
-_CODECS: dict[Any, tuple[Callable[[Any], Value], Callable[[bytes], Any]]] = {
-    Int64: (lambda value: Value(int64_val=int(value)), lambda raw: Value.FromString(raw).int64_val),
-    Float64: (lambda value: Value(double_val=value), _float),
-    String: (lambda value: Value(string_val=value), lambda raw: Value.FromString(raw).string_val),
-    UnixTimestamp: (lambda value: Value(unix_timestamp_val=int(value.timestamp())), _moment),
+_CODECS: dict[Any, tuple[Callable[[Any], bytes], Callable[[bytes], Any]]] = {
+    Int64: (_int, lambda raw: Value.FromString(raw).int64_val),
+    Float64: (lambda value: Value(double_val=value).SerializeToString(), _float),
+    String: (lambda value: Value(string_val=value).SerializeToString(), lambda raw: Value.FromString(raw).string_val),
+    UnixTimestamp: (lambda value: Value(unix_timestamp_val=int(value.timestamp())).SerializeToString(), _moment),
 }

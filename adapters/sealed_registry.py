@@ -6,6 +6,7 @@ refused, whoever signed it. Imported by Feast, by name, from the store's configu
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from feast.infra.registry.registry_store import RegistryStore
 from feast.protos.feast.core.Registry_pb2 import Registry as RegistryProto
@@ -31,6 +32,31 @@ def seal(content: bytes) -> str:
     path = hashlib.sha256(content).hexdigest()
     _opened[path] = content
     return path
+
+
+def definitions_only(registry: RegistryProto) -> bytes:
+    """Return a registry without what changes between two looks: the same definitions are always the same bytes."""
+    kept = RegistryProto(registry_schema_version=registry.registry_schema_version)
+    for kind in _DEFINITIONS:
+        getattr(kept, kind).extend(sorted(getattr(registry, kind), key=_name))
+        for definition in getattr(kept, kind):
+            _forget(definition.meta)
+            if kind == "feature_views":
+                _forget(definition.spec.batch_source.meta)
+    return bytes(kept.SerializeToString(deterministic=True))
+
+
+_DEFINITIONS = ("projects", "entities", "data_sources", "feature_views", "feature_services")
+_CHANGING = {"created_timestamp", "last_updated_timestamp", "materialization_intervals", "state"}
+
+
+def _forget(meta: Any) -> None:
+    for field in _CHANGING & {field.name for field in meta.DESCRIPTOR.fields}:
+        meta.ClearField(field)
+
+
+def _name(definition: Any) -> str:
+    return str(definition.spec.name if hasattr(definition, "spec") else definition.name)
 
 
 class SealedRegistryStore(RegistryStore):

@@ -86,6 +86,12 @@ class World:
     def store(self) -> FeatureStore:
         return FeatureStore.of(self.settings, self.endpoints)
 
+    def move_to(self, valkey: EmbeddedValkey) -> None:
+        """Keep stream and features in another server from now on."""
+        self.store.close()
+        del self.store
+        self.valkey = valkey
+
     def now(self) -> datetime:
         return self.clock.now(self.tenant)
 

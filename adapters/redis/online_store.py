@@ -22,7 +22,7 @@ NAME: Literal["adapters.redis.online_store.KairosOnlineStore"] = "adapters.redis
 _ROWS_PER_PIPELINE = 200
 
 Row = tuple[Any, dict[str, Any], datetime, datetime | None]
-"""Entity key, value by feature, event timestamp, creation timestamp; as Feast hands them over."""
+"""Entity key, value by feature, event timestamp, creation timestamp; as Feast hands them over, or serialized values."""
 
 
 class KairosOnlineStoreConfig(RedisOnlineStoreConfig):

@@ -223,6 +223,16 @@ def test_the_bundle_store_reads_without_the_registry_and_carries_no_password(
     served.close()
 
 
+def test_the_same_definitions_are_the_same_bytes_whatever_was_materialized(
+    store: FeatureStore, lake_settings: Settings, name: str
+) -> None:
+    before = store.registry_bytes()
+    write_day(lake_settings.lake_dir, feature_table(name, ["r1"], MIDNIGHT), "2018-01-01")
+    store.materialize(MIDNIGHT - DAY, MIDNIGHT)
+    store.apply()
+    assert store.registry_bytes() == before
+
+
 def test_a_registry_with_code_in_it_is_refused_before_feast_sees_it(store: FeatureStore) -> None:
     from feast.protos.feast.core.OnDemandFeatureView_pb2 import OnDemandFeatureView
     from feast.protos.feast.core.Registry_pb2 import Registry
