@@ -1,0 +1,59 @@
+"""Publishing message types: a version for each change, none for none, and by the command line as well."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import select
+
+from adapters.postgres.message_types import MessageTypes
+from adapters.postgres.tables import audit
+from tests.builders import a_type
+
+
+@pytest.fixture
+def types(db):
+    return MessageTypes(db)
+
+
+def versions(published) -> dict[str, int]:
+    return {each.definition.type: each.version for each in published}
+
+
+def test_only_what_changed_is_published(types, tenant):
+    one, other = a_type(type="one"), a_type(type="other")
+    assert versions(types.publish(tenant, [one, other], actor="t")) == {"one": 1, "other": 1}
+    assert types.publish(tenant, [one, other], actor="t") == []
+    changed = a_type(type="one", category="changed")
+    assert versions(types.publish(tenant, [changed, other], actor="t")) == {"one": 2}
+    assert versions(types.all(tenant)) == {"one": 2, "other": 1}
+    assert types.all(tenant)[0].definition == changed
+
+
+def test_going_back_is_a_version_too(types, tenant):
+    for category, version in (("a", 1), ("b", 2), ("a", 3)):
+        assert versions(types.publish(tenant, [a_type(category=category)], actor="t")) == {"news": version}
+
+
+def test_publishing_at_the_same_time_gives_every_change_its_own_version(types, tenant):
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda i: types.publish(tenant, [a_type(category=f"c{i}")], actor="t"), range(8)))
+    assert sorted(each.version for (each,) in made) == list(range(1, 9))
+
+
+def test_every_publication_is_audited(types, tenant, db):
+    types.publish(tenant, [a_type()], actor="somebody")
+    with db.tenant(tenant.tenant) as connection:
+        (row,) = connection.execute(select(audit)).all()
+    assert (row.action, row.actor, row.object, row.detail) == (
+        "type.published",
+        "somebody",
+        "type:news",
+        {"version": 1},
+    )
+
+
+def test_the_document_is_the_type(types, tenant):
+    definition = a_type()
+    types.publish(tenant, [definition], actor="t")
+    assert json.loads(json.dumps(types.all(tenant)[0].definition.document())) == definition.document()
