@@ -66,6 +66,22 @@ def read(data_dir: Path, name: str) -> Heartbeat | None:
         return None
 
 
+class NotBeating(LookupError):
+    """A process is gone, hangs or waits for something; the message says which."""
+
+
+def require(data_dir: Path, name: str, now: datetime) -> None:
+    """Do nothing when a process lives and works.
+
+    Raises:
+        NotBeating: it does not.
+    """
+    beat = read(data_dir, name)
+    if beat is None or not beat.is_alive(now):
+        state = "has never run" if beat is None else beat.problem or f"was {beat.doing.value} at {beat.at.isoformat()}"
+        raise NotBeating(f"{name}: {state}")
+
+
 def exposition(data_dir: Path) -> bytes:
     """Return the metrics of every such process, in Prometheus' text format."""
     found = sorted((data_dir / FOLDER).glob("*.prom"))

@@ -109,7 +109,7 @@ class EngagementModels:
             return ready(verified, redis_url=endpoints.redis_url, redis_timeout_ms=settings.redis_timeout_ms)
 
         return cls(
-            folder=settings.bundle_dir / MODEL,
+            folder=settings.bundle_dir.absolute() / MODEL,
             alias=ModelAlias(endpoints.mlflow_url, model=MODEL, alias=ALIAS),
             verifier=BundleVerifier.of(box),
             load=load,

@@ -5,8 +5,10 @@ Building connects to nothing, so the service starts while any server is down and
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
-from adapters.clock import Clock
+from adapters import heartbeat
+from adapters.clock import Clock, real_now
 from adapters.endpoints import resolve
 from adapters.postgres.api_keys import ApiKeys
 from adapters.postgres.consent import ConsentStore
@@ -61,9 +63,16 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
                 # Without these two rules decide, and every answer says so.
                 Probe("redis", redis.ping),
                 Probe("model", models.check),
+                # Without these two features grow old between two nights.
+                Probe("relay", partial(_beats, settings, "relay")),
+                Probe("consumer", partial(_beats, settings, "consumer")),
             ),
         )
     finally:
         models.stop()
         redis.close()
         database.close()
+
+
+def _beats(settings: Settings, name: str) -> None:
+    heartbeat.require(settings.data_dir, name, real_now())

@@ -6,6 +6,7 @@ Alive never depends on another server: restarting us would not bring that one ba
 from fastapi import APIRouter, Depends, Response
 from starlette.responses import JSONResponse
 
+from adapters import heartbeat
 from domain.values import Frozen
 from serving import metrics
 from serving.http.auth import PartsOf, public
@@ -44,6 +45,7 @@ def readyz(parts: PartsOf) -> ReadinessAnswer:
 
 
 @router.get("/metrics", summary="Numbers in Prometheus' format", response_class=Response)
-def numbers() -> Response:
-    """Return every metric of every worker of this service."""
-    return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
+def numbers(parts: PartsOf) -> Response:
+    """Return every metric of every worker of this service, and those of relay and consumer, which have no port."""
+    content = metrics.exposition() + heartbeat.exposition(parts.settings.data_dir)
+    return Response(content, media_type=metrics.CONTENT_TYPE)
