@@ -2,13 +2,21 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from typer.testing import CliRunner
 
+from adapters.postgres.api_keys import ApiKeys
 from adapters.postgres.message_types import MessageTypes
 from adapters.postgres.tables import audit
+from cli.app import app
+from cli.exit_codes import Refused
+from tests.api import settings_for
 from tests.builders import a_type
+
+SHIPPED = Path(__file__).parents[2] / "deploy/message_types"
 
 
 @pytest.fixture
@@ -57,3 +65,31 @@ def test_the_document_is_the_type(types, tenant):
     definition = a_type()
     types.publish(tenant, [definition], actor="t")
     assert json.loads(json.dumps(types.all(tenant)[0].definition.document())) == definition.document()
+
+
+@pytest.fixture
+def kairos(tmp_path, databases, box, db, tenant, monkeypatch):
+    settings = settings_for(tmp_path, databases, box)
+    monkeypatch.setenv("KAIROS_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("KAIROS_POSTGRES_URL", settings.postgres_url.get_secret_value())
+    monkeypatch.setenv("KAIROS_REDIS_URL", settings.redis_url.get_secret_value())
+    monkeypatch.setenv("KAIROS_API_KEY", ApiKeys(db, box).issue(tenant.tenant, name="test"))
+    return lambda *arguments: CliRunner().invoke(app, arguments)
+
+
+def test_the_command_publishes_a_folder_once(kairos):
+    first = json.loads(kairos("types", "apply", str(SHIPPED), "--json").stdout)
+    assert (first["published"]["coupon_a"], first["unchanged"]) == (1, [])
+    again = json.loads(kairos("types", "apply", str(SHIPPED), "--json").stdout)
+    assert (again["published"], again["unchanged"]) == ({}, sorted(first["published"]))
+    listed = json.loads(kairos("types", "list", "--json").stdout)
+    assert [each["type"] for each in listed] == sorted(first["published"])
+
+
+def test_one_bad_file_publishes_none(kairos, tmp_path, types, tenant):
+    (tmp_path / "a.yaml").write_text((SHIPPED / "coupon_a.yaml").read_text())
+    (tmp_path / "b.yaml").write_text("type: b\nclass: marketing\n")
+    result = kairos("types", "apply", str(tmp_path))
+    assert isinstance(result.exception, Refused)
+    assert str(result.exception).endswith("b.yaml: category: Field required")
+    assert types.all(tenant) == []
