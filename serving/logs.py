@@ -4,7 +4,6 @@ A line holds only fields we name; JSON escapes line breaks, so no sender can for
 """
 
 import logging
-import sys
 import traceback
 from types import TracebackType
 
@@ -23,8 +22,7 @@ def configure(level: str) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
-        cache_logger_on_first_use=True,
+        logger_factory=structlog.WriteLoggerFactory(),
     )
 
 
