@@ -35,7 +35,7 @@ BLOCK_MS = 500
 CLAIM_IDLE_MS = 5_000
 """A message given to somebody and not acknowledged for this long is taken over."""
 CLAIM_EVERY_SECONDS = 1.0
-LINGER_SECONDS = 0.25
+LINGER_SECONDS = 0.5
 """Rest after a batch that took all there was: a computation costs as much for one recipient as for a hundred."""
 
 Fault = Callable[[str], None]
