@@ -20,9 +20,6 @@ from domain.gates import Allowances
 from domain.message_types import MessageType, PublishedType
 from domain.tenants import Tenant
 
-DECISIONS = "decisions"
-"""Topic of recorded decisions in the outbox; the key is the recipient's pseudonym."""
-
 
 @dataclass(frozen=True)
 class Known:
@@ -143,7 +140,7 @@ class DecisionLog:
 
 
 def _insert(connection: Connection, tenant: str, actor: str, rows: Sequence[Row]) -> set[str]:
-    """Store decisions with their audit and outbox rows; return the ids nobody had recorded before."""
+    """Store decisions with their audit rows; return the ids nobody had recorded before."""
     given = [
         {
             "decision_id": row.decision_id,
@@ -161,7 +158,7 @@ def _insert(connection: Connection, tenant: str, actor: str, rows: Sequence[Row]
         }
         for row in rows
     ]
-    named = {"tenant": tenant, "actor": actor, "topic": DECISIONS, "rows": json.dumps(given, allow_nan=False)}
+    named = {"tenant": tenant, "actor": actor, "rows": json.dumps(given, allow_nan=False)}
     return set(connection.execute(_INSERT, named).scalars())
 
 
@@ -181,16 +178,11 @@ WITH given AS MATERIALIZED (
         CAST(record->>'is_holdout' AS boolean), record->>'degraded', consent_version, record, answer
     FROM given ORDER BY decision_id COLLATE "C"
     ON CONFLICT DO NOTHING
-    RETURNING decision_id, subject_key, decided_at, outcome, reason
+    RETURNING decision_id, subject_key, outcome, reason
 ), audited AS (
     INSERT INTO audit (tenant, action, actor, subject_key, object, detail)
     SELECT :tenant, 'decision.recorded', :actor, subject_key, 'decision:' || decision_id,
         jsonb_build_object('outcome', outcome, 'reason', reason)
-    FROM made
-), queued AS (
-    INSERT INTO outbox (tenant, topic, key, payload)
-    SELECT :tenant, :topic, subject_key,
-        jsonb_build_object('decision_id', decision_id, 'occurred_at', decided_at)
     FROM made
 )
 SELECT decision_id FROM made
