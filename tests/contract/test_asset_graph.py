@@ -36,7 +36,7 @@ def graph(definitions) -> dict:
             for key in sorted(layer.get_all_asset_keys())
         },
         "checks": sorted(
-            f"{check.asset_key.to_user_string()}: {check.name}{BLOCKING if layer.get_check_spec(check).blocking else ''}"
+            f"{check.asset_key.path[-1]}: {check.name}{BLOCKING if layer.get_check_spec(check).blocking else ''}"
             for check in layer.asset_check_keys
         ),
         "jobs": sorted(job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")),
