@@ -26,7 +26,7 @@ from adapters.settings import Settings
 if TYPE_CHECKING:
     import feast
 
-    from adapters.online_rows import Column, ViewColumns
+    from adapters.redis.packed_rows import Layout
 
 SERVICE = "engagement_v1"
 PROJECT = "kairos"
@@ -67,10 +67,10 @@ class FeatureStore:
         registry = bundle.files[REGISTRY]
         return cls(lambda: _sealed(registry, online), lake=None, service=bundle.info.feature_service)
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """Names of the stored features, in the order in which they were declared."""
-        return tuple(column.name for column in self._columns)
+        return tuple(name for layout in self._layouts for name in layout.names)
 
     def apply(self) -> None:
         """Register entities, views and service; what was materialized stays known.
@@ -81,7 +81,7 @@ class FeatureStore:
 
         with _quiet(), _answering():
             self._feast.apply(definitions.build(str(self._lake)))
-        self._forget_layout()
+        self._forget_definitions()
 
     def historical(self, rows: pd.DataFrame, *, at: str = "decided_at") -> pd.DataFrame:
         """Join features as they were known at each row's moment.
@@ -113,8 +113,7 @@ class FeatureStore:
         A row that is newer online, such as the consumer's, stays.
         """
         with _quiet(), _answering():
-            views = [layout.view.name for layout in self._layout]
-            self._feast.materialize(start + _STEP, end, feature_views=views)
+            self._feast.materialize(start + _STEP, end, feature_views=[view.name for view in self._views])
 
     def write(self, features: pd.DataFrame) -> None:
         """Replace online values by those of a feature table, row by row stamped with its ``as_of``.
@@ -122,13 +121,11 @@ class FeatureStore:
         Args:
             features: what ``transform.from_events`` returns. A row older than the stored one changes nothing.
         """
-        from adapters import online_rows
-
         with _answering():
-            provider = self._feast._get_provider()  # noqa: SLF001 - the public way converts each cell by trial
-            for layout in self._layout:
-                rows = online_rows.rows(features, layout)
-                provider.online_write_batch(self._feast.config, layout.view, rows, None)
+            for view in self._views:
+                if absent := [field.name for field in view.features if field.name not in features]:
+                    raise ValueError(f"the feature table lacks {', '.join(absent)} of view {view.name}")
+                self._online_store.write_table(self._feast.config, view, features)
 
     def online(self, tenant: str, recipient_ids: Sequence[str]) -> dict[str, list[Any]]:
         """Read every stored feature of some recipients.
@@ -140,12 +137,20 @@ class FeatureStore:
         Raises:
             FeatureStoreUnavailable: Redis does not answer in time.
         """
-        from adapters import online_rows
-
         with _answering():
-            keys = [online_rows.key(PROJECT, tenant, recipient) for recipient in recipient_ids]
-            replies = self._online_store.read(self._feast.config, keys, [column.field for column in self._columns])
-        return online_rows.decoded(self._columns, replies)
+            store, config = self._online_store, self._feast.config
+            names = [view.name for view in self._views]
+            rows = store.read(config, [self._key(tenant, recipient) for recipient in recipient_ids], names)
+            values = [
+                [
+                    value
+                    for layout, row in zip(self._layouts, each, strict=True)
+                    for value in store.values(config, layout, row)
+                ]
+                for each in rows
+            ]
+        columns = zip(*values, strict=True) if values else ([] for _ in self.columns)
+        return dict(zip(self.columns, map(list, columns), strict=True))
 
     def registry_bytes(self) -> bytes:
         """Return every definition that is registered, for a serving bundle; the same ones are the same bytes."""
@@ -157,7 +162,7 @@ class FeatureStore:
     def warm_up(self) -> None:
         """Import Feast and read the registry, so that no decision waits for it."""
         with _answering():
-            self._columns  # noqa: B018 - computed once and kept
+            self.columns  # noqa: B018 - computed once and kept
 
     def close(self) -> None:
         """Close every connection; the next call would open new ones."""
@@ -166,7 +171,7 @@ class FeatureStore:
             for name in ("write_engine", "read_engine"):
                 if engine := getattr(registry, name, None):
                     engine.dispose()
-            self._online_store._get_client(self._feast.config.online_store).close()  # noqa: SLF001 - likewise
+            self._online_store.client(self._feast.config).close()
 
     @cached_property
     def _feast(self) -> "feast.FeatureStore":
@@ -177,18 +182,23 @@ class FeatureStore:
         return self._feast._get_provider().online_store  # noqa: SLF001 - Feast has no public name for it
 
     @cached_property
-    def _layout(self) -> "tuple[ViewColumns, ...]":
-        from adapters import online_rows
-
+    def _views(self) -> "tuple[feast.FeatureView, ...]":
         projections = self._feast.get_feature_service(self.service).feature_view_projections
-        return tuple(online_rows.of_view(self._feast.get_feature_view(p.name)) for p in projections)
+        return tuple(self._feast.get_feature_view(projection.name) for projection in projections)
 
     @cached_property
-    def _columns(self) -> "tuple[Column, ...]":
-        return tuple(column for layout in self._layout for column in layout.columns)
+    def _layouts(self) -> "tuple[Layout, ...]":
+        from adapters.redis.online_store import layout_of
 
-    def _forget_layout(self) -> None:
-        for name in ("_layout", "_columns"):
+        return tuple(map(layout_of, self._views))
+
+    def _key(self, tenant: str, recipient_id: str) -> bytes:
+        from adapters.redis.online_store import key
+
+        return key(PROJECT, tenant, recipient_id)
+
+    def _forget_definitions(self) -> None:
+        for name in ("_views", "_layouts", "columns"):
             self.__dict__.pop(name, None)
 
 

@@ -46,12 +46,12 @@ LIMIT_SECONDS = 5.0
 """The promise: stream to online features within this, at 200 events a second."""
 SEED = 20261121
 RECIPIENTS = 2_500
-HISTORY = 20
+HISTORY = 10
 """Events each recipient has before the measurement."""
 TICK_SECONDS = 0.05
 PROBES_PER_SECOND = 10
 POLL_SECONDS = 0.02
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 300
 ROOT = Path(__file__).parents[1]
 
 
@@ -165,7 +165,7 @@ def _installation(folder: Path) -> Iterator[Bench]:
         store.apply()
         store.close()
         # Only after the store has loaded Feast, whose import has side effects it takes care of.
-        key = importlib.import_module("adapters.online_rows").key
+        key = importlib.import_module("adapters.redis.online_store").key
         database = Database(urls.app)
         tenant = Tenants(database, box).create("bench", display_name="bench")[0]
         log = EventLog(database, EventEffects(), retention=timedelta(days=365))

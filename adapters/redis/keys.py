@@ -1,9 +1,12 @@
 """Every Redis key of Kairos, built here and nowhere else.
 
-Feast lays out the keys of online features itself; each contains the tenant, which is an entity of every view.
+The key of a recipient's online features is in Feast's form and contains the tenant, an entity of every view.
 """
 
 ENGAGEMENT_STREAM = "engagement:v1"
+
+FEATURE_LAYOUTS = "features:layouts"
+"""Hash of the layouts that packed feature rows name."""
 
 
 def epoch(stream: str) -> str:

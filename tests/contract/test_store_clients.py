@@ -3,6 +3,7 @@
 import ast
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 from redis.backoff import NoBackoff
 
@@ -46,8 +47,8 @@ def test_that_place_sets_every_limit():
 def test_feast_uses_our_client_and_never_its_own():
     from adapters.redis.online_store import KairosOnlineStore, KairosOnlineStoreConfig
 
-    store = KairosOnlineStore()
-    client = store._get_client(KairosOnlineStoreConfig(url="redis://127.0.0.1:1", timeout_ms=50))
+    config = SimpleNamespace(online_store=KairosOnlineStoreConfig(url="redis://127.0.0.1:1", timeout_ms=50))
+    client = KairosOnlineStore().client(config)
     assert client.connection_pool.connection_kwargs["socket_timeout"] == 0.05
 
 

@@ -18,6 +18,8 @@ from adapters.embedded.valkey import EmbeddedValkey, start_valkey
 from adapters.endpoints import Endpoints
 from adapters.feature_store import FeatureStore, FeatureStoreUnavailable, command_environment
 from adapters.postgres.roles import DatabaseUrls
+from adapters.redis.client import connect
+from adapters.redis.packed_rows import Kind, Layout
 from adapters.sealed_registry import RegistryRefused
 from adapters.settings import Settings, child_environment
 from feature_repo.engagement import catalog
@@ -123,6 +125,29 @@ def test_a_missing_value_replaces_a_known_one(store: FeatureStore, name: str) ->
 def test_a_table_that_lacks_a_registered_column_is_refused_by_name(store: FeatureStore, name: str) -> None:
     with pytest.raises(ValueError, match="open_rate_30d"):
         store.write(feature_table(name, ["r1"], NOON).drop(columns="open_rate_30d"))
+
+
+def test_a_reader_with_other_columns_finds_those_it_knows_by_name(store: FeatureStore, name: str) -> None:
+    table = feature_table(name, ["r1"], NOON).assign(sent_count_7d=7, login_count_1d=1)
+    store.write(table)
+    reader = FeatureStore(store._config, lake=None)
+    delivery, *_ = (layout for layout in reader._layouts if "sent_count_7d" in layout.names)
+    newer = Layout((("brand_new", Kind.FLOAT), ("sent_count_7d", Kind.INT)))
+    reader.__dict__["_layouts"] = tuple(newer if layout is delivery else layout for layout in reader._layouts)
+    reader.__dict__.pop("columns", None)
+    answer = reader.online(name, ["r1"])
+    assert (answer["sent_count_7d"], answer["brand_new"], answer["login_count_1d"]) == ([7], [None], [1])
+    reader.close()
+
+
+@pytest.mark.parametrize("row", [b"", b"12345678", b"nonsense" * 90])
+def test_a_row_that_cannot_be_read_is_missing_and_hides_nobody_elses(
+    store: FeatureStore, valkey: EmbeddedValkey, name: str, row: bytes
+) -> None:
+    store.write(feature_table(name, ["r1", "r2"], NOON).assign(sent_count_7d=7))
+    with connect(valkey.url, timeout_ms=1000) as redis:
+        redis.hset(store._key(name, "r1"), "row:recipient_delivery", row)
+    assert store.online(name, ["r1", "r2"])["sent_count_7d"] == [None, 7]
 
 
 def test_history_is_joined_as_of_each_row_in_the_rows_own_order(
