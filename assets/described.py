@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from assets.steps.online import Parity
     from assets.steps.publishing import Weighed
 
+WHY = "why"
+"""Metadata of a check that failed: the reason in one sentence."""
+
 Metadata = dict[str, dg.MetadataValue]
 MAX_PICTURE_BYTES = 100_000
 """A picture is kept in a row of the event log; larger ones do not belong there."""
@@ -119,7 +122,9 @@ def weighed(weighed: "Weighed", registry: ModelRegistry) -> Metadata:
         for one in weighed.verdict.findings
     ]
     against = weighed.champion.version if weighed.champion else "none"
+    why = {} if weighed.verdict.passed else {WHY: dg.MetadataValue.text("; ".join(weighed.verdict.reasons))}
     return {
+        **why,
         "conditions": listed(findings),
         "champion_version": dg.MetadataValue.text(against),
         "calibration": picture(weighed.picture, alt="calibration of the challenger"),

@@ -8,7 +8,7 @@ from adapters.feature_store import FeatureStore
 from adapters.lake import Lake
 from adapters.postgres.event_archive import EventArchive
 from adapters.tenant_clocks import TenantClocks
-from assets import described, tables
+from assets import described, refusals, tables
 from assets.events import AGAIN, NIGHTLY
 from feature_repo.engagement import catalog
 
@@ -38,7 +38,10 @@ def core_recipient_engagement_daily(
     from assets.steps import feature_days
 
     days, nows = described.dates(context.partition_keys), tenant_clocks.now()
-    written = feature_days.compute_days(lake, days, event_days=event_archive.days(), nows=nows, report=context.log.info)
+    with refusals.final():
+        written = feature_days.compute_days(
+            lake, days, event_days=event_archive.days(), nows=nows, report=context.log.info
+        )
     for day, one in written.items():
         context.add_asset_metadata(described.day(one), partition_key=day.isoformat())
     drawn = described.picture(feature_days.activity(lake, days[-1]), alt="active recipients")
@@ -63,5 +66,6 @@ def online_recipient_features(
     """One row per recipient: every tenant's newest day of features, as decisions read it."""
     from assets.steps import online
 
-    newest = online.publish(lake, feature_store, tenant_clocks.now(), context.log.info)
+    with refusals.final():
+        newest = online.publish(lake, feature_store, tenant_clocks.now(), context.log.info)
     return dg.MaterializeResult(metadata=described.online(newest, online.rows(lake, newest)))

@@ -4,7 +4,7 @@ import dagster as dg
 
 from adapters.lake import Lake
 from adapters.tenant_clocks import TenantClocks
-from assets import described, tables
+from assets import described, refusals, tables
 from assets.events import NIGHTLY
 from assets.features import OWNERS, core_recipient_engagement_daily
 
@@ -23,6 +23,7 @@ def out_segment_membership(
     """One row per recipient: the segment they are in, from their tenant's newest day of features."""
     from assets.steps import membership
 
-    written, picture = membership.write(lake, tenant_clocks.now())
+    with refusals.final():
+        written, picture = membership.write(lake, tenant_clocks.now())
     shown = described.whole(written) | {"sizes": described.picture(picture, alt="segment sizes")}
     return dg.MaterializeResult(data_version=dg.DataVersion(written.digest), metadata=shown)

@@ -45,13 +45,18 @@ _DECIDED = {
     "decided_at": (_MOMENT, "When it was sent."),
 }
 _TRAINED = {
-    **_DECIDED,
+    "tenant": _DECIDED["tenant"],
+    "recipient_id": _DECIDED["recipient_id"],
+    "event_id": _DECIDED["event_id"],
+    "campaign_id": _DECIDED["campaign_id"],
     "decision_id": (_TEXT, "Decision that caused it, if one did."),
+    "message_type": _DECIDED["message_type"],
     "variant_id": (_TEXT, "Variant that was sent."),
     "channel": (_TEXT, "Channel it was sent on."),
+    "decided_at": _DECIDED["decided_at"],
+    "window_ends_at": (_MOMENT, "Until when, inclusive, a conversion counts."),
     "local_hour_of_week": ("int16", "0 to 167; 0 is Monday 00:00 where the recipient was."),
     "local_date": (_DATE, "Date where the recipient was."),
-    "window_ends_at": (_MOMENT, "Until when, inclusive, a conversion counts."),
     "label": ("int8", "1 when a conversion answered it in time, else 0."),
     "is_closed": ("bool", "True: its window has closed."),
 }

@@ -12,7 +12,7 @@ from adapters.model_registry import ModelRegistry
 from adapters.model_staging import ModelStaging
 from adapters.postgres.learning_facts import LearningFacts
 from adapters.tenant_clocks import TenantClocks
-from assets import described, tables
+from assets import described, refusals, tables
 from assets.events import AGAIN, NIGHTLY
 from assets.features import OWNERS, core_recipient_engagement_daily
 
@@ -66,7 +66,8 @@ def out_engagement_training_set(
     from assets.steps import training_rows
 
     facts, nows = learning_facts.read(), tenant_clocks.now()
-    made = training_rows.training_rows(lake, feature_store, facts=facts, nows=nows, report=context.log.info)
+    with refusals.final():
+        made = training_rows.training_rows(lake, feature_store, facts=facts, nows=nows, report=context.log.info)
     written = training_rows.write(lake, made)
     shown = described.whole(written) | described.numbers(made.counts)
     return dg.MaterializeResult(data_version=dg.DataVersion(written.digest), metadata=shown)
@@ -91,10 +92,11 @@ def engagement_model(
     from assets.steps import publishing
 
     lineage = described.lineage(context.run.run_id, context.asset_key, context.run.tags)
-    shelf = publishing.Bench(lake, model_registry, model_staging)
-    made = publishing.fit_and_register(
-        shelf, cut=config.moment(), seed=config.seed, lineage=lineage, report=context.log.info
-    )
+    bench = publishing.Bench(lake, model_registry, model_staging)
+    with refusals.final():
+        made = publishing.fit_and_register(
+            bench, cut=config.moment(), seed=config.seed, lineage=lineage, report=context.log.info
+        )
     return dg.MaterializeResult(metadata=described.model(made.version, model_registry, made.metrics, made.figures))
 
 
@@ -115,7 +117,8 @@ def engagement_champion(
     """The version that serves: its signed bundle is on disk before the alias champion names it."""
     from assets.steps import publishing
 
-    version = publishing.promote(model_registry, bundle_shelf, feature_store, created_at=clock.real())
+    with refusals.final():
+        version = publishing.promote(model_registry, bundle_shelf, feature_store, created_at=clock.real())
     return dg.MaterializeResult(metadata=described.model(version, model_registry, {}, {}))
 
 
@@ -134,6 +137,7 @@ def out_engagement_holdout(
     """One row per message of the test period: the champion's score beside what came of it."""
     from assets.steps import publishing
 
-    written, judged = publishing.hold_out(lake, model_registry)
+    with refusals.final():
+        written, judged = publishing.hold_out(lake, model_registry)
     shown = described.whole(written) | described.numbers(judged.metrics)
     return dg.MaterializeResult(data_version=dg.DataVersion(written.digest), metadata=shown)

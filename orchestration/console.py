@@ -9,6 +9,8 @@ import sys
 import dagster as dg
 from dagster import DagsterEvent, DagsterEventType
 
+from assets.described import WHY
+
 _NAME = "kairos.run"
 _SPOKEN = {
     DagsterEventType.STEP_START: "{step}",
@@ -54,6 +56,8 @@ def line(record: logging.LogRecord) -> str | None:
         return f"{event.step_key}: FAILED\n{cause.message.strip() if cause else ''}"
     if event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION:
         found = event.asset_check_evaluation_data
-        return f"  {'holds' if found.passed else 'BROKEN'}: {found.check_name}"
+        why = found.metadata.get(WHY)
+        told = f": {why.value}" if why is not None else ""
+        return f"  {'holds' if found.passed else 'BROKEN'}: {found.check_name}{told}"
     spoken = _SPOKEN.get(event.event_type) if event.event_type else None
     return spoken.format(step=event.step_key) if spoken else None

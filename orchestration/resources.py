@@ -1,9 +1,8 @@
-"""The stores the assets work with, built from the settings when a run first asks for one; nothing is opened earlier."""
+"""The stores the assets work with, built from the settings when a run asks for them and closed with it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from datetime import date
-from functools import cache
-from typing import Any
 
 import dagster as dg
 
@@ -26,20 +25,26 @@ from adapters.tenant_clocks import TenantClocks
 MODEL = "engagement"
 _POOL = 2
 
+Make = Callable[[ExitStack], object]
+"""Builds a resource; what it opens is closed with the stack."""
+
 
 def of(settings: Settings) -> dict[str, dg.ResourceDefinition]:
     """Return every resource by the name under which assets ask for it."""
     site = _Site(settings)
-    made: dict[str, Callable[[], object]] = {
-        "lake": lambda: Lake(settings.lake_dir.absolute()),
-        "event_archive": lambda: EventArchive(site.batch(), since=date.fromisoformat(settings.first_partition_date)),
-        "learning_facts": lambda: LearningFacts(site.batch()),
-        "tenant_clocks": lambda: TenantClocks(Tenants(site.app(), SecretBox.of(settings)), Clock()),
-        "clock": Clock,
-        "feature_store": lambda: FeatureStore.of(settings, site.endpoints()),
-        "model_registry": lambda: ModelRegistry(site.endpoints().mlflow_url, model=MODEL),
-        "model_staging": lambda: ModelStaging(settings.data_dir.absolute() / "staging" / MODEL),
-        "bundle_shelf": lambda: BundleShelf(
+    folder = settings.data_dir.absolute()
+    made: dict[str, Make] = {
+        "lake": lambda _: Lake(settings.lake_dir.absolute()),
+        "event_archive": lambda open_: EventArchive(
+            site.batch(open_), since=date.fromisoformat(settings.first_partition_date)
+        ),
+        "learning_facts": lambda open_: LearningFacts(site.batch(open_)),
+        "tenant_clocks": lambda open_: TenantClocks(Tenants(site.app(open_), SecretBox.of(settings)), Clock()),
+        "clock": lambda _: Clock(),
+        "feature_store": lambda open_: open_.enter_context(closing(FeatureStore.of(settings, site.endpoints()))),
+        "model_registry": lambda _: ModelRegistry(site.endpoints().mlflow_url, model=MODEL),
+        "model_staging": lambda _: ModelStaging(folder / "staging" / MODEL),
+        "bundle_shelf": lambda _: BundleShelf(
             settings.bundle_dir.absolute() / MODEL, BundleSigner.of(SecretBox.of(settings))
         ),
     }
@@ -47,20 +52,24 @@ def of(settings: Settings) -> dict[str, dg.ResourceDefinition]:
 
 
 class _Site:
-    """The servers of these settings; a pool of connections is made once in a process."""
+    """The servers of these settings, wherever they are when a run asks: embedded ones move with each start."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.batch = cache(lambda: Database(self.endpoints().databases.batch, pool_size=_POOL))
-        self.app = cache(lambda: Database(self.endpoints().databases.app, pool_size=_POOL))
 
     def endpoints(self) -> endpoints.Endpoints:
-        """Return the addresses as they are now: embedded servers move when they are started again."""
         return endpoints.resolve(self._settings)
 
+    def batch(self, open_: ExitStack) -> Database:
+        return open_.enter_context(closing(Database(self.endpoints().databases.batch, pool_size=_POOL)))
 
-def _resource(make: Callable[[], object]) -> dg.ResourceDefinition:
-    def build(_context: dg.InitResourceContext) -> Any:
-        return make()
+    def app(self, open_: ExitStack) -> Database:
+        return open_.enter_context(closing(Database(self.endpoints().databases.app, pool_size=_POOL)))
+
+
+def _resource(make: Make) -> dg.ResourceDefinition:
+    def build(_context: dg.InitResourceContext) -> Iterator[object]:
+        with ExitStack() as open_:
+            yield make(open_)
 
     return dg.ResourceDefinition(resource_fn=build)

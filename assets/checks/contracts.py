@@ -42,6 +42,11 @@ def _result(finding: Finding, days: int) -> dg.AssetCheckResult:
         "rows_broken": dg.MetadataValue.int(finding.broken),
     }
     if broken:
+        first = finding.examples[0]
+        shown[described.WHY] = dg.MetadataValue.text(
+            f"{finding.broken} of {finding.evaluated} rows, such as {first.event_id} of {first.day}: "
+            f"{first.column}, {first.rule}"
+        )
         shown["broken"] = described.listed(broken)
         shown["quarantine"] = dg.MetadataValue.json(list(finding.quarantine))
     return dg.AssetCheckResult(

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from adapters.lake import Lake, Written
+from assets.refusals import Refusal
 from assets.steps import event_days, pictures
 from domain.events import EventType
 from feature_repo.engagement import at_read, catalog, transform
@@ -37,7 +38,7 @@ _DUCKDB: dict[str, str | bool | int | float | list[str]] = {
 }
 
 
-class DaysMissing(LookupError):
+class DaysMissing(Refusal):
     """Events exist for days the lake has not; features over them would look right and be wrong."""
 
 

@@ -31,6 +31,7 @@ from adapters.model_registry import (
     Version,
 )
 from adapters.model_staging import ModelStaging
+from assets.refusals import Refusal
 from assets.steps import feature_days, fitting, training_rows
 from assets.steps.fitting import Judged
 from feature_repo.engagement import at_read
@@ -58,11 +59,11 @@ _HOLDOUT_SCHEMA = pa.schema(
 )
 
 
-class NothingToPromote(LookupError):
+class NothingToPromote(Refusal):
     """No version stands as challenger; materialize engagement_model first."""
 
 
-class NotPromoted(ValueError):
+class NotPromoted(Refusal):
     """The challenger has not passed the gate against today's champion."""
 
 
