@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from adapters.settings import Settings
@@ -13,7 +14,7 @@ from orchestration.definitions import build_definitions
 GOLDEN = Path(__file__).with_name("asset_graph.json")
 ROOT = Path(__file__).parents[2]
 BLOCKING = " (blocking)"
-HEAVY = ("great_expectations", "mlflow", "feast")
+HEAVY = ("great_expectations", "mlflow", "feast", "xgboost", "sklearn", "duckdb", "ibis", "matplotlib")
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +64,29 @@ def test_every_claim_about_events_stops_what_comes_after(definitions):
     assert all(line.endswith(BLOCKING) for line in claims)
 
 
+def test_every_column_of_a_table_is_described(definitions):
+    for spec in definitions.resolve_all_asset_specs():
+        schema = spec.metadata.get("dagster/column_schema")
+        silent = [column.name for column in (schema.columns if schema else ()) if not column.description]
+        assert silent == [], spec.key
+
+
+def test_any_number_of_days_is_one_run_and_the_days_are_those_of_the_settings(tmp_path):
+    settings = Settings(data_dir=tmp_path, first_partition_date="2017-01-01", last_partition_date="2017-12-31")
+    layer = build_definitions(settings).resolve_asset_graph()
+    divided = [layer.get(key) for key in layer.get_all_asset_keys() if layer.get(key).is_partitioned]
+    assert len(divided) == 2
+    for node in divided:
+        keys = node.partitions_def.get_partition_keys()
+        assert (keys[0], keys[-1], len(keys)) == ("2017-01-01", "2017-12-31", 365)
+        assert node.backfill_policy == dg.BackfillPolicy.single_run()
+
+
 def test_the_code_location_loads_in_a_fresh_interpreter_without_the_heavy_packages():
     code = f"import sys, orchestration.definitions; print([name for name in {HEAVY!r} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip().splitlines()[-1] == "[]"
 
 
