@@ -194,8 +194,8 @@ class Lake:
 
 def _encode(rows: pa.Table, notes: Mapping[str, str]) -> bytes:
     buffer = io.BytesIO()
-    # Our own notes only: what pandas leaves in a schema would change the bytes.
-    pq.write_table(rows.replace_schema_metadata(dict(notes)), buffer, compression="zstd")
+    # One chunk and our own notes only: what pandas or a chunked reader left behind would change the bytes.
+    pq.write_table(rows.combine_chunks().replace_schema_metadata(dict(notes)), buffer, compression="zstd")
     return buffer.getvalue()
 
 

@@ -28,7 +28,7 @@ ATTEMPTS = 5
 """How often a message is tried before it becomes a dead letter."""
 RECIPIENTS = 1_000
 """Recipients computed at once."""
-READ = 25_000
+READ = 10_000
 """Messages taken at once: the more wait, the more of them are about the same recipients."""
 CLAIM = 500
 BLOCK_MS = 500

@@ -20,7 +20,7 @@ from adapters.redis import keys
 _log = structlog.get_logger(__name__)
 
 GROUP = "online-features"
-MAX_LENGTH = 50_000
+MAX_LENGTH = 20_000
 """Entries the stream may hold; the relay waits for room instead of trimming what nobody has read."""
 _ATTEMPTS_KEPT_SECONDS = 7 * 86_400
 

@@ -201,10 +201,11 @@ def _write(lake: Lake, day: date, rows: pd.DataFrame, nows: Mapping[str, datetim
 
 
 def _served(rows: pd.DataFrame, earlier: Earlier | None, nows: Mapping[str, datetime]) -> frozenset[str]:
-    """Return the tenants whose decisions may have read this day's rows: computed while they still counted as known."""
+    """Return the tenants whose decisions may have read this day's rows: first computed while they counted as known."""
+    known = frozenset(earlier.rows["tenant"]) if earlier else frozenset[str]()
     as_of = dict(zip(rows["tenant"], rows["as_of"], strict=True))
-    fresh = frozenset(name for name, moment in as_of.items() if nows[name] - moment <= at_read.STALE_FOR)
-    return fresh | (earlier.served if earlier else frozenset())
+    fresh = {name for name, moment in as_of.items() if name not in known and nows[name] - moment <= at_read.STALE_FOR}
+    return frozenset(fresh) | (earlier.served if earlier else frozenset())
 
 
 def _earlier(lake: Lake, day: date) -> Earlier | None:

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 from redis.backoff import NoBackoff
 
-from adapters import feast_library
 from adapters.redis.client import connect
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +45,6 @@ def test_that_place_sets_every_limit():
 
 
 def test_feast_uses_our_client_and_never_its_own():
-    feast_library.load()
     from adapters.redis.online_store import KairosOnlineStore, KairosOnlineStoreConfig
 
     config = SimpleNamespace(online_store=KairosOnlineStoreConfig(url="redis://127.0.0.1:1", timeout_ms=50))
