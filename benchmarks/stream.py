@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from adapters.embedded import place
 from adapters.embedded.postgres import start_postgres
 from adapters.embedded.valkey import start_valkey
 from adapters.endpoints import resolve
@@ -176,6 +177,8 @@ def _installation(folder: Path) -> Iterator[Bench]:
         finally:
             client.close()
             database.close()
+    # As root PostgreSQL may live outside the folder, where nobody else would clean up.
+    place.remove(folder / "postgres")
 
 
 @contextlib.contextmanager
