@@ -107,21 +107,22 @@ class Worker(Collector):
 
     def _working(self) -> None:
         if not self._is_ready:
-            self._is_ready = True
+            self._is_ready = is_news = True
             _log.info(f"{self.name}.ready", pid=getpid())
-        elif self._problem is not None:
+        elif is_news := self._problem is not None:
             _log.info(f"{self.name}.resumed")
         self._problem = None
-        self._beat_now_and_then(Doing.WORKING)
+        self._beat_now_and_then(Doing.WORKING, is_news=is_news)
 
     def _waiting(self, problem: str) -> None:
-        if problem != self._problem:
+        is_news = problem != self._problem
+        if is_news:
             _log.warning(f"{self.name}.waiting", problem=problem)
         self._problem = problem
-        self._beat_now_and_then(Doing.WAITING)
+        self._beat_now_and_then(Doing.WAITING, is_news=is_news)
 
-    def _beat_now_and_then(self, doing: Doing) -> None:
-        if time.monotonic() - self._beat_at >= _BEAT_SECONDS:
+    def _beat_now_and_then(self, doing: Doing, *, is_news: bool) -> None:
+        if is_news or time.monotonic() - self._beat_at >= _BEAT_SECONDS:
             self._beat(doing)
 
     def _beat(self, doing: Doing) -> None:

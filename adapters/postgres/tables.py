@@ -1,4 +1,4 @@
-"""Every table of Kairos, as SQLAlchemy sees them; the migrations create them, a test holds both together.
+"""The tables of the main job, as SQLAlchemy sees them; the migrations create them, a test holds both together.
 
 Each tenant table has ``tenant`` first in its primary key and forced row-level security on it.
 """
@@ -26,7 +26,8 @@ metadata = MetaData()
 MOMENT = TIMESTAMP(timezone=True)
 
 
-def _recorded(name: str = "recorded_at") -> Column[object]:
+def recorded(name: str = "recorded_at") -> Column[object]:
+    """Return a column with the real moment at which a row was written."""
     return Column(name, MOMENT, nullable=False, server_default=func.clock_timestamp())
 
 
@@ -39,7 +40,7 @@ tenant = Table(
     Column("is_sandbox", Boolean, nullable=False),
     Column("clock_offset_seconds", Double, nullable=False, server_default="0"),
     Column("subject_secret", LargeBinary, nullable=False, comment="sealed with the master key"),
-    _recorded("created_at"),
+    recorded("created_at"),
 )
 
 api_key = Table(
@@ -50,7 +51,7 @@ api_key = Table(
     Column("key_hmac", LargeBinary, nullable=False),
     Column("name", Text, nullable=False),
     Column("scopes", JSONB, nullable=False),
-    _recorded("created_at"),
+    recorded("created_at"),
     Column("expires_at", MOMENT),
     Column("revoked_at", MOMENT),
     Index("api_key_prefix", "prefix", unique=True),
@@ -105,7 +106,7 @@ outbox = Table(
     Column("key", Text, nullable=False, comment="what the message is about; for events the recipient"),
     Column("payload", JSONB, nullable=False),
     Column("published_epoch", Text, comment="the stream that carries it; another epoch publishes it again"),
-    _recorded(),
+    recorded(),
     Index("outbox_waiting", "tenant", "topic", "outbox_id"),
 )
 
@@ -134,7 +135,7 @@ ingest_batch = Table(
     Column("stored", Integer, nullable=False),
     Column("duplicate", Integer, nullable=False),
     Column("dead", Integer, nullable=False),
-    _recorded(),
+    recorded(),
 )
 
 profile = Table(
@@ -150,8 +151,8 @@ profile = Table(
     Column("time_zone_confidence", Double),
     Column("reachability", JSONB, nullable=False, server_default="{}"),
     Column("attributes", JSONB, nullable=False, server_default="{}"),
-    _recorded("created_at"),
-    _recorded("updated_at"),
+    recorded("created_at"),
+    recorded("updated_at"),
     Column("deleted_at", MOMENT),
 )
 
@@ -192,7 +193,7 @@ consent_record = Table(
     Column("actor", Text, nullable=False),
     Column("text_version", Text),
     Column("proof", JSONB, nullable=False, server_default="{}"),
-    _recorded(),
+    recorded(),
     Index("consent_record_recipient", "tenant", "recipient_id", "record_id"),
 )
 
@@ -215,7 +216,7 @@ channel_switch = Table(
     Column("channel", Text, primary_key=True),
     Column("is_on", Boolean, nullable=False),
     Column("source", Text, nullable=False),
-    _recorded("changed_at"),
+    recorded("changed_at"),
 )
 
 message_type = Table(
@@ -226,7 +227,7 @@ message_type = Table(
     Column("version", Integer, primary_key=True),
     Column("digest", LargeBinary, nullable=False),
     Column("document", JSONB, nullable=False),
-    _recorded("published_at"),
+    recorded("published_at"),
 )
 
 decision = Table(
@@ -249,7 +250,7 @@ decision = Table(
     Column("consent_version", BigInteger, nullable=False),
     Column("record", JSONB, nullable=False, comment="everything the decision knew, enough to repeat it"),
     Column("answer", JSONB, nullable=False, comment="what the caller was told, for a repeat of the same key"),
-    _recorded(),
+    recorded(),
     Index("decision_subject", "tenant", "subject_key", "decided_at"),
     Index("decision_recorded", "tenant", "recorded_at"),
 )
@@ -264,7 +265,7 @@ audit = Table(
     Column("subject_key", Text),
     Column("object", Text, nullable=False),
     Column("detail", JSONB, nullable=False, server_default="{}"),
-    _recorded(),
+    recorded(),
     Index("audit_subject", "tenant", "subject_key", "audit_id"),
 )
 

@@ -9,7 +9,8 @@ from sqlalchemy.exc import ProgrammingError
 from adapters.postgres.engine import Database
 from adapters.postgres.migrate import prepare
 from adapters.postgres.roles import DatabaseUrls
-from adapters.postgres.tables import APPEND_ONLY, metadata, profile
+from adapters.postgres.schema import APPEND_ONLY, metadata
+from adapters.postgres.tables import profile
 from domain.tenants import Tenant
 
 

@@ -1,0 +1,10 @@
+"""The whole schema in one place: every module that describes tables, for migrations' tests and the house rules.
+
+A subject with tables of its own describes them in a module ``<subject>_tables`` on the same ``metadata``, and adds
+itself here.
+"""
+
+from adapters.postgres import tables
+
+metadata = tables.metadata
+APPEND_ONLY = tables.APPEND_ONLY
