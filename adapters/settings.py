@@ -50,6 +50,11 @@ class Settings(Frozen):
         description="Master secret, at least 32 characters; unset keeps a generated one below the data folder.",
         min_length=32,
     )
+    key_encryption_keys: SecretStr | None = Field(
+        None,
+        description="Keys that wrap the data keys of subjects, as id:64 hexadecimal digits, the newest first, "
+        "separated by commas; unset keeps generated ones below the data folder.",
+    )
     api_key: SecretStr | None = Field(None, description="The key the command line authenticates with.")
     api_port: PositiveInt = Field(3000, le=65535, description="Port of the API on loopback.")
     dagster_port: PositiveInt = Field(3001, le=65535, description="Port of the Dagster pages on loopback.")

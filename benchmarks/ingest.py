@@ -24,6 +24,7 @@ import httpx
 from adapters import event_import
 from adapters.clock import Clock
 from adapters.embedded.postgres import start_postgres
+from adapters.keyring import Keyring
 from adapters.postgres.api_keys import ApiKeys
 from adapters.postgres.engine import Database
 from adapters.postgres.event_effects import EventEffects
@@ -35,7 +36,7 @@ from adapters.secrets import SecretBox
 from adapters.settings import Settings
 from domain.ingest import Counts, read
 from domain.tenants import Tenant
-from tests.api import settings_for
+from tests.api import KEYS, settings_for
 from tests.service_process import ServiceProcess
 
 RECIPIENTS = 2_500
@@ -129,7 +130,7 @@ def _installation() -> Iterator[Bench]:
         box = SecretBox(bytes(range(32)))
         databases = DatabaseUrls.embedded(server.admin_url, box)
         prepare(server.admin_url, databases)
-        database = Database(databases.app)
+        database = Database(databases.app, keyring=Keyring.given(KEYS))
         try:
             tenant, _ = Tenants(database, box).create("benchmark", display_name="benchmark")
             key = ApiKeys(database, box).issue(tenant.tenant, name="benchmark")

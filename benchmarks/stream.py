@@ -31,6 +31,7 @@ from adapters.embedded.valkey import start_valkey
 from adapters.endpoints import resolve
 from adapters.feature_store import PROJECT, FeatureStore
 from adapters.heartbeat import read as read_heartbeat
+from adapters.keyring import Keyring
 from adapters.postgres.engine import Database
 from adapters.postgres.event_effects import EventEffects
 from adapters.postgres.events import EventLog
@@ -167,7 +168,7 @@ def _installation(folder: Path) -> Iterator[Bench]:
         store.close()
         # Only after the store has loaded Feast, whose import has side effects it takes care of.
         key = importlib.import_module("adapters.redis.online_store").key
-        database = Database(urls.app)
+        database = Database(urls.app, keyring=Keyring.of(settings))
         tenant = Tenants(database, box).create("bench", display_name="bench")[0]
         log = EventLog(database, EventEffects(), retention=timedelta(days=365))
         client = connect(valkey.url, timeout_ms=2000)

@@ -33,6 +33,7 @@ def session(scope: str) -> Iterator[Session]:
     """
     from adapters.clock import Clock
     from adapters.endpoints import resolve
+    from adapters.keyring import Keyring
     from adapters.postgres.api_keys import ApiKeys
     from adapters.postgres.engine import Database, Unavailable
     from adapters.postgres.tenants import Tenants
@@ -44,7 +45,7 @@ def session(scope: str) -> Iterator[Session]:
     if settings.api_key is None:
         raise Refused("KAIROS_API_KEY is not set; it says for which tenant. See: kairos keys issue", ExitCode.USAGE)
     box = SecretBox.of(settings)
-    database = Database(resolve(settings).databases.app)
+    database = Database(resolve(settings).databases.app, keyring=Keyring.of(settings))
     clock = Clock()
     try:
         credential = ApiKeys(database, box).find(settings.api_key.get_secret_value(), now=clock.real())

@@ -103,7 +103,7 @@ def load(settings: "Settings", endpoints: "Endpoints", given: DemoInput, say: Ca
     from adapters.secrets import SecretBox
 
     box = SecretBox.of(settings)
-    with _database(endpoints) as database:
+    with _database(settings, endpoints) as database:
         tenants = Tenants(database, box)
         tenants.create(TENANT, display_name="The Complete Journey", time_zone=str(SHOPS), is_sandbox=True)
         tenant = set_clock(tenants, given.morning)
@@ -122,10 +122,11 @@ def set_clock(tenants: "Tenants", now: datetime) -> "Tenant":
 
 
 @contextmanager
-def _database(endpoints: "Endpoints") -> "Iterator[Database]":
+def _database(settings: "Settings", endpoints: "Endpoints") -> "Iterator[Database]":
+    from adapters.keyring import Keyring
     from adapters.postgres.engine import Database
 
-    database = Database(endpoints.databases.app)
+    database = Database(endpoints.databases.app, keyring=Keyring.of(settings))
     try:
         yield database
     finally:

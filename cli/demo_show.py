@@ -47,11 +47,12 @@ def _wait_for_model(url: str) -> None:
 
 
 def _move_clock(stack: "Stack", given: DemoInput) -> None:
+    from adapters.keyring import Keyring
     from adapters.postgres.engine import Database
     from adapters.postgres.tenants import Tenants
     from adapters.secrets import SecretBox
 
-    database = Database(stack.endpoints.databases.app, pool_size=1)
+    database = Database(stack.endpoints.databases.app, keyring=Keyring.of(stack.settings), pool_size=1)
     try:
         set_clock(Tenants(database, SecretBox.of(stack.settings)), given.late_evening)
     finally:

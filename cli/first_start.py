@@ -19,6 +19,7 @@ def prepare(settings: Settings, endpoints: Endpoints, admin_url: str | None) -> 
     Returns:
         The first API key, when the tenant was created now; it is stored nowhere.
     """
+    from adapters.keyring import Keyring
     from adapters.postgres.api_keys import ApiKeys
     from adapters.postgres.engine import Database
     from adapters.postgres.migrate import prepare as prepare_server
@@ -27,7 +28,7 @@ def prepare(settings: Settings, endpoints: Endpoints, admin_url: str | None) -> 
     if admin_url is not None:
         prepare_server(admin_url, endpoints.databases)
     box = SecretBox.of(settings)
-    database = Database(endpoints.databases.app)
+    database = Database(endpoints.databases.app, keyring=Keyring.of(settings))
     try:
         _, is_new = Tenants(database, box).create(TENANT, display_name=TENANT)
         return ApiKeys(database, box).issue(TENANT, name=KEY_NAME) if is_new else None

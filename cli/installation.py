@@ -32,6 +32,7 @@ def opened() -> Iterator[Installation]:
     """
     from adapters.clock import Clock
     from adapters.endpoints import resolve
+    from adapters.keyring import Keyring
     from adapters.postgres.api_keys import ApiKeys
     from adapters.postgres.engine import Database, Unavailable
     from adapters.postgres.tenants import Tenants
@@ -40,7 +41,7 @@ def opened() -> Iterator[Installation]:
 
     settings = load_settings()
     box = SecretBox.of(settings)
-    database = Database(resolve(settings).databases.app)
+    database = Database(resolve(settings).databases.app, keyring=Keyring.of(settings))
     try:
         yield Installation(Tenants(database, box), ApiKeys(database, box), Clock())
     except Unavailable as error:

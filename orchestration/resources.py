@@ -11,6 +11,7 @@ from adapters.bundle import BundleSigner
 from adapters.bundle_shelf import BundleShelf
 from adapters.clock import Clock
 from adapters.feature_store import FeatureStore
+from adapters.keyring import Keyring
 from adapters.lake import Lake
 from adapters.model_registry import ModelRegistry
 from adapters.model_staging import ModelStaging
@@ -64,7 +65,9 @@ class _Site:
         return open_.enter_context(closing(Database(self.endpoints().databases.batch, pool_size=_POOL)))
 
     def app(self, open_: ExitStack) -> Database:
-        return open_.enter_context(closing(Database(self.endpoints().databases.app, pool_size=_POOL)))
+        keyring = Keyring.of(self._settings)
+        database = Database(self.endpoints().databases.app, keyring=keyring, pool_size=_POOL)
+        return open_.enter_context(closing(database))
 
 
 def _resource(make: Make) -> dg.ResourceDefinition:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from adapters.clock import Clock
 from adapters.endpoints import Endpoints, NotRunning, resolve
 from adapters.feature_store import FeatureStore
+from adapters.keyring import Keyring
 from adapters.postgres.engine import Database
 from adapters.postgres.event_effects import EventEffects
 from adapters.postgres.events import EventLog
@@ -47,7 +48,7 @@ def open_stream(settings: Settings) -> Iterator[StreamParts]:
         NotRunning: neither the settings nor the data folder says where the servers are.
     """
     endpoints = resolve(settings)
-    database = Database(endpoints.databases.app, pool_size=_CONNECTIONS)
+    database = Database(endpoints.databases.app, keyring=Keyring.of(settings), pool_size=_CONNECTIONS)
     client = connect(endpoints.redis_url, timeout_ms=BACKGROUND_TIMEOUT_MS)
     try:
         yield StreamParts(

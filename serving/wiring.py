@@ -10,6 +10,7 @@ from functools import partial
 from adapters import heartbeat
 from adapters.clock import Clock, real_now
 from adapters.endpoints import resolve
+from adapters.keyring import Keyring
 from adapters.postgres.api_keys import ApiKeys
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.dead_letters import DeadLetters
@@ -39,6 +40,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
     box = SecretBox.of(settings)
     database = Database(
         endpoints.databases.app,
+        keyring=Keyring.of(settings),
         statement_timeout_ms=settings.postgres_timeout_ms,
         pool_size=settings.service_threads,
     )

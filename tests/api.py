@@ -16,6 +16,8 @@ from adapters.settings import Settings
 from serving.http.app import build_app
 from serving.parts import Parts
 
+KEYS = f"test:{'5' * 64}"
+"""The key-encryption keys of every installation on the tests' PostgreSQL."""
 NOBODY_LISTENS = "127.0.0.1:1"
 
 START_SECONDS = 30
@@ -52,6 +54,7 @@ def settings_for(folder: Path, databases: DatabaseUrls, box: SecretBox, **change
         "data_dir": folder,
         "postgres_url": databases.app,
         "redis_url": f"redis://{NOBODY_LISTENS}",
+        "key_encryption_keys": KEYS,
         "mlflow_url": f"http://{NOBODY_LISTENS}",
     }
     return Settings.model_validate(given | changes)

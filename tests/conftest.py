@@ -9,6 +9,7 @@ import pytest
 from adapters.clock import Clock
 from adapters.embedded.postgres import EmbeddedPostgres, start_postgres
 from adapters.embedded.valkey import EmbeddedValkey, start_valkey
+from adapters.keyring import Keyring
 from adapters.postgres.engine import Database
 from adapters.postgres.migrate import prepare
 from adapters.postgres.roles import DatabaseUrls
@@ -16,6 +17,7 @@ from adapters.postgres.tenants import Tenants
 from adapters.secrets import SecretBox
 from adapters.settings import Settings
 from domain.tenants import Tenant
+from tests.api import KEYS
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +54,7 @@ def databases(postgres: EmbeddedPostgres, box: SecretBox) -> DatabaseUrls:
 @pytest.fixture(scope="session")
 def db(databases: DatabaseUrls) -> Iterator[Database]:
     """The application's database, as its own role sees it."""
-    database = Database(databases.app)
+    database = Database(databases.app, keyring=Keyring.given(KEYS))
     yield database
     database.close()
 

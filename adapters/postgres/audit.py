@@ -1,38 +1,127 @@
-"""Audit rows: who did what to whom, committed with what they tell of; pseudonyms only."""
+"""Audit rows: who did what to whom, by which way and why, committed with what they tell of; pseudonyms only.
 
-from collections.abc import Iterable, Mapping
+The values before and after a change are sealed under the subject's key: erasing the subject makes them unreadable
+and leaves every row as it is.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from sqlalchemy import Connection, insert
 
+from adapters.postgres import subject_keys
+from adapters.postgres.subject_keys import Place
 from adapters.postgres.tables import audit
 from domain.identity import subject_key
 from domain.tenants import Tenant
 from domain.values import Frozen
 
+_CONTEXT: ContextVar[Mapping[str, Any]] = ContextVar("kairos_audit_context", default={})  # noqa: B039 - never changed
+
 
 class AuditEntry(Frozen):
-    """One row of the audit trail; ``detail`` never names a person."""
+    """One row of the audit trail; only ``old`` and ``new`` may hold personal data, any JSON value.
+
+    ``reason`` says why, in a word or a sentence that names nobody. ``context`` adds to what the way by which the
+    action came says of itself (``arriving``): the law and the rule it was done under, a ticket.
+    """
 
     action: str
     actor: str
     object: str
     recipient_id: str | None = None
     detail: Mapping[str, Any] = {}
+    reason: str | None = None
+    old: Any = None
+    new: Any = None
+    context: Mapping[str, Any] = {}
+
+    @property
+    def has_values(self) -> bool:
+        """Whether there is something to seal."""
+        return self.old is not None or self.new is not None
+
+
+@contextmanager
+def arriving(**context: Any) -> Iterator[None]:
+    """Note by which way everything inside the block comes: ``request_id``, ``address_hash``, ``user_agent_hash``."""
+    token = _CONTEXT.set({**_CONTEXT.get(), **context})
+    try:
+        yield
+    finally:
+        _CONTEXT.reset(token)
+
+
+def context() -> dict[str, Any]:
+    """Return by which way the action under way came."""
+    return dict(_CONTEXT.get())
 
 
 def write(connection: Connection, tenant: Tenant, entries: Iterable[AuditEntry]) -> None:
-    """Add rows in the transaction of what they tell of."""
-    rows = [
-        {
-            "tenant": tenant.tenant,
-            "action": entry.action,
-            "actor": entry.actor,
-            "object": entry.object,
-            "subject_key": subject_key(tenant.subject_secret, entry.recipient_id) if entry.recipient_id else None,
-            "detail": dict(entry.detail),
-        }
-        for entry in entries
-    ]
+    """Add rows in the transaction of what they tell of.
+
+    Values of a subject who was erased are not kept; the row says so.
+
+    Raises:
+        NoKeyring: an entry has values, and the database was opened without keys.
+    """
+    given = list(entries)
+    rows = [_row(tenant, entry) for entry in given]
+    for row, sealed in zip(rows, _sealed(connection, tenant, given), strict=True):
+        row["values_sealed"] = sealed
     if rows:
         connection.execute(insert(audit), rows)
+
+
+def values(connection: Connection, tenant: Tenant, entry: AuditEntry, sealed: bytes) -> dict[str, Any]:
+    """Return ``{"old": …, "new": …}`` of a row that is read back.
+
+    Raises:
+        KeyDestroyed: the subject was erased.
+        CannotOpen: the row was changed.
+    """
+    keys = subject_keys.of(connection)
+    place = _place(entry)
+    plain = keys.open(
+        connection,
+        tenant,
+        place.recipient_id,
+        table=place.table,
+        column=place.column,
+        version=place.version,
+        sealed=sealed,
+    )
+    return dict(json.loads(plain))
+
+
+def _row(tenant: Tenant, entry: AuditEntry) -> dict[str, Any]:
+    return {
+        "tenant": tenant.tenant,
+        "action": entry.action,
+        "actor": entry.actor,
+        "object": entry.object,
+        "subject_key": subject_key(tenant.subject_secret, entry.recipient_id) if entry.recipient_id else None,
+        "detail": dict(entry.detail),
+        "reason": entry.reason,
+        "context": {**_CONTEXT.get(), **entry.context},
+    }
+
+
+def _sealed(connection: Connection, tenant: Tenant, entries: Sequence[AuditEntry]) -> Iterator[bytes | None]:
+    """Yield the sealed values of each entry, None where there are none or may be none."""
+    given = [(_place(entry), _plain(entry)) for entry in entries if entry.has_values]
+    done = iter(subject_keys.of(connection).seal_many(connection, tenant, given) if given else [])
+    for entry in entries:
+        yield next(done) if entry.has_values else None
+
+
+def _place(entry: AuditEntry) -> Place:
+    # The chain holds a row in its place; this holds the values to the row, whose number is not known yet.
+    return Place(entry.recipient_id, "audit", "values_sealed", f"{entry.action}|{entry.object}")
+
+
+def _plain(entry: AuditEntry) -> bytes:
+    return json.dumps({"old": entry.old, "new": entry.new}, sort_keys=True, allow_nan=False, default=str).encode()

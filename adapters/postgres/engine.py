@@ -10,6 +10,8 @@ from sqlalchemy import URL, Connection, create_engine, make_url, text
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
+from adapters.keyring import Keyring
+
 CONNECT_TIMEOUT_SECONDS = 3
 APPLICATION_NAME = "kairos"
 
@@ -27,16 +29,43 @@ class Unavailable(RuntimeError):
     """PostgreSQL could not do it now: away, overloaded, out of space or out of time. Trying again may help."""
 
 
+class NoKeyring(RuntimeError):
+    """A personal field was to be sealed or opened on a database that was opened without key-encryption keys."""
+
+
+def keyring_of(connection: Connection) -> Keyring:
+    """Return the key-encryption keys a connection's database was opened with.
+
+    Raises:
+        NoKeyring: it was opened without.
+    """
+    keyring = connection.get_execution_options().get(_KEYRING)
+    if not isinstance(keyring, Keyring):
+        raise NoKeyring("this database was opened without key-encryption keys")
+    return keyring
+
+
 class Database:
     """A pool of connections under one role; every statement has a time limit."""
 
-    def __init__(self, url: str, *, statement_timeout_ms: int = 60_000, pool_size: int = 10) -> None:
+    def __init__(
+        self, url: str, *, keyring: Keyring | None = None, statement_timeout_ms: int = 60_000, pool_size: int = 10
+    ) -> None:
+        """Connect nothing yet.
+
+        Args:
+            url: server, database and role.
+            keyring: opens personal fields; without it a transaction may do everything else.
+            statement_timeout_ms: longest one statement may take.
+            pool_size: connections kept open; twice as many may be open at a time.
+        """
         self.engine = create_engine(
             driver_url(url),
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_pre_ping=True,
             pool_timeout=CONNECT_TIMEOUT_SECONDS,
+            execution_options={_KEYRING: keyring},
             connect_args={
                 "connect_timeout": CONNECT_TIMEOUT_SECONDS,
                 "application_name": APPLICATION_NAME,
@@ -84,4 +113,5 @@ class Database:
         self.engine.dispose()
 
 
+_KEYRING = "kairos_keyring"
 _SET_TENANT = text("SELECT set_config('kairos.tenant', :tenant, true)")

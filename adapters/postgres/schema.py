@@ -4,7 +4,8 @@ A subject with tables of its own describes them in a module ``<subject>_tables``
 itself here.
 """
 
-from adapters.postgres import tables
+from adapters.postgres import subject_key_tables, tables
 
+SUBJECTS = (tables, subject_key_tables)
 metadata = tables.metadata
 APPEND_ONLY = tables.APPEND_ONLY

@@ -266,6 +266,15 @@ audit = Table(
     Column("object", Text, nullable=False),
     Column("detail", JSONB, nullable=False, server_default="{}"),
     recorded(),
+    Column("reason", Text),
+    Column("values_sealed", LargeBinary, comment="what was there before and after, under the key of the subject"),
+    Column(
+        "context",
+        JSONB,
+        nullable=False,
+        server_default="{}",
+        comment="by which way it came: request id, keyed hashes of address and user agent, law",
+    ),
     Index("audit_subject", "tenant", "subject_key", "audit_id"),
 )
 

@@ -8,6 +8,7 @@ import pytest
 
 from adapters.embedded.postgres import start_postgres
 from adapters.embedded.valkey import EmbeddedValkey, start_valkey
+from adapters.keyring import Keyring
 from adapters.postgres.engine import Database
 from adapters.postgres.migrate import prepare
 from adapters.postgres.roles import DatabaseUrls
@@ -39,7 +40,7 @@ def stream_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded
 def world(stream_databases: DatabaseUrls, stream_valkey: EmbeddedValkey, tmp_path: Path) -> Iterator[World]:
     """A fresh tenant, its features registered, and an empty Valkey."""
     box = SecretBox.of(Settings(secret_key=KEY))
-    database = Database(stream_databases.app)
+    database = Database(stream_databases.app, keyring=Keyring.of(Settings(data_dir=tmp_path)))
     name = f"t{secrets.token_hex(6)}"
     tenant = Tenants(database, box).create(name, display_name=name, time_zone="UTC", is_sandbox=True)[0]
     with connect(stream_valkey.url, timeout_ms=2000) as client:

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select, text
 
 from adapters.embedded.postgres import EmbeddedPostgres, start_postgres
+from adapters.keyring import Keyring
 from adapters.postgres.api_keys import ApiKeys
 from adapters.postgres.engine import Database
 from adapters.postgres.event_effects import EventEffects
@@ -54,7 +55,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     databases = DatabaseUrls.embedded(server.admin_url, box)
     prepare(server.admin_url, databases)
     settings = settings_for(tmp_path, databases, box)
-    database = Database(databases.app)
+    database = Database(databases.app, keyring=Keyring.of(settings))
     Tenants(database, box).create(TENANT, display_name=TENANT)
     key = ApiKeys(database, box).issue(TENANT, name="load")
     database.close()
@@ -80,7 +81,7 @@ def an_event(number: str) -> dict[str, object]:
 
 
 def assert_nothing_lost(world: World) -> None:
-    database = Database(str(world.settings.postgres_url.get_secret_value()))
+    database = Database(str(world.settings.postgres_url.get_secret_value()), keyring=Keyring.of(world.settings))
     with database.tenant(TENANT) as connection:
         stored = list(connection.execute(select(event.c.event_id)).scalars())
         announced = connection.execute(text("SELECT count(DISTINCT payload->>'event_id') FROM outbox")).scalar_one()

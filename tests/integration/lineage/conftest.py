@@ -14,6 +14,7 @@ from adapters.clock import Clock
 from adapters.embedded.ports import LOOPBACK, free_ports
 from adapters.embedded.postgres import start_postgres
 from adapters.embedded.valkey import EmbeddedValkey
+from adapters.keyring import Keyring
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.engine import Database
 from adapters.postgres.event_effects import EventEffects
@@ -99,7 +100,7 @@ def installation(
         first_partition_date=synthetic.FIRST.date().isoformat(),
         last_partition_date=(data.end - timedelta(days=1)).date().isoformat(),
     )
-    _fill(Database(urls.app), SecretBox.of(settings), data)
+    _fill(Database(urls.app, keyring=Keyring.of(settings)), SecretBox.of(settings), data)
     register_features(settings)
     with dg.DagsterInstance.ephemeral() as instance:
         yield Installation(settings, admin_url, data, instance)
