@@ -85,7 +85,7 @@ class DecisionLog:
                 allowances.make_heads(connection, tenant.tenant, headless)
             return Known(
                 allowances=allowed,
-                profiles=profiles.read(connection, recipient_ids),
+                profiles=profiles.read(connection, tenant, recipient_ids),
                 types=message_types.read(connection, types),
             )
 

@@ -137,6 +137,5 @@ SELECT :tenant, recipient_id, 1, deleted_at FROM unnest(
     CAST(:recipient_id AS text[]), CAST(:deleted_at AS timestamptz[])) AS given (recipient_id, deleted_at)
 ON CONFLICT (tenant, recipient_id) DO UPDATE SET
     deleted_at = least(profile.deleted_at, excluded.deleted_at), version = profile.version + 1,
-    locale = NULL, country = NULL, time_zone = NULL, time_zone_source = NULL, time_zone_confidence = NULL,
-    reachability = '{}', attributes = '{}', updated_at = clock_timestamp()
+    time_zone = NULL, document = NULL, unsealed = NULL, updated_at = clock_timestamp()
 """)

@@ -1,17 +1,22 @@
-"""Profiles in PostgreSQL: one row per recipient with a version that counts its changes."""
+"""Profiles in PostgreSQL: one row per recipient with a version that counts its changes, sealed under their key.
 
-from collections.abc import Mapping, Sequence
+Only the name of the time zone stands in clear, because every event is told the recipient's local time as it is stored.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from adapters.postgres import allowances, audit
+from adapters.postgres import allowances, audit, subject_keys
 from adapters.postgres.audit import AuditEntry
 from adapters.postgres.engine import Database
+from adapters.postgres.subject_keys import Place
 from adapters.postgres.tables import profile as profiles
-from domain.profiles import Profile, ProfilePatch, ZoneClaim, ZoneSource
+from domain.profiles import Profile, ProfilePatch
 from domain.tenants import Tenant
 from domain.values import Frozen
 
@@ -38,7 +43,14 @@ class Profiles:
         self._database = database
 
     def put(
-        self, tenant: Tenant, recipient_id: str, profile: Profile, *, actor: str, if_version: int | None = None
+        self,
+        tenant: Tenant,
+        recipient_id: str,
+        profile: Profile,
+        *,
+        actor: str,
+        if_version: int | None = None,
+        reason: str | None = None,
     ) -> StoredProfile:
         """Replace a profile, or create it; a deleted recipient stays deleted.
 
@@ -48,16 +60,26 @@ class Profiles:
             profile: what is known now.
             actor: who says so.
             if_version: the version the caller saw; None replaces whatever is there.
+            reason: why, for the audit trail.
 
         Raises:
             VersionConflict: another version is stored.
             UnknownRecipient: the recipient was deleted.
         """
         with self._database.tenant(tenant.tenant) as connection:
-            return _put(connection, tenant, recipient_id, profile, actor, if_version)
+            connection.execute(insert(profiles).values(_blank(tenant.tenant, recipient_id)).on_conflict_do_nothing())
+            stored = _locked(connection, tenant, recipient_id)
+            return _put(connection, tenant, recipient_id, (stored, profile), _Change(actor, if_version, reason))
 
     def patch(
-        self, tenant: Tenant, recipient_id: str, patch: ProfilePatch, *, actor: str, if_version: int | None = None
+        self,
+        tenant: Tenant,
+        recipient_id: str,
+        patch: ProfilePatch,
+        *,
+        actor: str,
+        if_version: int | None = None,
+        reason: str | None = None,
     ) -> StoredProfile:
         """Change parts of a profile; what the patch does not name stays.
 
@@ -67,19 +89,26 @@ class Profiles:
             ValueError: the result would not be a profile.
         """
         with self._database.tenant(tenant.tenant) as connection:
-            stored = _locked(connection, recipient_id)
-            if stored is None:
-                raise UnknownRecipient("there is no profile of this recipient")
+            stored = _locked(connection, tenant, recipient_id)
             changed = patch.applied_to(stored.profile)
-            return _put(connection, tenant, recipient_id, changed, actor, if_version)
+            return _put(connection, tenant, recipient_id, (stored, changed), _Change(actor, if_version, reason))
 
     def put_many(self, tenant: Tenant, given: Mapping[str, Profile], *, actor: str) -> None:
         """Create the profiles that do not exist yet; those that do are left alone."""
-        rows = [_row(tenant.tenant, recipient, profile, 1) for recipient, profile in given.items()]
-        entry = AuditEntry(action="profile.imported", actor=actor, object="profile:*", detail={"count": len(rows)})
         with self._database.tenant(tenant.tenant) as connection:
-            connection.execute(insert(profiles).on_conflict_do_nothing(), rows)
-            audit.write(connection, tenant, [entry])
+            places = [(_place(recipient, 1), _plain(profile)) for recipient, profile in given.items()]
+            sealed = subject_keys.of(connection).seal_many(connection, tenant, places)
+            rows = [
+                {"tenant": tenant.tenant, "recipient_id": recipient, "version": 1}
+                | {"time_zone": _zone(profile), "document": document}
+                for (recipient, profile), document in zip(given.items(), sealed, strict=True)
+                if document is not None
+            ]
+            if not rows:
+                return
+            statement = insert(profiles).on_conflict_do_nothing().returning(profiles.c.recipient_id)
+            new = connection.execute(statement, rows).scalars()
+            audit.write(connection, tenant, [_created(recipient, given[recipient], actor) for recipient in new])
 
     def get(self, tenant: Tenant, recipient_id: str, *, actor: str) -> StoredProfile:
         """Return a profile; reading it is audited.
@@ -88,7 +117,7 @@ class Profiles:
             UnknownRecipient: there is none.
         """
         with self._database.tenant(tenant.tenant) as connection:
-            stored = read(connection, [recipient_id]).get(recipient_id)
+            stored = read(connection, tenant, [recipient_id]).get(recipient_id)
             if stored is None:
                 raise UnknownRecipient("there is no profile of this recipient")
             audit.write(connection, tenant, [_entry("profile.read", actor, recipient_id, stored.version)])
@@ -103,75 +132,99 @@ class Profiles:
         with self._database.tenant(tenant.tenant) as connection:
             # A deletion takes away what was allowed, so it waits for decisions under way like a withdrawal does.
             allowances.touch(connection, tenant.tenant, [recipient_id])
-            blank = _row(tenant.tenant, recipient_id, Profile(), 0)
-            connection.execute(insert(profiles).values(blank).on_conflict_do_nothing())
-            stored = _locked(connection, recipient_id)
-            if stored is None:
-                raise UnknownRecipient("this recipient was deleted before")
-            emptied = _row(tenant.tenant, recipient_id, Profile(), stored.version + 1) | {"deleted_at": now}
+            connection.execute(insert(profiles).values(_blank(tenant.tenant, recipient_id)).on_conflict_do_nothing())
             here = profiles.c.recipient_id == recipient_id
-            connection.execute(profiles.update().where(here).values(emptied))
-            audit.write(connection, tenant, [_entry("profile.deleted", actor, recipient_id, stored.version + 1)])
+            alive = profiles.update().where(here, profiles.c.deleted_at.is_(None)).returning(profiles.c.version)
+            emptied = {"time_zone": None, "document": None, "unsealed": None, "deleted_at": now}
+            version = connection.execute(alive.values(**emptied, version=profiles.c.version + 1)).scalar_one_or_none()
+            if version is None:
+                raise UnknownRecipient("this recipient was deleted before")
+            audit.write(connection, tenant, [_entry("profile.deleted", actor, recipient_id, version)])
 
 
-def read(connection: Connection, recipient_ids: Sequence[str]) -> dict[str, StoredProfile]:
-    """Return the profiles there are, without those deleted."""
+@dataclass(frozen=True)
+class _Change:
+    """Who changes a profile, which version they saw, and why."""
+
+    actor: str
+    if_version: int | None
+    reason: str | None
+
+
+def read(connection: Connection, tenant: Tenant, recipient_ids: Sequence[str]) -> dict[str, StoredProfile]:
+    """Return the profiles there are, without those deleted or erased, with one reading of the keys."""
     query = select(profiles).where(profiles.c.recipient_id.in_(list(recipient_ids)), profiles.c.deleted_at.is_(None))
-    return {row.recipient_id: _stored(row) for row in connection.execute(query)}
+    return _opened(connection, tenant, connection.execute(query).all())
 
 
-def _locked(connection: Connection, recipient_id: str) -> StoredProfile | None:
-    query = select(profiles).where(profiles.c.recipient_id == recipient_id).with_for_update()
-    row = connection.execute(query).one_or_none()
-    return _stored(row) if row is not None and row.deleted_at is None else None
+def _locked(connection: Connection, tenant: Tenant, recipient_id: str) -> StoredProfile:
+    query = select(profiles).where(profiles.c.recipient_id == recipient_id, profiles.c.deleted_at.is_(None))
+    stored = _opened(connection, tenant, connection.execute(query.with_for_update()).all()).get(recipient_id)
+    if stored is None:
+        raise UnknownRecipient("there is no profile of this recipient, or it was deleted")
+    return stored
 
 
 def _put(
-    connection: Connection, tenant: Tenant, recipient_id: str, profile: Profile, actor: str, if_version: int | None
+    connection: Connection, tenant: Tenant, recipient_id: str, change: tuple[StoredProfile, Profile], by: _Change
 ) -> StoredProfile:
-    new = insert(profiles).values(_row(tenant.tenant, recipient_id, profile, 0)).on_conflict_do_nothing()
-    connection.execute(new)
-    query = select(profiles).where(profiles.c.recipient_id == recipient_id).with_for_update()
-    row = connection.execute(query).one()
-    if row.deleted_at is not None:
-        raise UnknownRecipient("this recipient was deleted")
-    if if_version is not None and if_version != row.version:
-        raise VersionConflict(f"the profile is in version {row.version}")
-    values = _row(tenant.tenant, recipient_id, profile, row.version + 1)
-    connection.execute(profiles.update().where(profiles.c.recipient_id == recipient_id).values(values))
-    audit.write(connection, tenant, [_entry("profile.written", actor, recipient_id, row.version + 1)])
-    return StoredProfile(version=row.version + 1, profile=profile)
+    stored, profile = change
+    if by.if_version is not None and by.if_version != stored.version:
+        raise VersionConflict(f"the profile is in version {stored.version}")
+    version = stored.version + 1
+    sealed = subject_keys.of(connection).seal_many(
+        connection, tenant, [(_place(recipient_id, version), _plain(profile))]
+    )[0]
+    if sealed is None:
+        raise UnknownRecipient("this recipient was erased")
+    values = {"version": version, "time_zone": _zone(profile), "document": sealed, "unsealed": None}
+    here = profiles.update().where(profiles.c.recipient_id == recipient_id)
+    connection.execute(here.values(**values, updated_at=func.clock_timestamp()))
+    old = _document(stored.profile) if stored.version else None
+    entry = _entry("profile.written", by.actor, recipient_id, version)
+    entry = entry.model_copy(update={"old": old, "new": _document(profile), "reason": by.reason})
+    audit.write(connection, tenant, [entry])
+    return StoredProfile(version=version, profile=profile)
 
 
-def _row(tenant: str, recipient_id: str, profile: Profile, version: int) -> dict[str, Any]:
-    zone = profile.time_zone
+def _opened(connection: Connection, tenant: Tenant, rows: Iterable[Any]) -> dict[str, StoredProfile]:
+    found = list(rows)
+    sealed = [(_place(row.recipient_id, row.version), row.document) for row in found if row.document is not None]
+    opened = subject_keys.of(connection).open_many(connection, tenant, sealed) if sealed else []
+    plain = {place.recipient_id: each for (place, _), each in zip(sealed, opened, strict=True)}
     return {
-        "tenant": tenant,
-        "recipient_id": recipient_id,
-        "version": version,
-        "locale": profile.locale,
-        "country": profile.country,
-        "time_zone": zone.name if zone else None,
-        "time_zone_source": zone.source.value if zone else None,
-        "time_zone_confidence": zone.confidence if zone else None,
-        "reachability": {channel.value: each.model_dump() for channel, each in profile.channels.items()},
-        "attributes": dict(profile.attributes),
+        row.recipient_id: StoredProfile(version=row.version, profile=_profile(row, plain.get(row.recipient_id)))
+        for row in found
+        if row.document is None or plain[row.recipient_id] is not None
     }
 
 
-def _stored(row: Any) -> StoredProfile:
-    zone = None
-    if row.time_zone is not None:
-        source = ZoneSource(row.time_zone_source)
-        zone = ZoneClaim(name=row.time_zone, source=source, confidence=row.time_zone_confidence)
-    known = {
-        "locale": row.locale,
-        "country": row.country,
-        "time_zone": zone,
-        "channels": row.reachability,
-        "attributes": row.attributes,
-    }
-    return StoredProfile(version=row.version, profile=Profile.model_validate(known))
+def _profile(row: Any, plain: bytes | None) -> Profile:
+    return Profile.model_validate_json(plain) if plain is not None else Profile.model_validate(row.unsealed or {})
+
+
+def _place(recipient_id: str, version: int) -> Place:
+    return Place(recipient_id, profiles.name, profiles.c.document.name, version)
+
+
+def _plain(profile: Profile) -> bytes:
+    return profile.model_dump_json(exclude_defaults=True).encode()
+
+
+def _document(profile: Profile) -> dict[str, Any]:
+    return profile.model_dump(mode="json", exclude_defaults=True)
+
+
+def _zone(profile: Profile) -> str | None:
+    return profile.time_zone.name if profile.time_zone else None
+
+
+def _blank(tenant: str, recipient_id: str) -> dict[str, Any]:
+    return {"tenant": tenant, "recipient_id": recipient_id, "version": 0}
+
+
+def _created(recipient_id: str, profile: Profile, actor: str) -> AuditEntry:
+    return _entry("profile.imported", actor, recipient_id, 1).model_copy(update={"new": _document(profile)})
 
 
 def _entry(action: str, actor: str, recipient_id: str, version: int) -> AuditEntry:

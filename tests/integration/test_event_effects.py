@@ -102,7 +102,7 @@ def test_a_deleted_recipient_has_an_empty_profile_that_says_so_and_an_audit_row(
     with db.tenant(tenant.tenant) as connection:
         [row] = connection.execute(select(profile)).all()
         actions = set(connection.execute(select(audit.c.action).where(audit.c.actor == "event")).scalars())
-    assert (row.locale, row.attributes, row.version) == (None, {}, 2)
+    assert (row.time_zone, row.document, row.unsealed, row.version) == (None, None, None, 2)
     assert actions == {"profile.deleted"}
 
 
