@@ -23,9 +23,10 @@ DAGSTER_DAEMON = "dagster-daemon"
 API = "api"
 RELAY = "relay"
 CONSUMER = "consumer"
+SEALER = "sealer"
 BY_PORT = {"api": API, "dagster": DAGSTER_WEB, "mlflow": MLFLOW, "dagster-code": DAGSTER_CODE}
 """The service that listens on each port of the run file."""
-ALL = (MLFLOW, DAGSTER_CODE, DAGSTER_WEB, DAGSTER_DAEMON, API, RELAY, CONSUMER)
+ALL = (MLFLOW, DAGSTER_CODE, DAGSTER_WEB, DAGSTER_DAEMON, API, RELAY, CONSUMER, SEALER)
 _PLAIN_LOG = ("--log-format", "json")  # the default colours lines even in a file
 DAGSTER = (DAGSTER_CODE, DAGSTER_WEB, DAGSTER_DAEMON)
 
@@ -59,6 +60,7 @@ def children(site: Site, names: Sequence[str]) -> list[Child]:
         API: _api,
         RELAY: _relay,
         CONSUMER: _consumer,
+        SEALER: _sealer,
     }
     return [makers[name](site) for name in ALL if name in names]
 
@@ -152,6 +154,10 @@ def _relay(site: Site) -> Child:
 
 def _consumer(site: Site) -> Child:
     return _child(site, CONSUMER, ["serving.consumer"], beats(site.home, CONSUMER))
+
+
+def _sealer(site: Site) -> Child:
+    return _child(site, SEALER, ["serving.sealer"], beats(site.home, SEALER))
 
 
 def _child(

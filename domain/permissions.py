@@ -15,6 +15,7 @@ class Permission(StrEnum):
     PROFILES_WRITE = "profiles:write"
     CONSENTS_READ = "consents:read"
     CONSENTS_WRITE = "consents:write"
+    AUDIT_READ = "audit:read"
     TYPES_READ = "types:read"
     TYPES_WRITE = "types:write"
 

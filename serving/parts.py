@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from adapters.clock import Clock
 from adapters.postgres.api_keys import ApiKeys
+from adapters.postgres.audit_trail import AuditTrail
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.dead_letters import DeadLetters
 from adapters.postgres.decisions import DecisionLog
@@ -31,5 +32,7 @@ class Parts:
     profiles: Profiles
     consents: ConsentStore
     decisions: DecisionLog
+    audit_trail: AuditTrail
+    arrival_key: bytes
     decider: Decider
     probes: tuple[Probe, ...]

@@ -3,7 +3,7 @@
 Building connects to nothing, so the service starts while any server is down and says so.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -12,6 +12,7 @@ from adapters.clock import Clock, real_now
 from adapters.endpoints import resolve
 from adapters.keyring import Keyring
 from adapters.postgres.api_keys import ApiKeys
+from adapters.postgres.audit_trail import AuditTrail
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.dead_letters import DeadLetters
 from adapters.postgres.decisions import DecisionLog
@@ -59,21 +60,31 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             profiles=Profiles(database),
             consents=ConsentStore(database),
             decisions=decisions,
+            audit_trail=AuditTrail(database),
+            arrival_key=box.key("audit:arrival"),
             decider=Decider(decisions, lambda: models.current, settings),
-            probes=(
-                Probe("postgres", database.ping, is_required=True),
-                # Without these two rules decide, and every answer says so.
-                Probe("redis", redis.ping),
-                Probe("model", models.check),
-                # Without these two features grow old between two nights.
-                Probe("relay", partial(_beats, settings, "relay")),
-                Probe("consumer", partial(_beats, settings, "consumer")),
-            ),
+            probes=_probes(settings, database, redis.ping, models),
         )
     finally:
         models.stop()
         redis.close()
         database.close()
+
+
+def _probes(
+    settings: Settings, database: Database, ping_redis: Callable[[], object], models: EngagementModels
+) -> tuple[Probe, ...]:
+    return (
+        Probe("postgres", database.ping, is_required=True),
+        # Without these two rules decide, and every answer says so.
+        Probe("redis", ping_redis),
+        Probe("model", models.check),
+        # Without these two features grow old between two nights.
+        Probe("relay", partial(_beats, settings, "relay")),
+        Probe("consumer", partial(_beats, settings, "consumer")),
+        # Without this one audit rows wait to be linked.
+        Probe("sealer", partial(_beats, settings, "sealer")),
+    )
 
 
 def _beats(settings: Settings, name: str) -> None:

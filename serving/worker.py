@@ -52,7 +52,7 @@ class Worker(Collector):
         """Do nothing yet.
 
         Args:
-            name: ``relay`` or ``consumer``; the prefix of log events, metrics and of the heartbeat's file.
+            name: ``relay``, ``consumer`` or ``sealer``; the prefix of log events, metrics and of the heartbeat's file.
             step: does some work and returns how many seconds to wait before the next.
             observe: asked about once a second; its counts become ``kairos_<name>_<count>_total``.
             data_dir: where the heartbeat goes.

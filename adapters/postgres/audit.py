@@ -26,13 +26,15 @@ class AuditEntry(Frozen):
     """One row of the audit trail; only ``old`` and ``new`` may hold personal data, any JSON value.
 
     ``reason`` says why, in a word or a sentence that names nobody. ``context`` adds to what the way by which the
-    action came says of itself (``arriving``): the law and the rule it was done under, a ticket.
+    action came says of itself (``arriving``): the law and the rule it was done under, a ticket. ``subject_key`` is for
+    where only the pseudonym of the recipient is known.
     """
 
     action: str
     actor: str
     object: str
     recipient_id: str | None = None
+    subject_key: str | None = None
     detail: Mapping[str, Any] = {}
     reason: str | None = None
     old: Any = None
@@ -76,34 +78,13 @@ def write(connection: Connection, tenant: Tenant, entries: Iterable[AuditEntry])
         connection.execute(insert(audit), rows)
 
 
-def values(connection: Connection, tenant: Tenant, entry: AuditEntry, sealed: bytes) -> dict[str, Any]:
-    """Return ``{"old": …, "new": …}`` of a row that is read back.
-
-    Raises:
-        KeyDestroyed: the subject was erased.
-        CannotOpen: the row was changed.
-    """
-    keys = subject_keys.of(connection)
-    place = _place(entry)
-    plain = keys.open(
-        connection,
-        tenant,
-        place.recipient_id,
-        table=place.table,
-        column=place.column,
-        version=place.version,
-        sealed=sealed,
-    )
-    return dict(json.loads(plain))
-
-
 def _row(tenant: Tenant, entry: AuditEntry) -> dict[str, Any]:
     return {
         "tenant": tenant.tenant,
         "action": entry.action,
         "actor": entry.actor,
         "object": entry.object,
-        "subject_key": subject_key(tenant.subject_secret, entry.recipient_id) if entry.recipient_id else None,
+        "subject_key": _subject(tenant, entry),
         "detail": dict(entry.detail),
         "reason": entry.reason,
         "context": {**_CONTEXT.get(), **entry.context},
@@ -120,7 +101,17 @@ def _sealed(connection: Connection, tenant: Tenant, entries: Sequence[AuditEntry
 
 def _place(entry: AuditEntry) -> Place:
     # The chain holds a row in its place; this holds the values to the row, whose number is not known yet.
-    return Place(entry.recipient_id, "audit", "values_sealed", f"{entry.action}|{entry.object}")
+    version = version_of(entry.action, entry.object)
+    return Place(entry.recipient_id, audit.name, audit.c.values_sealed.name, version, entry.subject_key)
+
+
+def version_of(action: str, what: str) -> str:
+    """Return what the values of a row are bound to besides their subject."""
+    return f"{action}|{what}"
+
+
+def _subject(tenant: Tenant, entry: AuditEntry) -> str | None:
+    return subject_key(tenant.subject_secret, entry.recipient_id) if entry.recipient_id else entry.subject_key
 
 
 def _plain(entry: AuditEntry) -> bytes:

@@ -125,12 +125,15 @@ class DecisionLog:
 
     def get(self, tenant: Tenant, decision_id: str, *, actor: str) -> dict[str, Any] | None:
         """Return the record of a decision with the moment it was recorded, or None; reading one is audited."""
-        query = select(decisions.c.record, decisions.c.recorded_at).where(decisions.c.decision_id == decision_id)
+        wanted = select(decisions.c.record, decisions.c.recorded_at, decisions.c.subject_key)
+        query = wanted.where(decisions.c.decision_id == decision_id)
         with self._database.tenant(tenant.tenant) as connection:
             row = connection.execute(query).one_or_none()
             if row is None:
                 return None
-            read = AuditEntry(action="decision.read", actor=actor, object=f"decision:{decision_id}")
+            read = AuditEntry(
+                action="decision.read", actor=actor, object=f"decision:{decision_id}", subject_key=row.subject_key
+            )
             audit.write(connection, tenant, [read])
         return {**row.record, "recorded_at": row.recorded_at.isoformat()}
 
@@ -158,7 +161,8 @@ def _insert(connection: Connection, tenant: str, actor: str, rows: Sequence[Row]
         }
         for row in rows
     ]
-    named = {"tenant": tenant, "actor": actor, "rows": json.dumps(given, allow_nan=False)}
+    named = {"tenant": tenant, "actor": actor, "context": json.dumps(audit.context())}
+    named["rows"] = json.dumps(given, allow_nan=False)
     return set(connection.execute(_INSERT, named).scalars())
 
 
@@ -180,9 +184,9 @@ WITH given AS MATERIALIZED (
     ON CONFLICT DO NOTHING
     RETURNING decision_id, subject_key, outcome, reason
 ), audited AS (
-    INSERT INTO audit (tenant, action, actor, subject_key, object, detail)
+    INSERT INTO audit (tenant, action, actor, subject_key, object, detail, context)
     SELECT :tenant, 'decision.recorded', :actor, subject_key, 'decision:' || decision_id,
-        jsonb_build_object('outcome', outcome, 'reason', reason)
+        jsonb_build_object('outcome', outcome, 'reason', reason), CAST(:context AS jsonb)
     FROM made
 )
 SELECT decision_id FROM made

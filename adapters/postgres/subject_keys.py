@@ -40,6 +40,8 @@ class Place:
     table: str
     column: str
     version: int | str
+    subject_key: str | None = None
+    """The subject's pseudonym, where nothing else of them is known."""
 
 
 @dataclass(frozen=True)
@@ -227,7 +229,7 @@ class SubjectKeys:
 
 def _name(tenant: Tenant, place: Place) -> str:
     if place.recipient_id is None:
-        return NO_RECIPIENT
+        return place.subject_key or NO_RECIPIENT
     return subject_key(tenant.subject_secret, place.recipient_id)
 
 

@@ -11,8 +11,9 @@ from fastapi import FastAPI
 
 from serving import logs
 from serving.books import Books
-from serving.http import consent, decisions, docs, errors, events, explanations, health, openapi, profiles
+from serving.http import audit, consent, decisions, docs, errors, events, explanations, health, openapi, profiles
 from serving.http.access_log import AccessLog
+from serving.http.arrival import Arrival
 from serving.http.auth import refuse_undeclared
 from serving.parts import Parts
 
@@ -23,6 +24,7 @@ ROUTERS = (
     explanations.router,
     profiles.router,
     consent.router,
+    audit.router,
     health.router,
     docs.router,
 )
@@ -60,6 +62,7 @@ def build_app(open_parts: Callable[[], AbstractContextManager[Parts]]) -> FastAP
     )
     for router in ROUTERS:
         app.include_router(router)
+    app.add_middleware(Arrival)
     app.add_middleware(AccessLog)
     errors.install(app)
     openapi.install(app)

@@ -1,0 +1,98 @@
+"""The sealer: links audit rows into their tenant's chain a fifth of a second after their commit, and signs its end.
+
+It needs PostgreSQL and nothing else. While it is away rows wait unlinked, and no writer notices.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from adapters.checkpoints import BadCheckpoint, Checkpoints
+from adapters.clock import real_now
+from adapters.postgres.audit_chain import BATCH, AuditChain
+from adapters.secrets import SecretBox
+from adapters.settings import Settings, load_settings
+from serving import stream_wiring
+from serving.stream_wiring import StreamParts
+from serving.worker import Numbers, Worker
+
+SEAL_SECONDS = 0.2
+CHECKPOINT_EVERY = timedelta(hours=1)
+_log = structlog.get_logger(__name__)
+
+
+@dataclass
+class SealerCounts:
+    """What a sealer did since its start."""
+
+    linked: int = 0
+    checkpoints: int = 0
+    refused_checkpoints: int = 0
+
+
+class Sealer:
+    """Links what waits, tenant by tenant; doing it twice does no harm."""
+
+    def __init__(self, *, chain: AuditChain, checkpoints: Checkpoints, now: Callable[[], datetime] = real_now) -> None:
+        """Connect nothing yet."""
+        self.counts = SealerCounts()
+        self._chain = chain
+        self._checkpoints = checkpoints
+        self._now = now
+        self._due_at: dict[str, datetime] = {}
+
+    def step(self) -> float:
+        """Link one batch of every tenant; returns how many seconds to wait before the next step."""
+        linked = 0
+        for tenant in self._chain.tenants():
+            count = self._chain.seal(tenant)
+            linked = max(linked, count)
+            self.counts.linked += count
+            if self._now() >= self._due_at.setdefault(tenant, self._first_due(tenant)):
+                self._due_at[tenant] = self._now() + CHECKPOINT_EVERY
+                self._checkpoint(tenant)
+        return 0.0 if linked == BATCH else SEAL_SECONDS
+
+    def observe(self) -> Numbers:
+        """Return what was done."""
+        return Numbers(asdict(self.counts), {})
+
+    def _first_due(self, tenant: str) -> datetime:
+        try:
+            newest = self._checkpoints.newest_at(tenant)
+        except BadCheckpoint:
+            newest = None
+        return self._now() if newest is None else newest + CHECKPOINT_EVERY
+
+    def _checkpoint(self, tenant: str) -> None:
+        try:
+            written = self._checkpoints.write(tenant, self._chain.head(tenant), at=self._now())
+        except (BadCheckpoint, OSError) as error:
+            self.counts.refused_checkpoints += 1
+            _log.error("audit.checkpoint_refused", tenant=tenant, problem=type(error).__name__)
+            return
+        if written is not None:
+            self.counts.checkpoints += 1
+            _log.info("audit.checkpoint", tenant=tenant, file=written.name)
+
+
+def sealer_of(settings: Settings, parts: StreamParts) -> Sealer:
+    """Return the sealer of this installation."""
+    checkpoints = Checkpoints.of(settings, SecretBox.of(settings))
+    return Sealer(chain=AuditChain(parts.database), checkpoints=checkpoints)
+
+
+def main() -> None:
+    """Run the sealer until SIGTERM."""
+
+    def work(parts: StreamParts) -> None:
+        sealer = sealer_of(parts.settings, parts)
+        Worker("sealer", sealer.step, observe=sealer.observe, data_dir=parts.settings.data_dir).run_until_signalled()
+
+    stream_wiring.run(load_settings(), work)
+
+
+if __name__ == "__main__":
+    main()
