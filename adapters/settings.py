@@ -98,6 +98,10 @@ class Settings(Frozen):
     )
     quiet_hours_start: PositiveInt = Field(21, le=23, description="Local hour at which quiet hours begin.")
     quiet_hours_end: PositiveInt = Field(8, le=23, description="Local hour at which quiet hours end.")
+    legal_rules: str = Field(
+        "2026-11",
+        description="Version of the legal rules in force, or the path of a YAML file with a set of one's own.",
+    )
     redis_timeout_ms: PositiveInt = Field(50, description="Milliseconds a decision waits for Redis.")
     postgres_timeout_ms: PositiveInt = Field(
         2000, description="Milliseconds one statement of the API may take in PostgreSQL."

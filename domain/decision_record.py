@@ -13,9 +13,9 @@ from typing import Any
 from pydantic import Field
 
 from domain.content import RenderedContent
-from domain.decisioning import RULES_VERSION, Draft, Score, Settings
+from domain.decisioning import Draft, Score, Settings
 from domain.explanations import explain
-from domain.gates import Allowances, Refusal
+from domain.gates import Allowances, Refusal, Situation
 from domain.policy import PolicyName
 from domain.profiles import Profile
 from domain.values import Channel, Frozen, Outcome, Reason
@@ -123,6 +123,7 @@ def record(draft: Draft, evidence: Evidence) -> dict[str, Any]:
         "consent_version": draft.situation.allowances.version,
         "allowances": _allowance_facts(draft.situation.allowances),
         "unreachable": _unreachable(draft.situation.profile),
+        "law": _legal_facts(draft.situation),
         "quiet_hours": draft.situation.quiet.model_dump(mode="json"),
         "policy_settings": evidence.settings.model_dump(mode="json"),
         "versions": _versions(draft, evidence).model_dump(mode="json"),
@@ -147,6 +148,21 @@ def _allowance_facts(allowances: Allowances) -> dict[str, Any]:
     }
 
 
+def _legal_facts(situation: Situation) -> dict[str, Any]:
+    """Return what the law's gate looked at, enough to run it again under other rules."""
+    place = situation.law.place
+    return {
+        "class": situation.definition.message_class.value,
+        "is_emergency": situation.definition.is_emergency,
+        "channels": [channel.value for channel in situation.definition.channels],
+        "zones": [zone.key for zone in place.zones],
+        "countries": sorted(place.countries) if place.countries is not None else None,
+        "zone_source": place.source,
+        "zone_confidence": place.confidence,
+        "complaint_share": situation.law.complaint_share,
+    }
+
+
 def _unreachable(profile: Profile | None) -> list[str]:
     return sorted(channel.value for channel, each in profile.channels.items() if not each.reachable) if profile else []
 
@@ -160,6 +176,6 @@ def _versions(draft: Draft, evidence: Evidence) -> Versions:
         policy=draft.choice.policy.value if draft.choice else PolicyName.RULES.value,
         models={evidence.model["name"]: evidence.model["version"]} if evidence.model else {},
         features=evidence.model["feature_service"] if evidence.model else None,
-        rules=RULES_VERSION,
+        rules=draft.situation.law.rules.version,
         message_type=evidence.type_version,
     )

@@ -11,15 +11,12 @@ from typing import Any
 
 from pydantic import Field
 
-from domain import content, policy, quiet_hours, timing
+from domain import content, policy, timing
 from domain.content import RenderedContent
 from domain.decision_request import DecisionRequest
-from domain.gates import Refusal, Screened, Situation, screen
+from domain.gates import Refusal, Screened, Situation, next_opening, screen
 from domain.policy import NO_SEND, Action, Choice, PolicyName
 from domain.values import Channel, Frozen, MessageClass, Outcome, Reason
-
-RULES_VERSION = "2026-11"
-"""Version of the gates and their order; recorded with each decision."""
 
 
 class Settings(Frozen):
@@ -71,15 +68,17 @@ class Draft:
 def without_choice(decision_id: str, request: DecisionRequest, situation: Situation, screened: Screened) -> Draft:
     """Return the decision of a message that may go nowhere now: later if waiting helps, otherwise never."""
     reasons = [refusal.reason for refusal in screened.refusals]
-    waiting = any(reason.is_temporary for reason in reasons)
+    waiting = [refusal for refusal in screened.refusals if refusal.reason.is_temporary]
     if not waiting:
         return Draft(decision_id, request, situation, screened, Outcome.SUPPRESS, _leading(reasons))
-    opens_at = quiet_hours.next_opening(situation.quiet, now=situation.now, zone=situation.zone)
+    openings = [at for each in waiting if (at := next_opening(situation, each.channel)) is not None]
+    if not openings:
+        return Draft(decision_id, request, situation, screened, Outcome.SUPPRESS, Reason.LAW_NO_OPENING)
+    opens_at = min(openings)
     too_late = timing.deferral_refusal(request.message.expires_at, opens_at=opens_at)
     if too_late is not None:
         return Draft(decision_id, request, situation, screened, Outcome.SUPPRESS, too_late)
-    held = next(reason for reason in reasons if reason.is_temporary)
-    return Draft(decision_id, request, situation, screened, Outcome.DEFER, held, send_at=opens_at)
+    return Draft(decision_id, request, situation, screened, Outcome.DEFER, waiting[0].reason, send_at=opens_at)
 
 
 def choose(
@@ -199,7 +198,7 @@ def _score(action: Action, p_convert: Mapping[Channel, float] | None, settings: 
     return Score(p_convert=p_convert[action.channel], value=value) if action.channel else Score(value=value)
 
 
-_LEADING_GATES = ("expiry", "recipient", "suppression", "consent", "channel", "quiet_hours")
+_LEADING_GATES = ("expiry", "law", "recipient", "suppression", "consent", "channel", "quiet_hours")
 
 
 def _leading(reasons: Sequence[Reason]) -> Reason:

@@ -8,6 +8,9 @@ from domain.values import Outcome, Reason
 SENTENCES = {
     Reason.EXPIRY_PASSED: "The message had expired.",
     Reason.EXPIRY_BEFORE_OPENING: "The message would have expired before it could be sent outside quiet hours.",
+    Reason.LAW_HOURS_CLOSED: "The law allows no such message at this hour where the recipient is, or may be.",
+    Reason.LAW_COMPLAINT_STOP: "Too many recipients complained about e-mail lately; mailbox providers demand a stop.",
+    Reason.LAW_NO_OPENING: "No hour is allowed in every time zone the recipient may be in.",
     Reason.RECIPIENT_DELETED: "The recipient was deleted.",
     Reason.SUPPRESSION_BOUNCED: "Messages to this channel bounced for good.",
     Reason.SUPPRESSION_COMPLAINED: "The recipient complained about a message on this channel.",

@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 from domain import consent, profiles, quiet_hours, suppression, switches, timing
 from domain.consent import ConsentState
 from domain.decision_request import DecisionRequest
+from domain.legal import gate as law
+from domain.legal.gate import Closing, LegalFacts
 from domain.message_types import MessageType
 from domain.profiles import Profile
 from domain.quiet_hours import QuietHours
@@ -44,9 +46,19 @@ class Situation:
     definition: MessageType
     allowances: Allowances
     profile: Profile | None
-    zone: ZoneInfo
+    law: LegalFacts
     quiet: QuietHours
     now: datetime
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone the recipient is most likely in."""
+        return self.law.place.zone
+
+    @property
+    def minds_quiet_hours(self) -> bool:
+        """True when the message waits for the end of quiet hours."""
+        return self.definition.message_class is not MessageClass.TRANSACTIONAL and not self.definition.is_emergency
 
 
 class Refusal(Frozen):
@@ -82,11 +94,17 @@ def screen(request: DecisionRequest, situation: Situation) -> Screened:
     return Screened(tuple(permitted), tuple(refusals))
 
 
-def zone_of(request: DecisionRequest, profile: Profile | None, tenant_zone: ZoneInfo) -> ZoneInfo:
-    """Return where the recipient is: by their profile, else by the request, else where the tenant is."""
-    if profile is not None and profile.zone is not None:
-        return profile.zone
-    return ZoneInfo(request.context.time_zone) if request.context.time_zone else tenant_zone
+def next_opening(situation: Situation, channel: Channel) -> datetime | None:
+    """Return when neither the law nor quiet hours close the channel, UTC, now included; None when that never comes."""
+    message_class = situation.definition.message_class
+    closed = law.closings(situation.law, message_class=message_class, channel=channel)
+    return law.next_opening([*closed, *_quiet_closings(situation)], now=situation.now)
+
+
+def _quiet_closings(situation: Situation) -> list[Closing]:
+    """Return quiet hours on every clock that may be the recipient's."""
+    zones = situation.law.place.zones if situation.minds_quiet_hours else ()
+    return [(situation.quiet, zone) for zone in zones]
 
 
 def _refusal(request: DecisionRequest, situation: Situation, channel: Channel) -> Reason | None:
@@ -100,12 +118,13 @@ def _verdicts(request: DecisionRequest, at: Situation, channel: Channel) -> Iter
     definition, allowances = at.definition, at.allowances
     message_class = definition.message_class
     yield timing.refusal(request.message.expires_at, now=at.now)
+    yield law.refusal(at.law, message_class=message_class, channel=channel, now=at.now)
     yield Reason.RECIPIENT_DELETED if allowances.is_deleted else None
     yield suppression.refusal(allowances.suppressions, channel=channel, message_class=message_class)
     if message_class is MessageClass.MARKETING:
         yield consent.refusal(allowances.consents, purpose=Purpose.MARKETING, channel=channel, now=at.now)
-    if message_class is not MessageClass.TRANSACTIONAL and not definition.is_emergency:
+    if at.minds_quiet_hours:
         yield switches.refusal(allowances.switches, channel=channel)
     yield profiles.refusal(at.profile, channel=channel)
-    if message_class is not MessageClass.TRANSACTIONAL and not definition.is_emergency:
-        yield quiet_hours.refusal(at.quiet, now=at.now, zone=at.zone)
+    for hours, zone in _quiet_closings(at):
+        yield quiet_hours.refusal(hours, now=at.now, zone=zone)

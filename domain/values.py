@@ -88,6 +88,9 @@ class Reason(StrEnum):
 
     EXPIRY_PASSED = "expiry.passed"
     EXPIRY_BEFORE_OPENING = "expiry.before_opening"
+    LAW_HOURS_CLOSED = "law.hours_closed"
+    LAW_COMPLAINT_STOP = "law.complaint_stop"
+    LAW_NO_OPENING = "law.no_opening"
     SUPPRESSION_BOUNCED = "suppression.bounced"
     SUPPRESSION_COMPLAINED = "suppression.complained"
     CONSENT_MISSING = "consent.missing"
@@ -113,4 +116,4 @@ class Reason(StrEnum):
     @property
     def is_temporary(self) -> bool:
         """True when waiting can lift the refusal, so that deferring makes sense."""
-        return self is Reason.QUIET_HOURS_NOW
+        return self in (Reason.QUIET_HOURS_NOW, Reason.LAW_HOURS_CLOSED)

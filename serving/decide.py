@@ -11,6 +11,7 @@ from datetime import datetime
 
 import structlog
 
+from adapters import legal_rule_files
 from adapters.postgres.decisions import DecisionLog, Finish, Known, Recorded, Row
 from adapters.settings import Settings
 from domain import decisioning, identity
@@ -18,7 +19,9 @@ from domain.content import RenderedContent, render
 from domain.decision_record import Evidence, answer, record
 from domain.decision_request import DecisionRequest
 from domain.decisioning import Draft
-from domain.gates import Allowances, Screened, Situation, screen, zone_of
+from domain.gates import Allowances, Screened, Situation, screen
+from domain.legal.gate import LegalFacts
+from domain.legal.places import place_of
 from domain.message_types import check_variables
 from domain.quiet_hours import QuietHours
 from domain.tenants import Tenant
@@ -72,6 +75,7 @@ class Decider:
         self._log = log_of
         self._model = model
         self._quiet = QuietHours(start=settings.quiet_hours_start, end=settings.quiet_hours_end)
+        self._rules = legal_rule_files.load(settings.legal_rules)
         self._holdout_share = settings.holdout_share
         self._settings = decisioning.Settings(
             epsilon=settings.exploration_epsilon,
@@ -142,7 +146,13 @@ class Decider:
         if not asks:
             return []
         recipients = [ask.request.recipient_id for ask in asks]
-        known = self._log.known(tenant, recipients, [ask.request.message.type for ask in asks])
+        known = self._log.known(
+            tenant,
+            recipients,
+            [ask.request.message.type for ask in asks],
+            now=now,
+            complaint_days=self._rules.complaint_days,
+        )
         stages.ended("gather")
         opened = [self._open(tenant, ask, known, now) for ask in asks]
         stages.ended("screen")
@@ -159,7 +169,11 @@ class Decider:
             definition=published.definition,
             allowances=known.allowances[ask.request.recipient_id],
             profile=profile,
-            zone=zone_of(ask.request, profile, tenant.zone),
+            law=LegalFacts(
+                rules=self._rules,
+                place=place_of(profile, ask.request.context.time_zone, tenant.zone),
+                complaint_share=known.complaint_share,
+            ),
             quiet=self._quiet,
             now=now,
         )

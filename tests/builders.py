@@ -4,9 +4,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from adapters import legal_rule_files
 from domain.consent import ConsentState, ConsentStatus
 from domain.decision_request import DecisionRequest
 from domain.gates import Allowances, Situation
+from domain.legal.gate import LegalFacts
+from domain.legal.places import Place
 from domain.message_types import MessageType
 from domain.quiet_hours import QuietHours
 from domain.values import ANY_CHANNEL, Purpose
@@ -14,6 +17,7 @@ from domain.values import ANY_CHANNEL, Purpose
 NOON = datetime(2026, 3, 2, 17, tzinfo=UTC)
 """Noon of a Monday in New York."""
 NEW_YORK = ZoneInfo("America/New_York")
+RULES = legal_rule_files.published(legal_rule_files.versions()[-1])
 
 
 def a_request(**fields: Any) -> DecisionRequest:
@@ -48,5 +52,12 @@ def a_situation(**fields: Any) -> Situation:
     allowances = fields.pop("allowances", {})
     if isinstance(allowances, dict):
         allowances = Allowances(**({"version": 1, "consents": all_consents()} | allowances))
-    given = {"definition": a_type(), "profile": None, "zone": NEW_YORK, "quiet": QuietHours(), "now": NOON}
+    law = a_law(**{name: fields.pop(name) for name in ("place", "complaint_share", "rules") if name in fields})
+    given = {"definition": a_type(), "profile": None, "law": law, "quiet": QuietHours(), "now": NOON}
     return Situation(**(given | fields), allowances=allowances)
+
+
+def a_law(**fields: Any) -> LegalFacts:
+    """The newest rules for somebody who is surely in New York."""
+    given = {"rules": RULES, "place": Place((NEW_YORK,), frozenset({"US"}), "declared", 1.0)}
+    return LegalFacts(**(given | fields))

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select, text
 from adapters.postgres import allowances, audit, message_types, profiles
 from adapters.postgres.audit import AuditEntry
 from adapters.postgres.engine import Database
+from adapters.postgres.mail_counts import ComplaintShares
 from adapters.postgres.profiles import StoredProfile
 from adapters.postgres.tables import decision as decisions
 from domain.gates import Allowances
@@ -28,6 +29,7 @@ class Known:
     allowances: dict[str, Allowances]
     profiles: dict[str, StoredProfile]
     types: dict[str, PublishedType]
+    complaint_share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,19 @@ class DecisionLog:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._complaints = ComplaintShares()
 
-    def known(self, tenant: Tenant, recipient_ids: Sequence[str], types: Sequence[str]) -> Known:
+    def known(
+        self, tenant: Tenant, recipient_ids: Sequence[str], types: Sequence[str], *, now: datetime, complaint_days: int
+    ) -> Known:
         """Return what is known, for all requests of a batch at once.
+
+        Args:
+            tenant: whose recipients.
+            recipient_ids: whom the requests are about.
+            types: the message types they name.
+            now: the tenant's clock.
+            complaint_days: days over which complaints count.
 
         Raises:
             Unavailable: PostgreSQL is away, and with it all knowledge of consent.
@@ -87,6 +99,7 @@ class DecisionLog:
                 allowances=allowed,
                 profiles=profiles.read(connection, tenant, recipient_ids),
                 types=message_types.read(connection, types),
+                complaint_share=self._complaints.read(connection, tenant.tenant, now=now, days=complaint_days),
             )
 
     def recorded(self, tenant: Tenant, decision_ids: Sequence[str]) -> dict[str, Recorded]:

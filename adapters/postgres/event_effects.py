@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from adapters.postgres import allowances, audit, consent
+from adapters.postgres import allowances, audit, consent, mail_counts
 from adapters.postgres.audit import AuditEntry
 from domain.consent import ConsentChange, ConsentStatus
 from domain.events import EngagementEvent, EventType
@@ -42,6 +42,7 @@ class EventEffects:
             consent.apply(connection, tenant, _withdrawals(found), actor=ACTOR, now=now)
             _suppress(connection, tenant.tenant, _suppressions(found))
             _delete(connection, tenant, _deletions(found))
+        mail_counts.count(connection, tenant.tenant, events)
 
 
 _WITH_EFFECT = frozenset({EventType.BOUNCED, EventType.COMPLAINED, EventType.UNSUBSCRIBED, EventType.RECIPIENT_DELETED})

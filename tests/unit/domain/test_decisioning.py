@@ -189,6 +189,7 @@ def repeated(kept):
     allowed = kept["allowances"]
     situation = a_situation(
         now=decision_moment(kept),
+        complaint_share=kept["law"]["complaint_share"],
         allowances=Allowances(
             version=kept["consent_version"],
             consents=tuple(ConsentState.model_validate(each) for each in allowed["consents"]),

@@ -1,13 +1,12 @@
 """The gates: which class passes which, in which order, and that a request can only close more of them."""
 
 from datetime import timedelta
-from zoneinfo import ZoneInfo
 
 import pytest
 
 from domain.consent import ConsentStatus
-from domain.gates import screen, zone_of
-from domain.profiles import Profile, Reachability, ZoneClaim, ZoneSource
+from domain.gates import screen
+from domain.profiles import Profile, Reachability
 from domain.suppression import Suppression, SuppressionCause
 from domain.switches import ChannelSwitch
 from domain.values import Channel, Reason
@@ -104,12 +103,3 @@ def test_priority_and_urgency_open_nothing(urgency):
     for fields in CLOSED.values():
         if "request" not in fields:
             assert reasons(request, **fields) == reasons(**fields)
-
-
-def test_the_zone_is_the_profiles_then_the_requests_then_the_tenants():
-    here, there, tenants = "Asia/Tokyo", "Europe/Paris", ZoneInfo("UTC")
-    profile = Profile(time_zone=ZoneClaim(name=here, source=ZoneSource.NETWORK))
-    request = a_request(context={"time_zone": there})
-    assert zone_of(request, profile, tenants) == ZoneInfo(here)
-    assert zone_of(request, Profile(), tenants) == ZoneInfo(there)
-    assert zone_of(a_request(), None, tenants) == tenants
