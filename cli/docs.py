@@ -66,9 +66,23 @@ def features() -> str:
     return "\n".join([*_FEATURES_HEAD, *rows, ""])
 
 
+def errors() -> str:
+    """Return docs/errors.md: every code of a problem document."""
+    import serving.http.app  # noqa: F401 - every module declares its codes when it is imported
+    from serving.http.problem_codes import KINDS
+
+    rows = [
+        f"| `{kind.code}` | {kind.status} | {kind.severity.value} | {'yes' if kind.is_retryable else 'no'} "
+        f"| {kind.meaning} |"
+        for kind in sorted(KINDS.values(), key=lambda kind: str(kind.code))
+    ]
+    return "\n".join([*_ERRORS_HEAD, *rows, ""])
+
+
 DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "docs/configuration.md": configuration,
     "docs/features.md": features,
+    "docs/errors.md": errors,
     ".env.example": env_example,
     "docs/contracts/engagement_event.schema.json": event_schema,
 }
@@ -120,4 +134,18 @@ _FEATURES_HEAD = (
     "",
     "| feature | view | kind | type | unit | purpose | meaning |",
     "|---|---|---|---|---|---|---|",
+)
+
+_ERRORS_HEAD = (
+    "# Errors",
+    "",
+    "Every refusal is a problem document (RFC 9457, `application/problem+json`). Branch on `code`; `type` is the same,",
+    "as `urn:kairos:problem:<code>`, and neither ever changes. `severity` says who has to act: nobody (info), the",
+    "caller (warning), whoever runs the service (error). Where `is_retryable` is true the same request may be done",
+    "later, after `Retry-After` where it is given. `request_id` is the header `X-Request-ID` of the answer and stands",
+    "in the log line of the request. `errors` names each field at fault and what was expected there, never the value.",
+    "This page is made from the code by `make docs`.",
+    "",
+    "| code | status | severity | retryable | meaning |",
+    "|---|---|---|---|---|",
 )

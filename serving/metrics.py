@@ -16,6 +16,7 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
 REQUESTS = Counter("kairos_http_requests", "Requests answered.", ("method", "route", "status"))
 SECONDS = Histogram("kairos_http_seconds", "Seconds from request to answer.", ("method", "route"), buckets=_BUCKETS)
+_PROBLEMS = Counter("kairos_http_problems", "Problem documents answered, by code.", ("code", "severity"))
 
 _RECEIVED = Counter("kairos_ingest_received", "Items received by this service.", ("tenant",))
 _STORED = Counter("kairos_ingest_stored", "Items stored as events by this service.", ("tenant",))
@@ -42,6 +43,11 @@ def count_ingest(tenant: str, counts: Counts) -> None:
     _STORED.labels(tenant).inc(counts.stored)
     _DUPLICATE.labels(tenant).inc(counts.duplicate)
     _DEAD.labels(tenant).inc(counts.dead)
+
+
+def count_problem(code: str, severity: str) -> None:
+    """Add one problem document."""
+    _PROBLEMS.labels(code, severity).inc()
 
 
 def show_books(tenant: str, totals: Counts) -> None:

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving import metrics
 from serving.http.errors import failed
+from serving.http.problem_codes import ProblemCode
 from serving.logs import places
 
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -44,6 +45,7 @@ class AccessLog:
             log.error(  # noqa: TRY400 - the exception's text may quote somebody's data
                 "request.failed", request_id=exchange.id, error=type(error).__name__, where=places(error.__traceback__)
             )
+            scope["state"]["problem"] = ProblemCode.FAILED
             if not exchange.status:
                 await failed(exchange.id)(scope, receive, exchange.send)
         finally:
@@ -91,7 +93,7 @@ class _Exchange:
         metrics.REQUESTS.labels(method if method in _METHODS else "other", route, self.status).inc()
         metrics.SECONDS.labels(method if method in _METHODS else "other", route).observe(seconds)
         state: dict[str, Any] = self._scope["state"]
-        extra = {name: state[name] for name in ("tenant", "decision_id") if name in state}
+        extra = {name: state[name] for name in ("tenant", "decision_id", "problem") if name in state}
         log.info(
             "request.answered",
             request_id=self.id,

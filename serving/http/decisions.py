@@ -14,12 +14,13 @@ from domain.message_types import BadVariables
 from serving.decide import Ask, KeyReused, UnknownType, new_id
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.errors import FieldError, ProblemCode, Refused, invalid, problems
+from serving.http.problem_codes import declared
 from serving.http.strict_body import BodyIs, Document
 
 router = APIRouter(tags=["decisions"])
-KEY_REUSED = "request.key_reused"
-UNKNOWN_TYPE = "message.unknown_type"
-CANNOT_RENDER = "message.cannot_render"
+KEY_REUSED = declared("request.key_reused", 422, "The Idempotency-Key stands for another request.")
+UNKNOWN_TYPE = declared("message.unknown_type", 422, "No message type of this name is published.")
+CANNOT_RENDER = declared("message.cannot_render", 422, "The type's templates cannot be filled with these variables.")
 
 IdempotencyKey = Annotated[
     str | None,
@@ -98,12 +99,12 @@ def _read(body: Any) -> DecisionRequest:
 def _refused(error: UnknownType | BadVariables | CannotRender | KeyReused) -> Refused:
     if isinstance(error, UnknownType):
         problem = FieldError(field="message.type", expected="the name of a published message type")
-        return Refused(UNKNOWN_TYPE, "No message type of this name is published.", status=422, errors=[problem])
+        return Refused(UNKNOWN_TYPE, "No message type of this name is published.", errors=[problem])
     if isinstance(error, BadVariables):
         problem = FieldError(field=error.field, expected=error.expected)
         return Refused(ProblemCode.INVALID, "The variables do not fit the message type.", errors=[problem])
     if isinstance(error, CannotRender):
         problem = FieldError(field="message.variables", expected="values that the type's templates can be filled with")
-        return Refused(CANNOT_RENDER, f"Nothing was decided: {error}.", status=422, errors=[problem])
+        return Refused(CANNOT_RENDER, f"Nothing was decided: {error}.", errors=[problem])
     problem = FieldError(field="Idempotency-Key", expected="a key that was not used for another request")
-    return Refused(KEY_REUSED, "This key stands for another request.", status=422, errors=[problem])
+    return Refused(KEY_REUSED, "This key stands for another request.", errors=[problem])

@@ -4,7 +4,6 @@ A refusal names the field and what was expected; it never repeats the value it r
 """
 
 from collections.abc import Sequence
-from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
 
@@ -17,43 +16,14 @@ from starlette.responses import JSONResponse
 from adapters.postgres.engine import Unavailable
 from domain import faults
 from domain.values import Frozen
+from serving import metrics
+from serving.http.problem_codes import ProblemCode, Severity, kind_of
+
+__all__ = ["FieldError", "Problem", "ProblemCode", "Refused", "failed", "install", "invalid", "problems", "respond"]
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
 _MOST_ERRORS = 20
-
-
-class ProblemCode(StrEnum):
-    """Why a request was not done; clients branch on this."""
-
-    MALFORMED = "request.malformed"
-    INVALID = "request.invalid"
-    NOT_SUPPORTED = "request.not_supported"
-    TOO_LARGE = "request.too_large"
-    TOO_SLOW = "request.too_slow"
-    MEDIA_TYPE = "request.media_type"
-    METHOD = "request.method"
-    NOT_FOUND = "resource.not_found"
-    UNAUTHENTICATED = "auth.unauthenticated"
-    FORBIDDEN = "auth.forbidden"
-    UNAVAILABLE = "service.unavailable"
-    FAILED = "service.failed"
-
-
-_STATUS = {
-    ProblemCode.MALFORMED: HTTPStatus.BAD_REQUEST,
-    ProblemCode.INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
-    ProblemCode.NOT_SUPPORTED: HTTPStatus.BAD_REQUEST,
-    ProblemCode.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    ProblemCode.TOO_SLOW: HTTPStatus.REQUEST_TIMEOUT,
-    ProblemCode.MEDIA_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    ProblemCode.METHOD: HTTPStatus.METHOD_NOT_ALLOWED,
-    ProblemCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
-    ProblemCode.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
-    ProblemCode.FORBIDDEN: HTTPStatus.FORBIDDEN,
-    ProblemCode.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
-    ProblemCode.FAILED: HTTPStatus.INTERNAL_SERVER_ERROR,
-}
 
 
 class FieldError(Frozen):
@@ -70,7 +40,9 @@ class Problem(Frozen):
     title: str
     status: int
     detail: str
-    code: str = Field(description="Stable; branch on this.")
+    code: str = Field(description="Stable; branch on this. docs/errors.md lists every one.")
+    severity: Severity = Field(description="Who has to act: nobody (info), the caller (warning), we (error).")
+    is_retryable: bool = Field(description="Whether the same request, unchanged, may be done later.")
     field: str | None = Field(default=None, description="The first field at fault.")
     errors: tuple[FieldError, ...] = Field(default=(), description="Every field at fault, up to 20.")
     request_id: str = Field(description="Quote this when asking for help; the logs have it.")
@@ -80,9 +52,9 @@ class Refused(Exception):
     """A request that is answered with a problem document.
 
     Args:
-        code: a ProblemCode, or a more specific code of the domain.
+        code: a ProblemCode, or a more specific code that was ``declared``.
         detail: one sentence for a person; never a value the request carried.
-        status: needed only for a code that is not a ProblemCode.
+        status: where it is not the declared one.
         errors: the fields at fault.
         headers: to add to the answer.
     """
@@ -98,7 +70,8 @@ class Refused(Exception):
     ) -> None:
         super().__init__(detail)
         self.code = code
-        self.status = status if status is not None else _STATUS[ProblemCode(code)]
+        self.kind = kind_of(code, status)
+        self.status = self.kind.status
         self.errors = tuple(errors)
         self.headers = headers or {}
 
@@ -114,13 +87,16 @@ def _field_error(fault: Any) -> FieldError:
 
 
 def respond(refused: Refused, request_id: str) -> JSONResponse:
-    """Return the problem document of a refusal."""
+    """Return the problem document of a refusal, and count it."""
+    metrics.count_problem(refused.code, refused.kind.severity)
     problem = Problem(
         type=f"urn:kairos:problem:{refused.code}",
         title=HTTPStatus(refused.status).phrase,
         status=refused.status,
         detail=str(refused),
         code=refused.code,
+        severity=refused.kind.severity,
+        is_retryable=refused.kind.is_retryable,
         field=refused.errors[0].field if refused.errors else None,
         errors=refused.errors,
         request_id=request_id,
@@ -145,21 +121,27 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Refused)
     async def _refused(request: Request, error: Refused) -> JSONResponse:
-        return respond(error, request_id(request))
+        return _answer(request, error)
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        return respond(invalid(error), request_id(request))
+        return _answer(request, invalid(error))
 
     @app.exception_handler(Unavailable)
     async def _unavailable(request: Request, _: Unavailable) -> JSONResponse:
-        return respond(unavailable("The store of record is away; nothing was done. Try again."), request_id(request))
+        return _answer(request, unavailable("The store of record is away; nothing was done. Try again."))
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
         code, detail = _BY_STATUS.get(error.status_code, (ProblemCode.MALFORMED, "The request cannot be understood."))
         headers = dict(error.headers or {})
-        return respond(Refused(code, detail, status=error.status_code, headers=headers), request_id(request))
+        return _answer(request, Refused(code, detail, status=error.status_code, headers=headers))
+
+
+def _answer(request: Request, refused: Refused) -> JSONResponse:
+    # The log line of the request names the problem by this.
+    request.state.problem = refused.code
+    return respond(refused, request_id(request))
 
 
 _BY_STATUS = {

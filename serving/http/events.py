@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends
 from pydantic import Field
 
 from domain.events import MAX_EVENT_BATCH, EngagementEvent
-from domain.ingest import Counts, Item, ItemVerdict, Rejection, Verdict, parse
+from domain.ingest import Counts, Item, ItemVerdict, Rejection, parse
 from domain.values import Frozen
 from serving import metrics
 from serving.http.auth import Caller, PartsOf, permission
@@ -57,7 +57,7 @@ def post_events(
     items = [parse(value, position) for position, value in enumerate(many if many is not None else [document.value])]
     verdicts = _commit(parts, caller, items)
     if many is None and (why := verdicts[0].rejection) is not None:
-        raise _refused(verdicts[0].verdict, why)
+        raise _refused(why)
     return IngestAnswer(counts=Counts.of(verdicts), verdicts=verdicts)
 
 
@@ -86,7 +86,6 @@ def _commit(parts: Parts, caller: Caller, items: list[Item]) -> list[ItemVerdict
     return verdicts
 
 
-def _refused(verdict: Verdict, why: Rejection) -> Refused:
-    status = 409 if verdict is Verdict.CONFLICT else 422
+def _refused(why: Rejection) -> Refused:
     error = FieldError(field=why.field or "", expected=why.expected)
-    return Refused(why.code, "The event was not stored; it is kept as a dead letter.", status=status, errors=[error])
+    return Refused(why.code, "The event was not stored; it is kept as a dead letter.", errors=[error])

@@ -8,11 +8,12 @@ from adapters.postgres.profiles import StoredProfile, UnknownRecipient, VersionC
 from domain.profiles import Profile, ProfilePatch
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
+from serving.http.problem_codes import declared
 from serving.http.recipients import PREFIX, RecipientId
 from serving.http.strict_body import body_of
 
 router = APIRouter(prefix=PREFIX + "/profile", tags=["recipients"])
-VERSION_CONFLICT = "profile.version_conflict"
+VERSION_CONFLICT = declared("profile.version_conflict", 412, "The profile has changed since the version you saw.")
 IfMatch = Annotated[
     str | None,
     Header(alias="If-Match", pattern=r'^"\d{1,9}"$', description="The ETag you saw; another version is not changed."),
@@ -95,6 +96,6 @@ def _refused(error: UnknownRecipient | VersionConflict | ValueError) -> Refused:
         return Refused(ProblemCode.NOT_FOUND, "There is no profile of this recipient.")
     if isinstance(error, VersionConflict):
         problem = FieldError(field="If-Match", expected="the profile's present ETag")
-        return Refused(VERSION_CONFLICT, "The profile has changed since you read it.", status=412, errors=[problem])
+        return Refused(VERSION_CONFLICT, "The profile has changed since you read it.", errors=[problem])
     problem = FieldError(field="attributes", expected="a profile of at most 64 attributes after the change")
     return Refused(ProblemCode.INVALID, "The change would not leave a valid profile.", errors=[problem])

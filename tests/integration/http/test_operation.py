@@ -1,5 +1,6 @@
 """Health and numbers: true while servers are down, by tenant and by route, and never by person."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -15,6 +16,10 @@ from serving.http.auth import public
 from serving.wiring import open_parts
 from tests.api import NOBODY_LISTENS, serve, settings_for
 
+NOT_FOUND = (
+    "kairos_http_problems_total",
+    frozenset({("code", "resource.not_found"), ("severity", "warning")}),
+)
 AN_EVENT = {
     "source": "shop",
     "event_id": "e-1",
@@ -52,6 +57,7 @@ def test_without_postgres_it_starts_says_so_and_acknowledges_nothing(without_pos
     answer = without_postgres.post("/v1/events", json=AN_EVENT, headers={"X-API-Key": key})
     assert (answer.status_code, answer.json()["code"]) == (503, "service.unavailable")
     assert answer.headers["retry-after"] == "1"
+    assert (answer.json()["severity"], answer.json()["is_retryable"]) == ("error", True)
     assert "psycopg" not in answer.text
     assert NOBODY_LISTENS not in answer.text
 
@@ -101,6 +107,16 @@ def test_every_refusal_is_a_problem_document(server, method, path, status, code)
     problem = answer.json()
     assert (problem["status"], problem["code"], problem["type"]) == (status, code, f"urn:kairos:problem:{code}")
     assert problem["request_id"] == answer.headers["x-request-id"]
+    assert (problem["severity"], problem["is_retryable"]) == ("warning", False)
+
+
+def test_a_refusal_is_counted_and_logged_by_its_code_under_its_request_id(server, capsys):
+    before = samples(server).get(NOT_FOUND, 0)
+    answer = server.get("/v1/nothing", headers={"X-Request-ID": "trace-of-a-refusal"})
+    assert answer.headers["x-request-id"] == "trace-of-a-refusal"
+    assert samples(server)[NOT_FOUND] == before + 1
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "trace-of-a-refusal" in line]
+    assert [(line["event"], line["problem"]) for line in lines] == [("request.answered", "resource.not_found")]
 
 
 def test_a_bug_is_a_problem_document_without_anything_from_inside(tmp_path, databases, box, monkeypatch):
