@@ -106,6 +106,15 @@ class Settings(Frozen):
     postgres_timeout_ms: PositiveInt = Field(
         2000, description="Milliseconds one statement of the API may take in PostgreSQL."
     )
+    change_retention_hours: PositiveInt = Field(
+        72, description="Hours a change is kept for listeners that were away; later they are told to read all anew."
+    )
+    change_streams: PositiveInt = Field(
+        500, description="Streams of changes one service worker keeps open; more are refused."
+    )
+    change_stream_seconds: PositiveInt = Field(
+        300, description="Seconds a stream of changes lives; the listener then connects, and is checked, anew."
+    )
     service_threads: PositiveInt = Field(16, description="Requests one service worker handles at a time.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severity that is logged.")
 

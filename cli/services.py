@@ -24,9 +24,10 @@ API = "api"
 RELAY = "relay"
 CONSUMER = "consumer"
 SEALER = "sealer"
+ANNOUNCER = "announcer"
 BY_PORT = {"api": API, "dagster": DAGSTER_WEB, "mlflow": MLFLOW, "dagster-code": DAGSTER_CODE}
 """The service that listens on each port of the run file."""
-ALL = (MLFLOW, DAGSTER_CODE, DAGSTER_WEB, DAGSTER_DAEMON, API, RELAY, CONSUMER, SEALER)
+ALL = (MLFLOW, DAGSTER_CODE, DAGSTER_WEB, DAGSTER_DAEMON, API, RELAY, CONSUMER, SEALER, ANNOUNCER)
 _PLAIN_LOG = ("--log-format", "json")  # the default colours lines even in a file
 DAGSTER = (DAGSTER_CODE, DAGSTER_WEB, DAGSTER_DAEMON)
 
@@ -61,6 +62,7 @@ def children(site: Site, names: Sequence[str]) -> list[Child]:
         RELAY: _relay,
         CONSUMER: _consumer,
         SEALER: _sealer,
+        ANNOUNCER: _announcer,
     }
     return [makers[name](site) for name in ALL if name in names]
 
@@ -158,6 +160,10 @@ def _consumer(site: Site) -> Child:
 
 def _sealer(site: Site) -> Child:
     return _child(site, SEALER, ["serving.sealer"], beats(site.home, SEALER))
+
+
+def _announcer(site: Site) -> Child:
+    return _child(site, ANNOUNCER, ["serving.announcer"], beats(site.home, ANNOUNCER))
 
 
 def _child(

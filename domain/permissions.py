@@ -16,6 +16,7 @@ class Permission(StrEnum):
     CONSENTS_READ = "consents:read"
     CONSENTS_WRITE = "consents:write"
     AUDIT_READ = "audit:read"
+    CHANGES_READ = "changes:read"
     TYPES_READ = "types:read"
     TYPES_WRITE = "types:write"
 

@@ -36,6 +36,9 @@ _IMBALANCE = Gauge(
     multiprocess_mode="mostrecent",
 )
 
+CHANGE_STREAMS = Gauge("kairos_change_streams", "Streams of changes that are open.", multiprocess_mode="livesum")
+CHANGES_TOLD = Counter("kairos_changes_told", "Changes handed to streams, hidden kinds included.")
+
 
 def count_ingest(tenant: str, counts: Counts) -> None:
     """Add one committed batch."""

@@ -15,6 +15,7 @@ from adapters.postgres.events import EventLog
 from adapters.postgres.profiles import Profiles
 from adapters.postgres.tenants import Tenants
 from adapters.settings import Settings
+from serving.change_streams import ChangeStreams
 from serving.decide import Decider
 from serving.probes import Probe
 
@@ -35,4 +36,5 @@ class Parts:
     audit_trail: AuditTrail
     arrival_key: bytes
     decider: Decider
+    change_streams: ChangeStreams
     probes: tuple[Probe, ...]

@@ -13,6 +13,7 @@ from adapters.endpoints import resolve
 from adapters.keyring import Keyring
 from adapters.postgres.api_keys import ApiKeys
 from adapters.postgres.audit_trail import AuditTrail
+from adapters.postgres.changes import ChangeFeed
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.dead_letters import DeadLetters
 from adapters.postgres.decisions import DecisionLog
@@ -24,6 +25,7 @@ from adapters.postgres.tenants import Tenants
 from adapters.redis.client import connect
 from adapters.secrets import SecretBox
 from adapters.settings import Settings
+from serving.change_streams import ChangeStreams
 from serving.decide import Decider
 from serving.models import EngagementModels
 from serving.parts import Parts
@@ -63,6 +65,9 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             audit_trail=AuditTrail(database),
             arrival_key=box.key("audit:arrival"),
             decider=Decider(decisions, lambda: models.current, settings),
+            change_streams=ChangeStreams(
+                ChangeFeed(database), most=settings.change_streams, lifetime_seconds=settings.change_stream_seconds
+            ),
             probes=_probes(settings, database, redis.ping, models),
         )
     finally:
@@ -84,6 +89,8 @@ def _probes(
         Probe("consumer", partial(_beats, settings, "consumer")),
         # Without this one audit rows wait to be linked.
         Probe("sealer", partial(_beats, settings, "sealer")),
+        # Without this one nobody is told of a change; it waits, committed.
+        Probe("announcer", partial(_beats, settings, "announcer")),
     )
 
 

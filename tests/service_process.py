@@ -66,6 +66,13 @@ class ServiceProcess:
         except httpx.TransportError:
             return 0
 
+    def stop(self) -> None:
+        """Ask it to end and wait until it has."""
+        assert self._process is not None, "it runs"
+        self._process.terminate()
+        self._process.wait(PATIENCE_SECONDS)
+        self._process = None
+
     def kill(self) -> None:
         """SIGKILL it and its workers."""
         if self._process is None:

@@ -9,6 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from adapters.postgres import changes
+from domain.changes import ChangeKind
 from domain.consent import ConsentState
 from domain.gates import Allowances
 from domain.suppression import Suppression
@@ -19,14 +21,29 @@ class NoHead(RuntimeError):
     """A decision was to be recorded for a recipient whose head row does not exist."""
 
 
-def touch(connection: Connection, tenant: str, recipient_ids: Iterable[str]) -> dict[str, int]:
-    """Lock the heads of recipients whose allowances are about to change and count the change.
+def touch(
+    connection: Connection,
+    tenant: str,
+    recipient_ids: Iterable[str],
+    *,
+    kind: ChangeKind | None = ChangeKind.ALLOWANCES,
+) -> dict[str, int]:
+    """Lock the heads of recipients whose allowances are about to change, count the change and announce it.
+
+    Args:
+        connection: the transaction of the change.
+        tenant: whose recipients.
+        recipient_ids: those whose allowances change.
+        kind: what listeners are told has changed; None when the caller announces it more exactly.
 
     Returns:
         The new version of each.
     """
     given = {"tenant": tenant, "recipient_id": _in_order(recipient_ids)}
-    return {row.recipient_id: row.version for row in connection.execute(_TOUCH, given)}
+    versions = {row.recipient_id: row.version for row in connection.execute(_TOUCH, given)}
+    if kind is not None:
+        changes.announce(connection, tenant, kind, versions)
+    return versions
 
 
 def make_heads(connection: Connection, tenant: str, recipient_ids: Iterable[str]) -> None:

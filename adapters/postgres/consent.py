@@ -15,6 +15,7 @@ from adapters.postgres import allowances, audit
 from adapters.postgres.audit import AuditEntry
 from adapters.postgres.engine import Database
 from adapters.postgres.tables import channel_switch, consent_record, consent_state
+from domain.changes import ChangeKind
 from domain.consent import ChannelScope, ConsentChange, ConsentState, successor
 from domain.gates import Allowances
 from domain.switches import ChannelSwitch
@@ -58,7 +59,7 @@ class ConsentStore:
             recipient_id=recipient_id,
         )
         with self._database.tenant(tenant.tenant) as connection:
-            allowances.touch(connection, tenant.tenant, [recipient_id])
+            allowances.touch(connection, tenant.tenant, [recipient_id], kind=ChangeKind.SWITCH)
             statement = insert(channel_switch).values(row | values)
             keys = ["tenant", "recipient_id", "channel"]
             connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values))
@@ -88,7 +89,7 @@ def apply(connection: Connection, tenant: Tenant, changes: Changes, *, actor: st
     recipients = sorted(recipient for recipient, said in changes.items() if said)
     if not recipients:
         return
-    allowances.touch(connection, tenant.tenant, recipients)
+    allowances.touch(connection, tenant.tenant, recipients, kind=ChangeKind.CONSENT)
     present = allowances.read(connection, recipients)
     said = [each for who in recipients for each in _said(who, changes[who], present[who].consents, now)]
     record_ids = _append(connection, tenant.tenant, said, actor=actor)

@@ -9,8 +9,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from adapters.postgres import allowances, audit, consent, mail_counts
+from adapters.postgres import allowances, audit, changes, consent, mail_counts
 from adapters.postgres.audit import AuditEntry
+from domain.changes import ChangeKind
 from domain.consent import ConsentChange, ConsentStatus
 from domain.events import EngagementEvent, EventType
 from domain.suppression import SuppressionCause
@@ -38,10 +39,15 @@ class EventEffects:
         found = [event for event in events if event.type in _WITH_EFFECT]
         if found:
             # A decision under way holds these heads: it is recorded before, or sees what follows.
-            allowances.touch(connection, tenant.tenant, {event.recipient_id for event in found})
+            whose = {event.recipient_id for event in found}
+            versions = allowances.touch(connection, tenant.tenant, whose, kind=None)
             consent.apply(connection, tenant, _withdrawals(found), actor=ACTOR, now=now)
-            _suppress(connection, tenant.tenant, _suppressions(found))
-            _delete(connection, tenant, _deletions(found))
+            suppressed, deleted = _suppressions(found), _deletions(found)
+            _suppress(connection, tenant.tenant, suppressed)
+            _delete(connection, tenant, deleted)
+            for kind, who in ((ChangeKind.SUPPRESSION, {key[0] for key in suppressed}), (ChangeKind.PROFILE, deleted)):
+                told = {recipient: versions[recipient] for recipient in who}
+                changes.announce(connection, tenant.tenant, kind, told)
         mail_counts.count(connection, tenant.tenant, events)
 
 

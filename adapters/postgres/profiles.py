@@ -11,11 +11,12 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from adapters.postgres import allowances, audit, subject_keys
+from adapters.postgres import allowances, audit, changes, subject_keys
 from adapters.postgres.audit import AuditEntry
 from adapters.postgres.engine import Database
 from adapters.postgres.subject_keys import Place
 from adapters.postgres.tables import profile as profiles
+from domain.changes import ChangeKind
 from domain.profiles import Profile, ProfilePatch
 from domain.tenants import Tenant
 from domain.values import Frozen
@@ -107,7 +108,8 @@ class Profiles:
             if not rows:
                 return
             statement = insert(profiles).on_conflict_do_nothing().returning(profiles.c.recipient_id)
-            new = connection.execute(statement, rows).scalars()
+            new = connection.execute(statement, rows).scalars().all()
+            changes.announce(connection, tenant.tenant, ChangeKind.PROFILE, dict.fromkeys(new, 1))
             audit.write(connection, tenant, [_created(recipient, given[recipient], actor) for recipient in new])
 
     def get(self, tenant: Tenant, recipient_id: str, *, actor: str) -> StoredProfile:
@@ -131,7 +133,7 @@ class Profiles:
         """
         with self._database.tenant(tenant.tenant) as connection:
             # A deletion takes away what was allowed, so it waits for decisions under way like a withdrawal does.
-            allowances.touch(connection, tenant.tenant, [recipient_id])
+            allowances.touch(connection, tenant.tenant, [recipient_id], kind=ChangeKind.PROFILE)
             connection.execute(insert(profiles).values(_blank(tenant.tenant, recipient_id)).on_conflict_do_nothing())
             here = profiles.c.recipient_id == recipient_id
             alive = profiles.update().where(here, profiles.c.deleted_at.is_(None)).returning(profiles.c.version)
@@ -184,6 +186,7 @@ def _put(
     entry = _entry("profile.written", by.actor, recipient_id, version)
     entry = entry.model_copy(update={"old": old, "new": _document(profile), "reason": by.reason})
     audit.write(connection, tenant, [entry])
+    changes.announce(connection, tenant.tenant, ChangeKind.PROFILE, {recipient_id: version})
     return StoredProfile(version=version, profile=profile)
 
 

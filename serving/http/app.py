@@ -3,6 +3,7 @@
 It does not start when a route does not say who may use it, and it is built without touching any server.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
 
@@ -11,10 +12,23 @@ from fastapi import FastAPI
 
 from serving import logs
 from serving.books import Books
-from serving.http import audit, consent, decisions, docs, errors, events, explanations, health, openapi, profiles
+from serving.http import (
+    audit,
+    changes,
+    consent,
+    decisions,
+    docs,
+    errors,
+    events,
+    explanations,
+    health,
+    openapi,
+    profiles,
+)
 from serving.http.access_log import AccessLog
 from serving.http.arrival import Arrival
 from serving.http.auth import refuse_undeclared
+from serving.http.stopping import told_to_stop
 from serving.parts import Parts
 
 VERSION = "1"
@@ -25,6 +39,7 @@ ROUTERS = (
     profiles.router,
     consent.router,
     audit.router,
+    changes.router,
     health.router,
     docs.router,
 )
@@ -46,7 +61,12 @@ def build_app(open_parts: Callable[[], AbstractContextManager[Parts]]) -> FastAP
             logs.configure(parts.settings.log_level)
             anyio.to_thread.current_default_thread_limiter().total_tokens = parts.settings.service_threads
             app.state.parts = parts
-            with Books(parts.tenants, parts.event_log):
+            loop = asyncio.get_running_loop()
+            with (
+                Books(parts.tenants, parts.event_log),
+                parts.change_streams as streams,
+                told_to_stop(lambda: loop.call_soon_threadsafe(streams.end)),
+            ):
                 yield
             for probe in parts.probes:
                 probe.close()

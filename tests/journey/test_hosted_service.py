@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from collections.abc import Iterator
 
 import httpx
@@ -96,3 +97,24 @@ def test_it_listens_on_loopback_only(hosted):
         if each.status == psutil.CONN_LISTEN
     }
     assert addresses == {"127.0.0.1"}
+
+
+def test_a_stop_ends_open_streams_first(client, hosted):
+    heard = []
+    started = threading.Event()
+
+    def listen():
+        with client.stream("GET", "/v1/recipients/r/changes") as answer:
+            for line in answer.iter_lines():
+                heard.append(line)
+                if line == "event: ready":
+                    started.set()
+        heard.append("end")
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    assert started.wait(30)
+    hosted.stop()
+    listener.join(5)
+    hosted.start()
+    assert heard[-1] == "end", "the answer ended as an answer does, and was not cut"
