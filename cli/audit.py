@@ -68,7 +68,7 @@ def export() -> None:
     from domain.audit import canonical
 
     with session(READ) as opened:
-        for each in AuditTrail(opened.database).export(opened.tenant, actor="cli"):
+        for each in AuditTrail(opened.database).export(opened.tenant, actor=opened.actor):
             sys.stdout.write(canonical({**each, "row": json.loads(canonical(each["row"] or {}))}).decode() + "\n")
 
 

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Session:
-    """An open database, and the tenant whose key was given."""
+    """An open database, the tenant whose key was given, and the name of whoever gave it in the audit trail."""
 
     settings: "Settings"
     database: "Database"
     tenant: "Tenant"
     clock: "Clock"
+    actor: str
 
 
 @contextmanager
@@ -35,6 +36,7 @@ def session(scope: str) -> Iterator[Session]:
     from adapters.endpoints import resolve
     from adapters.keyring import Keyring
     from adapters.postgres.api_keys import ApiKeys
+    from adapters.postgres.audit import arriving
     from adapters.postgres.engine import Database, Unavailable
     from adapters.postgres.tenants import Tenants
     from adapters.secrets import SecretBox
@@ -53,7 +55,9 @@ def session(scope: str) -> Iterator[Session]:
             raise Refused("KAIROS_API_KEY is not a valid key: unknown, expired or revoked", ExitCode.USAGE)
         if not Permission(scope).is_granted_by(credential.scopes):
             raise Refused(f"the key in KAIROS_API_KEY lacks the permission {scope}", ExitCode.USAGE)
-        yield Session(settings, database, Tenants(database, box).get(credential.tenant), clock)
+        tenant = Tenants(database, box).get(credential.tenant)
+        with arriving(interface="cli"):
+            yield Session(settings, database, tenant, clock, actor=f"key:{credential.prefix}")
     except Unavailable as error:
         raise Refused(f"{error}; try again when it is back", ExitCode.NOT_RUNNING) from None
     finally:

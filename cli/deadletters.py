@@ -29,7 +29,7 @@ def deadletters(
 
     moment = _moment(since)
     with session(SCOPE) as opened:
-        letters = DeadLetters(opened.database).newest(opened.tenant.tenant, since=moment, limit=limit)
+        letters = DeadLetters(opened.database).newest(opened.tenant, actor=opened.actor, since=moment, limit=limit)
     for letter in letters:
         print(json.dumps(_document(letter)) if as_json else _line(letter))
     if not letters and not as_json:

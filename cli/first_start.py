@@ -23,14 +23,14 @@ def prepare(settings: Settings, endpoints: Endpoints, admin_url: str | None) -> 
     from adapters.postgres.api_keys import ApiKeys
     from adapters.postgres.engine import Database
     from adapters.postgres.migrate import prepare as prepare_server
-    from adapters.postgres.tenants import Tenants
+    from adapters.postgres.tenants import OWNER, Tenants
 
     if admin_url is not None:
         prepare_server(admin_url, endpoints.databases)
     box = SecretBox.of(settings)
     database = Database(endpoints.databases.app, keyring=Keyring.of(settings))
     try:
-        _, is_new = Tenants(database, box).create(TENANT, display_name=TENANT)
+        _, is_new = Tenants(database, box).create(TENANT, display_name=TENANT, actor=OWNER)
         return ApiKeys(database, box).issue(TENANT, name=KEY_NAME) if is_new else None
     finally:
         database.close()

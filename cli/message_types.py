@@ -32,7 +32,7 @@ def apply(
     except message_type_files.BadTypeFile as error:
         raise Refused(str(error), ExitCode.USAGE) from None
     with session(WRITE) as opened:
-        published = MessageTypes(opened.database).publish(opened.tenant, definitions, actor="cli")
+        published = MessageTypes(opened.database).publish(opened.tenant, definitions, actor=opened.actor)
     versions = {each.definition.type: each.version for each in published}
     unchanged = sorted({each.type for each in definitions} - set(versions))
     if as_json:

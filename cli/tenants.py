@@ -29,9 +29,11 @@ def create(
     ] = False,
 ) -> None:
     """Create a tenant and print its first key, which is shown only now; an existing one is left as it is."""
+    from adapters.postgres.tenants import OWNER
+
     with _installation() as here:
         tenant, is_new = here.tenants.create(
-            name, display_name=display_name or name, time_zone=time_zone, is_sandbox=sandbox
+            name, display_name=display_name or name, time_zone=time_zone, is_sandbox=sandbox, actor=OWNER
         )
         key = here.api_keys.issue(tenant.tenant, name="first") if is_new else None
     print(f"tenant {tenant.tenant} {'created' if is_new else 'exists already and was left as it is'}")

@@ -230,7 +230,8 @@ class Consumer:
 
     def _bury(self, tenant: str, messages: Sequence[Message], rows: dict[int, OutboxRow], why: str) -> None:
         expected = f"features that can be computed from the recipient's events; {why}"
-        self._outbox.bury(tenant, [rows[message.outbox_id] for message in messages], expected=expected)
+        given_up = [rows[message.outbox_id] for message in messages]
+        self._outbox.bury(self._tenants.get(tenant), given_up, expected=expected)
         self._stream.acknowledge(messages)
         self.counts.dead += len(messages)
         _log.error("consumer.dead_letter", tenant=tenant, count=len(messages))

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.postgresql import insert
 
-from adapters.postgres import allowances, audit
+from adapters.postgres import allowances, audit, consent_proofs
 from adapters.postgres.audit import AuditEntry
 from adapters.postgres.engine import Database
 from adapters.postgres.tables import channel_switch, consent_record, consent_state
@@ -52,17 +52,22 @@ class ConsentStore:
         """Turn a channel of a recipient on or off; effective when this returns."""
         row = {"tenant": tenant.tenant, "recipient_id": recipient_id, "channel": switch.channel}
         values = {"is_on": switch.is_on, "source": source}
-        entry = AuditEntry(
-            action="channel.switched_on" if switch.is_on else "channel.switched_off",
-            actor=actor,
-            object=f"channel:{switch.channel}",
-            recipient_id=recipient_id,
-        )
         with self._database.tenant(tenant.tenant) as connection:
             allowances.touch(connection, tenant.tenant, [recipient_id], kind=ChangeKind.SWITCH)
+            present = allowances.read(connection, [recipient_id])[recipient_id].switches
+            known = {each.channel: each.is_on for each in present}
             statement = insert(channel_switch).values(row | values)
             keys = ["tenant", "recipient_id", "channel"]
             connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values))
+            entry = AuditEntry(
+                action="channel.switched_on" if switch.is_on else "channel.switched_off",
+                actor=actor,
+                object=f"channel:{switch.channel}",
+                recipient_id=recipient_id,
+                detail={"source": source},
+                old=known.get(switch.channel),
+                new=switch.is_on,
+            )
             audit.write(connection, tenant, [entry])
 
     def allowances(self, tenant: Tenant, recipient_id: str) -> Allowances:
@@ -77,11 +82,13 @@ class ConsentStore:
         with self._database.tenant(tenant.tenant) as connection:
             allowed = allowances.read(connection, [recipient_id])[recipient_id]
             rows = connection.execute(query.order_by(consent_record.c.record_id)).mappings().all()
+            proofs = consent_proofs.opened(connection, tenant, rows)
             audit.write(connection, tenant, [entry])
-        return allowed, [{name: value for name, value in row.items() if name not in _INTERNAL} for row in rows]
+        known = [{name: value for name, value in row.items() if name not in _INTERNAL} for row in rows]
+        return allowed, [row | {"proof": proof} for row, proof in zip(known, proofs, strict=True)]
 
 
-_INTERNAL = {"tenant", "recipient_id"}
+_INTERNAL = {"tenant", "recipient_id", "proof_sealed"}
 
 
 def apply(connection: Connection, tenant: Tenant, changes: Changes, *, actor: str, now: datetime) -> None:
@@ -92,7 +99,7 @@ def apply(connection: Connection, tenant: Tenant, changes: Changes, *, actor: st
     allowances.touch(connection, tenant.tenant, recipients, kind=ChangeKind.CONSENT)
     present = allowances.read(connection, recipients)
     said = [each for who in recipients for each in _said(who, changes[who], present[who].consents, now)]
-    record_ids = _append(connection, tenant.tenant, said, actor=actor)
+    record_ids = _append(connection, tenant, said, actor=actor)
     _store(connection, tenant.tenant, _standing(said, record_ids))
     audit.write(connection, tenant, [_entry(each, actor) for each in said])
 
@@ -104,6 +111,7 @@ class _Said:
     recipient_id: str
     change: ConsentChange
     state: ConsentState
+    before: ConsentState | None
     holds: bool
 
 
@@ -116,19 +124,21 @@ def _said(
         key = (new.purpose, new.channel)
         before = standing.get(key)
         standing[key] = successor(before, new)
-        yield _Said(recipient_id, change, new, holds=standing[key] is new and new != before)
+        yield _Said(recipient_id, change, new, before, holds=standing[key] is new and new != before)
 
 
-def _append(connection: Connection, tenant: str, said: Sequence[_Said], *, actor: str) -> list[int]:
+def _append(connection: Connection, tenant: Tenant, said: Sequence[_Said], *, actor: str) -> list[int]:
+    proofs = consent_proofs.sealed(connection, tenant, [(each.recipient_id, each.change, each.state) for each in said])
     rows = [
-        each.change.model_dump(mode="python")
+        each.change.model_dump(mode="python", exclude={"proof"})
         | {
-            "tenant": tenant,
+            "tenant": tenant.tenant,
             "recipient_id": each.recipient_id,
             "actor": actor,
             "effective_at": each.state.effective_at,
+            "proof_sealed": proof,
         }
-        for each in said
+        for each, proof in zip(said, proofs, strict=True)
     ]
     statement = insert(consent_record).returning(consent_record.c.record_id, sort_by_parameter_order=True)
     return list(connection.execute(statement, rows).scalars())
@@ -166,4 +176,6 @@ def _entry(said: _Said, actor: str) -> AuditEntry:
         object=f"consent:{change.purpose.value}:{change.channel}",
         recipient_id=said.recipient_id,
         detail={"source": change.source, "text_version": change.text_version},
+        old=said.before.model_dump(mode="json") if said.before else None,
+        new=said.state.model_dump(mode="json") | {"holds": said.holds},
     )

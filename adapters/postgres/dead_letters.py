@@ -1,16 +1,23 @@
-"""Dead letters: what was received but is no event, kept with its bytes and the reason.
+"""Dead letters: what was received but is no event, kept with its bytes, sealed, and the reason.
 
 They commit in the transaction that counts them, so nothing received is ever neither stored nor accounted for.
 """
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, Row, insert, select
 
+from adapters.postgres import audit, subject_keys
+from adapters.postgres.audit import AuditEntry
 from adapters.postgres.engine import Database
+from adapters.postgres.subject_keys import NO_RECIPIENT, Place
 from adapters.postgres.tables import dead_letter
+from domain.identity import subject_key
 from domain.ingest import Item, Rejection
+from domain.tenants import Tenant
 from domain.values import Frozen
 
 
@@ -33,38 +40,100 @@ class DeadLetters:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def newest(self, tenant: str, *, since: datetime | None = None, limit: int = 100) -> list[DeadLetter]:
-        """Return up to ``limit`` dead letters received at or after ``since``, newest first."""
-        wanted = select(*(dead_letter.c[name] for name in DeadLetter.model_fields))
+    def newest(
+        self, tenant: Tenant, *, actor: str, since: datetime | None = None, limit: int = 100
+    ) -> list[DeadLetter]:
+        """Return up to ``limit`` dead letters received at or after ``since``, newest first; reading them is audited.
+
+        What was received from a person who was erased since is empty.
+        """
+        wanted = select(dead_letter)
         if since is not None:
             wanted = wanted.where(dead_letter.c.received_at >= since)
         newest = wanted.order_by(dead_letter.c.received_at.desc(), dead_letter.c.dead_letter_id.desc()).limit(limit)
-        with self._database.tenant(tenant) as connection:
-            return [DeadLetter.model_validate(row) for row in connection.execute(newest).mappings()]
+        with self._database.tenant(tenant.tenant) as connection:
+            rows = connection.execute(newest).all()
+            letters = [_letter(row, raw) for row, raw in zip(rows, _opened(connection, tenant, rows), strict=True)]
+            audit.write(connection, tenant, [_read(actor, rows)])
+        return letters
 
 
 def bury(
     connection: Connection,
-    tenant: str,
+    tenant: Tenant,
     dead: Sequence[tuple[Item, Rejection]],
     *,
     origin: str,
     received_at: datetime,
 ) -> None:
-    """Keep refused items, in the transaction of the batch they came with."""
-    rows = {
-        "position": [item.position for item, _ in dead],
-        "reason": [rejection.code.value for _, rejection in dead],
-        "field": [rejection.field for _, rejection in dead],
-        "expected": [rejection.expected for _, rejection in dead],
-        "raw": [item.raw for item, _ in dead],
+    """Keep refused items, in the transaction of the batch they came with, sealed for whom they name."""
+    letters = [
+        {
+            "origin": origin,
+            "position": item.position,
+            "reason": rejection.code.value,
+            "field": rejection.field,
+            "expected": rejection.expected,
+            "raw": item.raw,
+            "received_at": received_at,
+        }
+        for item, rejection in dead
+    ]
+    keep(connection, tenant, letters, [_whom(item) for item, _ in dead])
+
+
+def keep(
+    connection: Connection, tenant: Tenant, letters: Sequence[dict[str, Any]], recipients: Sequence[str | None]
+) -> None:
+    """Keep letters, each sealed for the recipient it is about; of an erased one only that there was a letter."""
+    places = [_place(recipient, letter) for recipient, letter in zip(recipients, letters, strict=True)]
+    raws = [letter["raw"] for letter in letters]
+    sealed = subject_keys.of(connection).seal_many(connection, tenant, list(zip(places, raws, strict=True)))
+    rows = [
+        letter | {"tenant": tenant.tenant, "raw": raw or b"", "sealed_for": _subject(tenant, recipient)}
+        for letter, recipient, raw in zip(letters, recipients, sealed, strict=True)
+    ]
+    if rows:
+        connection.execute(insert(dead_letter), rows)
+
+
+def _opened(connection: Connection, tenant: Tenant, rows: Sequence[Row[Any]]) -> list[bytes]:
+    sealed = {
+        row.dead_letter_id: (_place(None, row._mapping, row.sealed_for), row.raw)  # noqa: SLF001
+        for row in rows
+        if row.sealed_for is not None and row.raw
     }
-    connection.execute(_BURY, {"tenant": tenant, "origin": origin, "received_at": received_at} | rows)
+    opened = subject_keys.of(connection).open_many(connection, tenant, list(sealed.values())) if sealed else []
+    plain = dict(zip(sealed, opened, strict=True))
+    return [plain.get(row.dead_letter_id, bytes(row.raw)) or b"" for row in rows]
 
 
-_BURY = text("""
-INSERT INTO dead_letter (tenant, origin, received_at, position, reason, field, expected, raw)
-SELECT :tenant, :origin, CAST(:received_at AS timestamptz), given.* FROM unnest(
-    CAST(:position AS bigint[]), CAST(:reason AS text[]), CAST(:field AS text[]), CAST(:expected AS text[]),
-    CAST(:raw AS bytea[])) AS given
-""")
+def _letter(row: Row[Any], raw: bytes) -> DeadLetter:
+    known = {name: value for name, value in row._mapping.items() if name in DeadLetter.model_fields}  # noqa: SLF001
+    return DeadLetter.model_validate(known | {"raw": raw})
+
+
+def _read(actor: str, rows: Sequence[Row[Any]]) -> AuditEntry:
+    ids = [row.dead_letter_id for row in rows]
+    detail = {"count": len(ids)} | ({"first": min(ids), "last": max(ids)} if ids else {})
+    return AuditEntry(action="dead_letters.read", actor=actor, object="dead_letter", detail=detail)
+
+
+def _place(recipient_id: str | None, letter: Any, subject: str | None = None) -> Place:
+    version = f"{letter['origin']}|{letter['position']}"
+    return Place(recipient_id, dead_letter.name, dead_letter.c.raw.name, version, subject)
+
+
+def _subject(tenant: Tenant, recipient_id: str | None) -> str:
+    return subject_key(tenant.subject_secret, recipient_id) if recipient_id is not None else NO_RECIPIENT
+
+
+def _whom(item: Item) -> str | None:
+    """Return the recipient a refused item names, if it does: erasing them must take it along."""
+    if item.event is not None:
+        return item.event.recipient_id
+    try:
+        named = json.loads(item.raw)["recipient_id"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return named if isinstance(named, str) and named else None

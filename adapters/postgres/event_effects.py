@@ -43,7 +43,7 @@ class EventEffects:
             versions = allowances.touch(connection, tenant.tenant, whose, kind=None)
             consent.apply(connection, tenant, _withdrawals(found), actor=ACTOR, now=now)
             suppressed, deleted = _suppressions(found), _deletions(found)
-            _suppress(connection, tenant.tenant, suppressed)
+            _suppress(connection, tenant, suppressed)
             _delete(connection, tenant, deleted)
             for kind, who in ((ChangeKind.SUPPRESSION, {key[0] for key in suppressed}), (ChangeKind.PROFILE, deleted)):
                 told = {recipient: versions[recipient] for recipient in who}
@@ -92,14 +92,25 @@ def _cause(event: EngagementEvent) -> SuppressionCause | None:
     return None
 
 
-def _suppress(connection: Connection, tenant: str, found: _Suppressions) -> None:
+def _suppress(connection: Connection, tenant: Tenant, found: _Suppressions) -> None:
     # One statement per cause: a statement may touch a row of (recipient, channel) only once.
     for cause in SuppressionCause:
         rows = sorted((recipient, channel, since) for (recipient, channel, why), since in found.items() if why == cause)
         if rows:
             recipients, channels, moments = map(list, zip(*rows, strict=True))
             given = {"recipient_id": recipients, "channel": channels, "since": moments, "reason": cause.value}
-            connection.execute(_SUPPRESS, {"tenant": tenant} | given)
+            connection.execute(_SUPPRESS, {"tenant": tenant.tenant} | given)
+    audit.write(connection, tenant, [_suppressed(*key) for key in sorted(found)])
+
+
+def _suppressed(recipient_id: str, channel: str, cause: str) -> AuditEntry:
+    return AuditEntry(
+        action="suppression.added",
+        actor=ACTOR,
+        object=f"channel:{channel}",
+        recipient_id=recipient_id,
+        detail={"cause": cause},
+    )
 
 
 _SUPPRESS = text("""

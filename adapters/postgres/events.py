@@ -113,7 +113,7 @@ def _commit_counts(
     pairs = zip(items, verdicts, strict=True)
     dead = [(item, answer.rejection) for item, answer in pairs if answer.rejection is not None]
     if dead:
-        bury(connection, tenant.tenant, dead, origin=origin, received_at=received_at)
+        bury(connection, tenant, dead, origin=origin, received_at=received_at)
     counts = Counts.of(verdicts).model_dump()
     connection.execute(COUNT_BATCH, {"tenant": tenant.tenant, "origin": origin} | counts)
 

@@ -18,14 +18,15 @@ from sqlalchemy import (
     cast,
     delete,
     func,
-    insert,
     select,
     text,
     update,
 )
 
+from adapters.postgres import dead_letters
 from adapters.postgres.engine import Database
-from adapters.postgres.tables import dead_letter, outbox
+from adapters.postgres.tables import outbox
+from domain.tenants import Tenant
 
 EVENTS = "events"
 """Topic of stored events; the key is the recipient."""
@@ -103,26 +104,15 @@ class Outbox:
         with self._database.tenant(tenant) as connection:
             connection.execute(delete(outbox).where(_among(ids)))
 
-    def bury(self, tenant: str, rows: Sequence[OutboxRow], *, expected: str) -> None:
+    def bury(self, tenant: Tenant, rows: Sequence[OutboxRow], *, expected: str) -> None:
         """Turn rows into dead letters with reason ``consumer.failed``, in one transaction."""
-        letters = [
-            {
-                "tenant": tenant,
-                "origin": DEAD_ORIGIN,
-                "position": row.outbox_id,
-                "reason": "consumer.failed",
-                "expected": expected,
-                "raw": json.dumps({"topic": row.topic, "key": row.key, **row.payload}).encode(),
-                "received_at": row.recorded_at,
-            }
-            for row in rows
-        ]
-        with self._database.tenant(tenant) as connection:
-            gone = delete(outbox).where(_among([row.outbox_id for row in rows]))
+        by_id = {row.outbox_id: row for row in rows}
+        with self._database.tenant(tenant.tenant) as connection:
+            gone = delete(outbox).where(_among(list(by_id)))
             # Whoever deletes the row writes the letter: two consumers that give up together write one.
-            deleted = set(connection.execute(gone.returning(outbox.c.outbox_id)).scalars())
-            if letters := [letter for letter in letters if letter["position"] in deleted]:
-                connection.execute(insert(dead_letter), letters)
+            deleted = [by_id[each] for each in connection.execute(gone.returning(outbox.c.outbox_id)).scalars()]
+            letters = [_letter(row, expected) for row in deleted]
+            dead_letters.keep(connection, tenant, letters, [row.key for row in deleted])
 
     def forget(self, tenant: str, *, epoch: str) -> int:
         """Mark rows an epoch was to carry as unpublished; returns how many there were."""
@@ -156,6 +146,18 @@ WHERE e.occurred_at >= :since
   AND NOT EXISTS (SELECT FROM outbox o WHERE o.topic = :topic AND o.key = e.recipient_id)
 GROUP BY e.recipient_id
 """)
+
+
+def _letter(row: OutboxRow, expected: str) -> dict[str, Any]:
+    return {
+        "origin": DEAD_ORIGIN,
+        "position": row.outbox_id,
+        "reason": "consumer.failed",
+        "field": None,
+        "expected": expected,
+        "raw": json.dumps({"topic": row.topic, "key": row.key, **row.payload}).encode(),
+        "received_at": row.recorded_at,
+    }
 
 
 def _among(ids: Sequence[int]) -> ColumnElement[bool]:

@@ -120,9 +120,11 @@ dead_letter = Table(
     Column("reason", Text, nullable=False),
     Column("field", Text),
     Column("expected", Text, nullable=False),
-    Column("raw", LargeBinary, nullable=False),
+    Column("raw", LargeBinary, nullable=False, comment="what was received; sealed when sealed_for is set"),
+    Column("sealed_for", Text, comment="the subject it is sealed for, * for none that is known"),
     Column("received_at", MOMENT, nullable=False),
     Index("dead_letter_received", "tenant", "received_at"),
+    Index("dead_letter_subject", "tenant", "sealed_for"),
 )
 
 ingest_batch = Table(
@@ -188,7 +190,8 @@ consent_record = Table(
     Column("source", Text, nullable=False),
     Column("actor", Text, nullable=False),
     Column("text_version", Text),
-    Column("proof", JSONB, nullable=False, server_default="{}"),
+    Column("proof", JSONB, nullable=False, server_default="{}", comment="from before proofs were sealed"),
+    Column("proof_sealed", LargeBinary),
     recorded(),
     Index("consent_record_recipient", "tenant", "recipient_id", "record_id"),
 )

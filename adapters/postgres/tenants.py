@@ -5,12 +5,16 @@ from collections.abc import Iterator
 
 from sqlalchemy import Row, insert, select, text, update
 
+from adapters.postgres import audit
+from adapters.postgres.audit import AuditEntry
 from adapters.postgres.engine import Database
 from adapters.postgres.tables import tenant as tenants
 from adapters.secrets import SecretBox
 from domain.tenants import Tenant
 
 _SECRET_BYTES = 32
+OWNER = "owner"
+"""Whoever can read the settings and the secret of the installation, in the audit trail."""
 
 
 class UnknownTenant(LookupError):
@@ -25,9 +29,15 @@ class Tenants:
         self._box = box
 
     def create(
-        self, name: str, *, display_name: str, time_zone: str = "UTC", is_sandbox: bool = False
+        self,
+        name: str,
+        *,
+        display_name: str,
+        time_zone: str = "UTC",
+        is_sandbox: bool = False,
+        actor: str | None = None,
     ) -> tuple[Tenant, bool]:
-        """Create a tenant, or return the one that has the name.
+        """Create a tenant, or return the one that has the name; the trail says so when somebody did it (``actor``).
 
         Returns:
             The tenant, and whether it is new.
@@ -45,6 +55,8 @@ class Tenants:
             if known is not None:
                 return self._tenant(known), False
             connection.execute(insert(tenants).values(row))
+            if actor is not None:
+                audit.write(connection, wanted, [_created(wanted, actor)])
         return wanted, True
 
     def get(self, name: str) -> Tenant:
@@ -66,16 +78,20 @@ class Tenants:
         for name in names:
             yield self.get(name)
 
-    def shift_clock(self, name: str, offset_seconds: float) -> Tenant:
+    def shift_clock(self, name: str, offset_seconds: float, *, actor: str = OWNER) -> Tenant:
         """Set how far a sandbox tenant's clock is from the wall's, in seconds.
 
         Raises:
             UnknownTenant: no tenant has the name.
             ValueError: the tenant is not a sandbox.
         """
-        shifted = Tenant.model_validate(self.get(name).model_dump() | {"clock_offset_seconds": offset_seconds})
+        before = self.get(name)
+        shifted = Tenant.model_validate(before.model_dump() | {"clock_offset_seconds": offset_seconds})
+        change = {"from_seconds": before.clock_offset_seconds, "to_seconds": offset_seconds}
         with self._database.tenant(name) as connection:
             connection.execute(update(tenants).values(clock_offset_seconds=offset_seconds))
+            entry = AuditEntry(action="tenant.clock_set", actor=actor, object=f"tenant:{name}", detail=change)
+            audit.write(connection, shifted, [entry])
         return shifted
 
     def _tenant(self, row: Row[tuple[object, ...]]) -> Tenant:
@@ -83,3 +99,8 @@ class Tenants:
         sealed = fields["subject_secret"]
         fields["subject_secret"] = self._box.unseal(f"subject:{fields['tenant']}", bytes(sealed))
         return Tenant.model_validate(fields)
+
+
+def _created(tenant: Tenant, actor: str) -> AuditEntry:
+    facts = tenant.model_dump(include={"display_name", "time_zone", "is_sandbox"})
+    return AuditEntry(action="tenant.created", actor=actor, object=f"tenant:{tenant.tenant}", detail=facts)

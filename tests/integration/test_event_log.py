@@ -68,7 +68,7 @@ def test_a_repeated_batch_changes_nothing_however_it_is_cut(append, db, tenant):
 def test_another_content_under_a_stored_id_is_kept_apart_as_a_dead_letter(append, db, tenant):
     append(an_event(1))
     assert append(an_event(1, value={"minor": 1, "currency": "USD"})) == ["conflict"]
-    [letter] = DeadLetters(db).newest(tenant.tenant)
+    [letter] = DeadLetters(db).newest(tenant, actor="test")
     assert (letter.reason, letter.field, letter.origin) == (RejectionCode.CONFLICT, "event_id", "api")
     assert b'"minor":1' in letter.raw
     assert append(an_event(1)) == ["duplicate"]
@@ -113,7 +113,7 @@ def test_an_event_its_key_and_its_outbox_row_are_one_commit(append, db, tenant):
 )
 def test_an_event_of_an_impossible_time_is_a_dead_letter(append, db, tenant, moment):
     assert append(an_event(occurred_at=moment)) == ["rejected"]
-    assert DeadLetters(db).newest(tenant.tenant)[0].reason == RejectionCode.UNTIMELY
+    assert DeadLetters(db).newest(tenant, actor="test")[0].reason == RejectionCode.UNTIMELY
 
 
 def test_identical_batches_at_once_are_stored_exactly_once(log, db, tenant):

@@ -210,7 +210,7 @@ def test_nobody_touches_another_tenants_rows(world: World) -> None:
     outbox = world.outbox
     assert outbox.present("t_other", [row.outbox_id]) == {}
     outbox.settle("t_other", [row.outbox_id])
-    outbox.bury("t_other", [row], expected="nothing")
+    outbox.bury(world.tenant.model_copy(update={"tenant": "t_other"}), [row], expected="nothing")
     assert outbox.forget("t_other", epoch="e1") == 0
     assert outbox.backlog(world.tenant.tenant).waiting == 1
 
@@ -228,8 +228,8 @@ def test_two_consumers_that_give_up_together_write_one_letter(world: World) -> N
     world.ingest(["a"])
     rows = sent_by(world, "e1")
     for _ in range(2):
-        world.outbox.bury(world.tenant.tenant, rows, expected="features")
-    assert len(DeadLetters(world.database).newest(world.tenant.tenant)) == 1
+        world.outbox.bury(world.tenant, rows, expected="features")
+    assert len(DeadLetters(world.database).newest(world.tenant, actor="test")) == 1
     assert world.waiting() == 0
 
 

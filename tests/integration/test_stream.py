@@ -94,7 +94,7 @@ def test_a_recipient_whose_events_cannot_be_computed_becomes_a_dead_letter_and_t
     assert world.differences(healthy) == []
     assert world.waiting() == 1
     world.drain(relay, consumer)
-    letters = DeadLetters(world.database).newest(world.tenant.tenant)
+    letters = DeadLetters(world.database).newest(world.tenant, actor="test")
     assert [(letter.reason, letter.origin) for letter in letters] == [("consumer.failed", "stream")]
     assert (b'"key": "r7"' in letters[0].raw, "OverflowError" in letters[0].expected) == (True, True)
     assert "somebody" not in letters[0].expected

@@ -233,7 +233,7 @@ def test_a_message_that_kills_every_process_becomes_a_dead_letter_and_its_neighb
         except Killed:
             deaths += 1
         assert deaths < 20
-    letters = DeadLetters(world.database).newest(world.tenant.tenant)
+    letters = DeadLetters(world.database).newest(world.tenant, actor="test")
     assert [b'"key": "r5"' in letter.raw for letter in letters] == [True]
     assert world.differences([recipient for recipient in RECIPIENTS if recipient != "r5"]) == []
     assert 5 <= deaths <= 6

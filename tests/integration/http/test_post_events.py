@@ -48,7 +48,7 @@ def test_a_single_conflict_is_a_409_and_a_dead_letter(api, books, db, tenant):
     answer = api.post("/v1/events", json=an_event(session_id="s"))
     assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (409, "event.conflict", "event_id")
     assert books() == Counts(received=2, stored=1, dead=1)
-    assert DeadLetters(db).newest(tenant.tenant)[0].reason == "event.conflict"
+    assert DeadLetters(db).newest(tenant, actor="test")[0].reason == "event.conflict"
 
 
 def test_a_single_invalid_event_is_a_422_that_names_the_field_and_a_dead_letter(api, books):
