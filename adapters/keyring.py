@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,13 @@ class Keyring:
     def current_since(self) -> datetime | None:
         """When the key that wraps now was made; None for keys from the settings, which do not say."""
         return self._keys.created_at.get(self.current)
+
+    def replaced_before(self, moment: datetime) -> list[str]:
+        """Return the keys that another replaced before a moment; none of those given by settings, which do not say."""
+        self._look_again()
+        names = list(self._keys.by_id)
+        made = self._keys.created_at
+        return [old for new, old in pairwise(names) if new in made and made[new] < moment]
 
     def wrap(self, data_key: bytes, bound_to: bytes) -> tuple[str, bytes]:
         """Encrypt a data key; ``bound_to`` is needed again to open it.

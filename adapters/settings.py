@@ -55,6 +55,9 @@ class Settings(Frozen):
         description="Keys that wrap the data keys of subjects, as id:64 hexadecimal digits, the newest first, "
         "separated by commas; unset keeps generated ones below the data folder.",
     )
+    key_rotation_days: PositiveInt = Field(
+        90, description="Days after which the sealer makes a new key-encryption key and wraps every data key with it."
+    )
     audit_checkpoint_dir: Path | None = Field(
         None,
         description="Folder of the signed checkpoints of the audit trail, best where the database's writers cannot "

@@ -9,17 +9,21 @@ from cli.exit_codes import ExitCode, Refused
 
 if TYPE_CHECKING:
     from adapters.clock import Clock
+    from adapters.keyring import Keyring
     from adapters.postgres.api_keys import ApiKeys
+    from adapters.postgres.engine import Database
     from adapters.postgres.tenants import Tenants
 
 
 @dataclass(frozen=True)
 class Installation:
-    """Tenants, keys and the clock."""
+    """Tenants, keys and the clock; the database and what opens personal fields in it."""
 
     tenants: "Tenants"
     api_keys: "ApiKeys"
     clock: "Clock"
+    database: "Database"
+    keyring: "Keyring"
 
 
 @contextmanager
@@ -41,9 +45,10 @@ def opened() -> Iterator[Installation]:
 
     settings = load_settings()
     box = SecretBox.of(settings)
-    database = Database(resolve(settings).databases.app, keyring=Keyring.of(settings))
+    keyring = Keyring.of(settings)
+    database = Database(resolve(settings).databases.app, keyring=keyring)
     try:
-        yield Installation(Tenants(database, box), ApiKeys(database, box), Clock())
+        yield Installation(Tenants(database, box), ApiKeys(database, box), Clock(), database, keyring)
     except Unavailable as error:
         raise Refused(f"{error}; try again when it is back", ExitCode.NOT_RUNNING) from None
     finally:

@@ -6,9 +6,11 @@ import typer
 
 from cli.exit_codes import ExitCode, Refused
 from cli.installation import opened
+from cli.key_rotation import rotate
 from domain.permissions import Permission
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Issue and revoke API keys.")
+app.command()(rotate)
 TenantName = Annotated[str, typer.Argument(help="Whose key.")]
 
 

@@ -1,5 +1,7 @@
 """The sealer: links audit rows into their tenant's chain a fifth of a second after their commit, and signs its end.
 
+It also rotates the key-encryption key when that is due, a batch of data keys a step.
+
 It needs PostgreSQL and nothing else. While it is away rows wait unlinked, and no writer notices.
 """
 
@@ -11,7 +13,9 @@ import structlog
 
 from adapters.checkpoints import BadCheckpoint, Checkpoints
 from adapters.clock import real_now
+from adapters.keyring import Keyring
 from adapters.postgres.audit_chain import BATCH, AuditChain
+from adapters.postgres.key_rotation import KeyRotation
 from adapters.secrets import SecretBox
 from adapters.settings import Settings, load_settings
 from serving import stream_wiring
@@ -20,6 +24,9 @@ from serving.worker import Numbers, Worker
 
 SEAL_SECONDS = 0.2
 CHECKPOINT_EVERY = timedelta(hours=1)
+ROTATION_EVERY = timedelta(minutes=10)
+"""Time between two looks at the age of the key-encryption key."""
+ACTOR = "sealer"
 _log = structlog.get_logger(__name__)
 
 
@@ -30,18 +37,35 @@ class SealerCounts:
     linked: int = 0
     checkpoints: int = 0
     refused_checkpoints: int = 0
+    rewrapped: int = 0
 
 
 class Sealer:
     """Links what waits, tenant by tenant; doing it twice does no harm."""
 
-    def __init__(self, *, chain: AuditChain, checkpoints: Checkpoints, now: Callable[[], datetime] = real_now) -> None:
-        """Connect nothing yet."""
+    def __init__(
+        self,
+        *,
+        chain: AuditChain,
+        checkpoints: Checkpoints,
+        rotate: Callable[[datetime], int] = lambda _: 0,
+        now: Callable[[], datetime] = real_now,
+    ) -> None:
+        """Connect nothing yet.
+
+        Args:
+            chain: what is linked.
+            checkpoints: where its ends are signed.
+            rotate: asked now and then; does a part of a rotation that is due and says how many keys it wrapped.
+            now: real time.
+        """
         self.counts = SealerCounts()
         self._chain = chain
         self._checkpoints = checkpoints
         self._now = now
         self._due_at: dict[str, datetime] = {}
+        self._rotate = rotate
+        self._rotate_at = now()
 
     def step(self) -> float:
         """Link one batch of every tenant; returns how many seconds to wait before the next step."""
@@ -53,7 +77,16 @@ class Sealer:
             if self._now() >= self._due_at.setdefault(tenant, self._first_due(tenant)):
                 self._due_at[tenant] = self._now() + CHECKPOINT_EVERY
                 self._checkpoint(tenant)
+        self._rotate_now_and_then()
         return 0.0 if linked == BATCH else SEAL_SECONDS
+
+    def _rotate_now_and_then(self) -> None:
+        if self._now() < self._rotate_at:
+            return
+        count = self._rotate(self._now())
+        self.counts.rewrapped += count
+        # While there is something to do the next step goes on with it.
+        self._rotate_at = self._now() + (timedelta() if count else ROTATION_EVERY)
 
     def observe(self) -> Numbers:
         """Return what was done."""
@@ -81,7 +114,22 @@ class Sealer:
 def sealer_of(settings: Settings, parts: StreamParts) -> Sealer:
     """Return the sealer of this installation."""
     checkpoints = Checkpoints.of(settings, SecretBox.of(settings))
-    return Sealer(chain=AuditChain(parts.database), checkpoints=checkpoints)
+    rotation = KeyRotation(parts.database, Keyring.of(settings))
+    every = timedelta(days=settings.key_rotation_days)
+
+    def rotate(now: datetime) -> int:
+        """Do one batch of what is to be done."""
+        tenants = list(parts.tenants.all())
+        if rotation.is_due(now, every):
+            rotation.begin(tenants)
+        for tenant in tenants:
+            for step in rotation.rewrap(tenant, actor=ACTOR):
+                _log.info("keys.rewrapped", tenant=tenant.tenant, left=step.left)
+                return step.done
+        rotation.let_go(tenants, now=now)
+        return 0
+
+    return Sealer(chain=AuditChain(parts.database), checkpoints=checkpoints, rotate=rotate)
 
 
 def main() -> None:

@@ -198,7 +198,7 @@ class SubjectKeys:
         return found
 
     def _data_key(self, tenant: Tenant, row: Row[tuple[object, ...]]) -> _DataKey:
-        bound_to = _key_bound_to(tenant.tenant, row.subject_key, row.key_id)
+        bound_to = key_bound_to(tenant.tenant, row.subject_key, row.key_id)
         secret = self._keyring.unwrap(row.wrapped_by, bytes(row.wrapped), bound_to)
         return _DataKey(row.key_id, secret, is_retired=row.retired_at is not None)
 
@@ -219,7 +219,7 @@ class SubjectKeys:
         made = {name: _DataKey(secrets.token_hex(_ID_BYTES), secrets.token_bytes(KEY_BYTES)) for name in names}
         rows = []
         for name, key in made.items():
-            wrapped_by, wrapped = self._keyring.wrap(key.secret, _key_bound_to(tenant.tenant, name, key.key_id))
+            wrapped_by, wrapped = self._keyring.wrap(key.secret, key_bound_to(tenant.tenant, name, key.key_id))
             row = {"tenant": tenant.tenant, "subject_key": name, "key_id": key.key_id}
             rows.append(row | {"wrapped_by": wrapped_by, "wrapped": wrapped})
         if rows:
@@ -237,7 +237,8 @@ def _bound_to(tenant: Tenant, name: str, place: Place) -> bytes:
     return json.dumps([tenant.tenant, name, place.table, place.column, place.version]).encode()
 
 
-def _key_bound_to(tenant: str, name: str, key_id: str) -> bytes:
+def key_bound_to(tenant: str, name: str, key_id: str) -> bytes:
+    """Return what a wrapped data key is bound to: tenant, subject and its own id."""
     return json.dumps([tenant, name, "data key", key_id]).encode()
 
 

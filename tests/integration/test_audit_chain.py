@@ -314,6 +314,18 @@ def test_the_sealer_links_and_signs_every_hour_and_survives_a_forged_checkpoint(
     assert verify(AuditChain(db), checkpoints, tenant.tenant).finding.kind == "forged"
 
 
+def test_the_sealer_goes_on_with_a_rotation_until_nothing_is_left(db, checkpoints):
+    class Nobody(AuditChain):
+        def tenants(self):
+            return []
+
+    now, left = datetime(2026, 3, 2, tzinfo=UTC), [3, 2, 0, 7]
+    sealer = Sealer(chain=Nobody(db), checkpoints=checkpoints, rotate=lambda _: left.pop(0), now=lambda: now)
+    for _ in range(5):
+        sealer.step()
+    assert (sealer.counts.rewrapped, left) == (5, [7])
+
+
 def test_the_pure_chain_binds_place_and_tenant():
     row = digest({"a": 1})
     one = extended(genesis("a"), row)
