@@ -26,7 +26,13 @@ class ChangeKind(StrEnum):
     @property
     def permission(self) -> Permission:
         """What a key must be allowed to read to be told."""
-        return Permission.PROFILES_READ if self is ChangeKind.PROFILE else Permission.CONSENTS_READ
+        return _PERMISSIONS.get(self, Permission.CONSENTS_READ)
+
+
+_PERMISSIONS = {
+    ChangeKind.PROFILE: Permission.PROFILES_READ,
+    ChangeKind.PREFERENCE: Permission.PREFERENCES_READ,
+}
 
 
 class Change(Frozen):

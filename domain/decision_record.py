@@ -17,6 +17,7 @@ from domain.decisioning import Draft, Score, Settings
 from domain.explanations import explain
 from domain.gates import Allowances, Refusal, Situation
 from domain.policy import PolicyName
+from domain.preferences import Preference
 from domain.profiles import Profile
 from domain.values import Channel, Frozen, Outcome, Reason
 
@@ -145,6 +146,9 @@ def _allowance_facts(allowances: Allowances) -> dict[str, Any]:
         "switches": [each.model_dump(mode="json") for each in allowances.switches],
         "suppressions": [each.model_dump(mode="json") for each in allowances.suppressions],
         "is_deleted": allowances.is_deleted,
+        "preferences": [_preference_facts(each) for each in allowances.choices.preferences],
+        "preference_defaults": [_preference_facts(each) for each in allowances.choices.defaults],
+        "sent": [each.model_dump(mode="json") for each in allowances.choices.sent],
     }
 
 
@@ -161,6 +165,12 @@ def _legal_facts(situation: Situation) -> dict[str, Any]:
         "zone_confidence": place.confidence,
         "complaint_share": situation.law.complaint_share,
     }
+
+
+def _preference_facts(preference: Preference) -> dict[str, Any]:
+    # Custom settings open no gate and may hold anything: they stay out of what outlives the person.
+    told = preference.model_dump(mode="json", exclude={"value": {"settings"}, "tags": True, "experiments": True})
+    return {"id": preference.preference_id, **told}
 
 
 def _unreachable(profile: Profile | None) -> list[str]:

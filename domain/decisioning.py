@@ -14,7 +14,7 @@ from pydantic import Field
 from domain import content, policy, timing
 from domain.content import RenderedContent
 from domain.decision_request import DecisionRequest
-from domain.gates import Refusal, Screened, Situation, next_opening, screen
+from domain.gates import Refusal, Screened, Situation, next_opening, opening, screen
 from domain.policy import NO_SEND, Action, Choice, PolicyName
 from domain.values import Channel, Frozen, MessageClass, Outcome, Reason
 
@@ -71,14 +71,16 @@ def without_choice(decision_id: str, request: DecisionRequest, situation: Situat
     waiting = [refusal for refusal in screened.refusals if refusal.reason.is_temporary]
     if not waiting:
         return Draft(decision_id, request, situation, screened, Outcome.SUPPRESS, _leading(reasons))
-    openings = [at for each in waiting if (at := next_opening(situation, each.channel)) is not None]
+    openings = [(at, each.reason) for each in waiting if (at := opening(request, situation, each.channel)) is not None]
     if not openings:
-        return Draft(decision_id, request, situation, screened, Outcome.SUPPRESS, Reason.LAW_NO_OPENING)
-    opens_at = min(openings)
+        is_never_allowed = all(next_opening(situation, each.channel) is None for each in waiting)
+        reason = Reason.LAW_NO_OPENING if is_never_allowed else _leading(reasons)
+        return Draft(decision_id, request, situation, screened, Outcome.SUPPRESS, reason)
+    opens_at, held = min(openings, key=lambda each: each[0])
     too_late = timing.deferral_refusal(request.message.expires_at, opens_at=opens_at)
     if too_late is not None:
         return Draft(decision_id, request, situation, screened, Outcome.SUPPRESS, too_late)
-    return Draft(decision_id, request, situation, screened, Outcome.DEFER, waiting[0].reason, send_at=opens_at)
+    return Draft(decision_id, request, situation, screened, Outcome.DEFER, held, send_at=opens_at)
 
 
 def choose(
@@ -198,7 +200,7 @@ def _score(action: Action, p_convert: Mapping[Channel, float] | None, settings: 
     return Score(p_convert=p_convert[action.channel], value=value) if action.channel else Score(value=value)
 
 
-_LEADING_GATES = ("expiry", "law", "recipient", "suppression", "consent", "channel", "quiet_hours")
+_LEADING_GATES = ("expiry", "law", "recipient", "suppression", "consent", "channel", "preference", "quiet_hours")
 
 
 def _leading(reasons: Sequence[Reason]) -> Reason:

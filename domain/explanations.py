@@ -7,7 +7,7 @@ from domain.values import Outcome, Reason
 
 SENTENCES = {
     Reason.EXPIRY_PASSED: "The message had expired.",
-    Reason.EXPIRY_BEFORE_OPENING: "The message would have expired before it could be sent outside quiet hours.",
+    Reason.EXPIRY_BEFORE_OPENING: "The message would have expired before it could be sent.",
     Reason.LAW_HOURS_CLOSED: "The law allows no such message at this hour where the recipient is, or may be.",
     Reason.LAW_COMPLAINT_STOP: "Too many recipients complained about e-mail lately; mailbox providers demand a stop.",
     Reason.LAW_NO_OPENING: "No hour is allowed in every time zone the recipient may be in.",
@@ -22,6 +22,9 @@ SENTENCES = {
     Reason.CHANNEL_UNREACHABLE: "The recipient cannot be reached on this channel.",
     Reason.CHANNEL_NOT_OFFERED: "The message type does not offer this channel.",
     Reason.CHANNEL_NOT_ASKED: "The request left this channel out.",
+    Reason.PREFERENCE_OFF: "The recipient chose not to get such messages here.",
+    Reason.PREFERENCE_OUTSIDE_WINDOW: "It is outside the hours the recipient chose for such messages.",
+    Reason.PREFERENCE_FREQUENCY: "The recipient chose to get such messages less often.",
     Reason.QUIET_HOURS_NOW: "It is quiet hours where the recipient is.",
     Reason.POLICY_SAMPLED: "The policy drew this action among those allowed.",
     Reason.POLICY_NO_SEND: "The policy drew sending nothing among the actions allowed.",

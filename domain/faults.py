@@ -1,5 +1,6 @@
 """What pydantic found wrong, told as a field and what was expected there; never with the value it found."""
 
+import re
 from typing import Any
 
 _WHOLE = {
@@ -9,6 +10,8 @@ _WHOLE = {
 }
 _OPENINGS = (("Value error, ", ""), ("must be ", ""), ("Input should be ", ""), ("String should ", "text that should "))
 _FIELD_CHARACTERS = 200
+_INTERNAL = re.compile(r"\[key\]|[a-z-]+\[.*\]")
+"""Parts of a place that name no field but which form was tried there, such as ``str-enum[Channel]``."""
 
 
 def field(fault: Any) -> str:
@@ -17,7 +20,8 @@ def field(fault: Any) -> str:
     Args:
         fault: one of ``ValidationError.errors()``.
     """
-    return ".".join(str(part) for part in fault["loc"] if part != "[key]")[:_FIELD_CHARACTERS]
+    parts = (str(part) for part in fault["loc"])
+    return ".".join(part for part in parts if not _INTERNAL.fullmatch(part))[:_FIELD_CHARACTERS]
 
 
 def expected(fault: Any) -> str:

@@ -5,16 +5,21 @@ request says can open a gate, it can only close more.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from domain import consent, profiles, quiet_hours, suppression, switches, timing
+from pydantic import Field
+
+from domain import consent, preference_gate, profiles, quiet_hours, suppression, switches, timing
 from domain.consent import ConsentState
 from domain.decision_request import DecisionRequest
 from domain.legal import gate as law
 from domain.legal.gate import Closing, LegalFacts
 from domain.message_types import MessageType
+from domain.preference_gate import Choices, Held
+from domain.preference_resolution import Asked
+from domain.preference_scopes import Context, ContextDimension, times
 from domain.profiles import Profile
 from domain.quiet_hours import QuietHours
 from domain.suppression import Suppression
@@ -31,6 +36,7 @@ class Allowances:
     switches: tuple[ChannelSwitch, ...] = ()
     suppressions: tuple[Suppression, ...] = ()
     is_deleted: bool = False
+    choices: Choices = field(default_factory=Choices)
 
     def personalization_refusal(self, channels: Iterable[Channel], now: datetime) -> Reason | None:
         """Return why features may not be read and scored for one of the channels, or None when they may for all."""
@@ -66,6 +72,7 @@ class Refusal(Frozen):
 
     channel: Channel
     reason: Reason
+    rule: str | None = Field(default=None, description="The preference that made it, where one did.")
 
 
 @dataclass(frozen=True)
@@ -80,11 +87,11 @@ def screen(request: DecisionRequest, situation: Situation) -> Screened:
     """Return which of the type's channels the message may take now."""
     permitted, refusals = [], []
     for channel in situation.definition.channels:
-        reason = _refusal(request, situation, channel)
-        if reason is None:
+        found = _held(request, situation, channel)
+        if found is None:
             permitted.append(channel)
         else:
-            refusals.append(Refusal(channel=channel, reason=reason))
+            refusals.append(Refusal(channel=channel, reason=found.reason, rule=found.rule or None))
     offered = set(situation.definition.channels)
     refusals += [
         Refusal(channel=channel, reason=Reason.CHANNEL_NOT_OFFERED)
@@ -107,24 +114,85 @@ def _quiet_closings(situation: Situation) -> list[Closing]:
     return [(situation.quiet, zone) for zone in zones]
 
 
-def _refusal(request: DecisionRequest, situation: Situation, channel: Channel) -> Reason | None:
+def opening(request: DecisionRequest, situation: Situation, channel: Channel) -> datetime | None:
+    """Return the first moment, UTC, at which no gate holds the message back on a channel, or None when none is known.
+
+    The request's expiry is left out: whether that moment comes too late is another question.
+    """
+    timeless = request.model_copy(update={"message": request.message.model_copy(update={"expires_at": None})})
+    at = situation.now
+    for _ in range(_MOST_STEPS):
+        found = _held(timeless, replace(situation, now=at), channel)
+        if found is None:
+            return at
+        if found.opens_at is None or found.opens_at <= at:
+            return None
+        at = found.opens_at
+    return None
+
+
+_MOST_STEPS = 100
+"""Gates that open in turn: windows of a week and quiet hours meet sooner than that, or never."""
+
+
+def _held(request: DecisionRequest, situation: Situation, channel: Channel) -> Held | None:
     if request.channels is not None and channel not in request.channels:
-        return Reason.CHANNEL_NOT_ASKED
-    return next((reason for reason in _verdicts(request, situation, channel) if reason is not None), None)
+        return Held(Reason.CHANNEL_NOT_ASKED, "")
+    return next((each for each in _verdicts(request, situation, channel) if each is not None), None)
 
 
-def _verdicts(request: DecisionRequest, at: Situation, channel: Channel) -> Iterator[Reason | None]:
+def _verdicts(request: DecisionRequest, at: Situation, channel: Channel) -> Iterator[Held | None]:
     """Yield each gate's answer in order of precedence, for the gates that the message's class must pass."""
-    definition, allowances = at.definition, at.allowances
-    message_class = definition.message_class
-    yield timing.refusal(request.message.expires_at, now=at.now)
-    yield law.refusal(at.law, message_class=message_class, channel=channel, now=at.now)
+    message_class = at.definition.message_class
+    yield _for_good(timing.refusal(request.message.expires_at, now=at.now))
+    yield _until_open(at, channel, law.refusal(at.law, message_class=message_class, channel=channel, now=at.now))
+    yield from map(_for_good, _denials(at, channel))
+    question = asked(request, at, channel)
+    for zone in at.law.place.zones:
+        yield preference_gate.held(at.allowances.choices, question, zone=zone)
+    yield _for_good(profiles.refusal(at.profile, channel=channel))
+    for hours, zone in _quiet_closings(at):
+        yield _until_open(at, channel, quiet_hours.refusal(hours, now=at.now, zone=zone))
+
+
+def _denials(at: Situation, channel: Channel) -> Iterator[Reason | None]:
+    allowances, message_class = at.allowances, at.definition.message_class
     yield Reason.RECIPIENT_DELETED if allowances.is_deleted else None
     yield suppression.refusal(allowances.suppressions, channel=channel, message_class=message_class)
     if message_class is MessageClass.MARKETING:
         yield consent.refusal(allowances.consents, purpose=Purpose.MARKETING, channel=channel, now=at.now)
     if at.minds_quiet_hours:
         yield switches.refusal(allowances.switches, channel=channel)
-    yield profiles.refusal(at.profile, channel=channel)
-    for hours, zone in _quiet_closings(at):
-        yield quiet_hours.refusal(hours, now=at.now, zone=zone)
+
+
+def _until_open(at: Situation, channel: Channel, reason: Reason | None) -> Held | None:
+    if reason is None:
+        return None
+    return Held(reason, "", next_opening(at, channel) if reason.is_temporary else None)
+
+
+def _for_good(reason: Reason | None) -> Held | None:
+    return Held(reason, "") if reason is not None else None
+
+
+def asked(request: DecisionRequest, at: Situation, channel: Channel) -> Asked:
+    """Return the message on one channel, as preferences are asked about it."""
+    definition = at.definition
+    return Asked(
+        channel=channel,
+        category=definition.category,
+        content_type=definition.type,
+        message_class=definition.message_class,
+        now=at.now,
+        context=_context(request, at),
+        is_emergency=definition.is_emergency,
+    )
+
+
+def _context(request: DecisionRequest, at: Situation) -> Context:
+    known = {ContextDimension.TIME: times(at.now, at.zone)}
+    if request.message.urgency is not None:
+        known[ContextDimension.URGENCY] = frozenset({request.message.urgency})
+    if at.profile is not None and at.profile.country is not None:
+        known[ContextDimension.LOCATION] = frozenset({at.profile.country})
+    return known

@@ -10,10 +10,11 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, best_match
+from jsonschema.exceptions import best_match
 from pydantic import Field, JsonValue, StringConstraints, model_validator
 
 from domain.events import Name
+from domain.object_schema import check_object_schema
 from domain.profiles import Locale
 from domain.values import Channel, Frozen, MessageClass
 
@@ -78,7 +79,7 @@ class MessageType(Frozen):
         for variant in self.variants:
             if missing := sorted(set(self.channels) - set(variant.content)):
                 raise ValueError(f"variants.{variant.id}.content must have content for channel {missing[0]}")
-        _check_schema(self.variables)
+        check_object_schema("variables", self.variables)
         return self
 
     def document(self) -> dict[str, Any]:
@@ -132,26 +133,3 @@ def check_variables(definition: MessageType, variables: dict[str, JsonValue]) ->
         place = ".".join(["message.variables", *(str(part) for part in error.absolute_path)])
         # The library's message repeats the value; the rule and its limit say enough.
         raise BadVariables(place, f"must satisfy {error.validator}: {json.dumps(error.validator_value)[:200]}")
-
-
-def _check_schema(schema: dict[str, JsonValue]) -> None:
-    if schema.get("type") != "object":
-        raise ValueError("variables must be a JSON Schema of type object")
-    if _refers_elsewhere(schema):
-        raise ValueError("variables must not refer to another document ($ref)")
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        place = ".".join(["variables", *(str(part) for part in error.absolute_path)])
-        raise ValueError(f"{place} is not valid JSON Schema") from None
-
-
-def _refers_elsewhere(node: JsonValue) -> bool:
-    if isinstance(node, dict):
-        target = node.get("$ref", "#")
-        return (
-            not (isinstance(target, str) and target.startswith("#"))
-            or "$dynamicRef" in node
-            or any(_refers_elsewhere(part) for part in node.values())
-        )
-    return isinstance(node, list) and any(_refers_elsewhere(part) for part in node)

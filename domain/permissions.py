@@ -17,6 +17,9 @@ class Permission(StrEnum):
     CONSENTS_WRITE = "consents:write"
     AUDIT_READ = "audit:read"
     CHANGES_READ = "changes:read"
+    PREFERENCES_READ = "preferences:read"
+    PREFERENCES_WRITE = "preferences:write"
+    PREFERENCE_POLICY_WRITE = "preference_policy:write"
     TYPES_READ = "types:read"
     TYPES_WRITE = "types:write"
 

@@ -101,6 +101,9 @@ class Reason(StrEnum):
     CHANNEL_UNREACHABLE = "channel.unreachable"
     CHANNEL_NOT_OFFERED = "channel.not_offered"
     CHANNEL_NOT_ASKED = "channel.not_asked"
+    PREFERENCE_OFF = "preference.off"
+    PREFERENCE_OUTSIDE_WINDOW = "preference.outside_window"
+    PREFERENCE_FREQUENCY = "preference.frequency"
     QUIET_HOURS_NOW = "quiet_hours.now"
     RECIPIENT_DELETED = "recipient.deleted"
     POLICY_SAMPLED = "policy.sampled"
@@ -116,4 +119,9 @@ class Reason(StrEnum):
     @property
     def is_temporary(self) -> bool:
         """True when waiting can lift the refusal, so that deferring makes sense."""
-        return self in (Reason.QUIET_HOURS_NOW, Reason.LAW_HOURS_CLOSED)
+        return self in _TEMPORARY
+
+
+_TEMPORARY = frozenset(
+    {Reason.QUIET_HOURS_NOW, Reason.LAW_HOURS_CLOSED, Reason.PREFERENCE_OUTSIDE_WINDOW, Reason.PREFERENCE_FREQUENCY}
+)

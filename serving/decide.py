@@ -17,15 +17,16 @@ from adapters.settings import Settings
 from domain import decisioning, identity
 from domain.content import RenderedContent, render
 from domain.decision_record import Evidence, answer, record
-from domain.decision_request import DecisionRequest
+from domain.decision_request import DecisionRequest, Message
 from domain.decisioning import Draft
 from domain.gates import Allowances, Screened, Situation, screen
 from domain.legal.gate import LegalFacts
 from domain.legal.places import place_of
 from domain.message_types import check_variables
+from domain.preference_gate import LastSent
 from domain.quiet_hours import QuietHours
 from domain.tenants import Tenant
-from domain.values import Channel
+from domain.values import Channel, Outcome
 from serving import decision_metrics
 from serving.scoring import Model, Scored, ToScore, score
 
@@ -104,7 +105,7 @@ class Decider:
             (each.ask.decision_id, draft.request.recipient_id, self._finish(tenant, each, draft, model, stages))
             for each, draft in drafts
         ]
-        after = self._log.record(tenant, pending, actor=actor) if pending else {}
+        after = self._log.record(tenant, pending, actor=actor, now=now) if pending else {}
         stages.ended("record")
         _tell(tenant, after, stages)
         return self._told(tenant, asks, before, after, {draft.decision_id: draft for _, draft in drafts})
@@ -158,26 +159,41 @@ class Decider:
         stages.ended("screen")
         return opened
 
+    def situation(self, tenant: Tenant, recipient_id: str, message_type: str, *, now: datetime) -> Situation:
+        """Return what the gates would look at for a message with nothing but its type, at a moment.
+
+        Raises:
+            UnknownType: the tenant has published no message type of this name.
+        """
+        request = DecisionRequest(recipient_id=recipient_id, message=Message(type=message_type))
+        days = self._rules.complaint_days
+        known = self._log.known(tenant, [recipient_id], [message_type], now=now, complaint_days=days)
+        return self._situation(tenant, request, known, now)
+
     def _open(self, tenant: Tenant, ask: Ask, known: Known, now: datetime) -> _Open:
-        published = known.types.get(ask.request.message.type)
+        situation = self._situation(tenant, ask.request, known, now)
+        check_variables(situation.definition, dict(ask.request.message.variables))
+        version = known.types[ask.request.message.type].version
+        return _Open(ask, situation, screen(ask.request, situation), version)
+
+    def _situation(self, tenant: Tenant, request: DecisionRequest, known: Known, now: datetime) -> Situation:
+        published = known.types.get(request.message.type)
         if published is None:
             raise UnknownType("no message type of this name is published")
-        check_variables(published.definition, dict(ask.request.message.variables))
-        stored = known.profiles.get(ask.request.recipient_id)
+        stored = known.profiles.get(request.recipient_id)
         profile = stored.profile if stored is not None else None
-        situation = Situation(
+        return Situation(
             definition=published.definition,
-            allowances=known.allowances[ask.request.recipient_id],
+            allowances=known.allowances[request.recipient_id],
             profile=profile,
             law=LegalFacts(
                 rules=self._rules,
-                place=place_of(profile, ask.request.context.time_zone, tenant.zone),
+                place=place_of(profile, request.context.time_zone, tenant.zone),
                 complaint_share=known.complaint_share,
             ),
             quiet=self._quiet,
             now=now,
         )
-        return _Open(ask, situation, screen(ask.request, situation), published.version)
 
     def _scored(
         self, model: Model | None, tenant: Tenant, opened: Sequence[_Open], stages: "decision_metrics.Stages"
@@ -260,9 +276,19 @@ def _row(tenant: Tenant, draft: Draft, evidence: Evidence) -> Row:
         reason=draft.reason.value,
         action_probability=draft.probability,
         consent_version=draft.situation.allowances.version,
+        category=draft.situation.definition.category,
+        sent=_sent(draft),
         record=record(draft, evidence),
         answer=answer(draft, evidence).model_dump(mode="json") | {"content": None},
     )
+
+
+def _sent(draft: Draft) -> LastSent | None:
+    """Return what is sent, for the next decision about the same recipient."""
+    channel, definition = draft.action.channel, draft.situation.definition
+    if draft.outcome is not Outcome.SEND_NOW or channel is None:
+        return None
+    return LastSent(channel=channel, category=definition.category, content_type=definition.type, at=draft.situation.now)
 
 
 def _model_facts(model: Model) -> dict[str, str]:

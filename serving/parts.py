@@ -12,6 +12,8 @@ from adapters.postgres.consent import ConsentStore
 from adapters.postgres.dead_letters import DeadLetters
 from adapters.postgres.decisions import DecisionLog
 from adapters.postgres.events import EventLog
+from adapters.postgres.preference_policies import PreferencePolicies
+from adapters.postgres.preferences import Preferences
 from adapters.postgres.profiles import Profiles
 from adapters.postgres.tenants import Tenants
 from adapters.settings import Settings
@@ -32,6 +34,8 @@ class Parts:
     dead_letters: DeadLetters
     profiles: Profiles
     consents: ConsentStore
+    preferences: Preferences
+    preference_policies: PreferencePolicies
     decisions: DecisionLog
     audit_trail: AuditTrail
     arrival_key: bytes

@@ -20,6 +20,8 @@ from adapters.postgres.decisions import DecisionLog
 from adapters.postgres.engine import Database
 from adapters.postgres.event_effects import EventEffects
 from adapters.postgres.events import EventLog
+from adapters.postgres.preference_policies import PreferencePolicies
+from adapters.postgres.preferences import Preferences
 from adapters.postgres.profiles import Profiles
 from adapters.postgres.tenants import Tenants
 from adapters.redis.client import connect
@@ -61,6 +63,8 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             dead_letters=DeadLetters(database),
             profiles=Profiles(database),
             consents=ConsentStore(database),
+            preferences=Preferences(database),
+            preference_policies=PreferencePolicies(database),
             decisions=decisions,
             audit_trail=AuditTrail(database),
             arrival_key=box.key("audit:arrival"),

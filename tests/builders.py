@@ -11,6 +11,7 @@ from domain.gates import Allowances, Situation
 from domain.legal.gate import LegalFacts
 from domain.legal.places import Place
 from domain.message_types import MessageType
+from domain.preferences import Preference
 from domain.quiet_hours import QuietHours
 from domain.values import ANY_CHANNEL, Purpose
 
@@ -61,3 +62,11 @@ def a_law(**fields: Any) -> LegalFacts:
     """The newest rules for somebody who is surely in New York."""
     given = {"rules": RULES, "place": Place((NEW_YORK,), frozenset({"US"}), "declared", 1.0)}
     return LegalFacts(**(given | fields))
+
+
+def a_preference(**fields: Any) -> Preference:
+    """A preference for everything; what belongs to its value may be given directly."""
+    value = {name: fields.pop(name) for name in ("enabled", "frequency", "windows", "settings") if name in fields}
+    scope = fields.pop("scope", None)
+    document = {"value": value, "scope": scope.model_dump(mode="json") if scope is not None else {}}
+    return Preference.model_validate(document | fields)

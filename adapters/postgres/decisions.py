@@ -4,14 +4,14 @@ One id is one decision, whoever asks again and however many ask at once; nothing
 """
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select, text
 
-from adapters.postgres import allowances, audit, message_types, profiles
+from adapters.postgres import allowances, audit, choices, message_types, profiles
 from adapters.postgres.audit import AuditEntry
 from adapters.postgres.engine import Database
 from adapters.postgres.mail_counts import ComplaintShares
@@ -19,6 +19,7 @@ from adapters.postgres.profiles import StoredProfile
 from adapters.postgres.tables import decision as decisions
 from domain.gates import Allowances
 from domain.message_types import MessageType, PublishedType
+from domain.preference_gate import LastSent, after_sending
 from domain.tenants import Tenant
 
 
@@ -47,8 +48,10 @@ class Row:
     reason: str
     action_probability: float
     consent_version: int
+    category: str
     record: dict[str, Any]
     answer: dict[str, Any]
+    sent: LastSent | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ class DecisionLog:
                 # Those that exist with version 0 are left as they are.
                 allowances.make_heads(connection, tenant.tenant, headless)
             return Known(
-                allowances=allowed,
+                allowances=choices.with_choices(connection, tenant, allowed, now=now, lock=False),
                 profiles=profiles.read(connection, tenant, recipient_ids),
                 types=message_types.read(connection, types),
                 complaint_share=self._complaints.read(connection, tenant.tenant, now=now, days=complaint_days),
@@ -109,13 +112,16 @@ class DecisionLog:
         with self._database.tenant(tenant.tenant) as connection:
             return _recorded(connection, decision_ids)
 
-    def record(self, tenant: Tenant, pending: Sequence[tuple[str, str, Finish]], *, actor: str) -> dict[str, Recorded]:
+    def record(
+        self, tenant: Tenant, pending: Sequence[tuple[str, str, Finish]], *, actor: str, now: datetime
+    ) -> dict[str, Recorded]:
         """Lock what the recipients allow, finish each decision on that reading, and commit all of them.
 
         Args:
             tenant: whose decisions these are.
             pending: decision id, recipient id and how the decision is finished.
             actor: who asked.
+            now: the tenant's clock.
 
         Returns:
             By id, what counts: the new decision, or the one somebody else recorded first.
@@ -125,7 +131,8 @@ class DecisionLog:
         """
         with self._database.tenant(tenant.tenant) as connection:
             allowed = self._locked(connection, [recipient for _, recipient, _ in pending])
-            rows = [finish(allowed[recipient]) for _, recipient, finish in pending]
+            chosen = choices.with_choices(connection, tenant, allowed, now=now, lock=True)
+            rows = list(_finished(pending, chosen))
             new = _insert(connection, tenant.tenant, actor, rows)
             fresh = [row for row in rows if row.decision_id in new]
             others = _recorded(connection, [row.decision_id for row in rows if row.decision_id not in new])
@@ -155,6 +162,17 @@ class DecisionLog:
         return allowances.read(connection, recipient_ids, lock=True)
 
 
+def _finished(pending: Sequence[tuple[str, str, Finish]], allowed: Mapping[str, Allowances]) -> Iterator[Row]:
+    """Yield each decision's row; what one of a batch sends is known to the next of the same recipient."""
+    standing = dict(allowed)
+    for _, recipient, finish in pending:
+        row = finish(standing[recipient])
+        if row.sent is not None:
+            before = standing[recipient]
+            standing[recipient] = replace(before, choices=after_sending(before.choices, row.sent))
+        yield row
+
+
 def _insert(connection: Connection, tenant: str, actor: str, rows: Sequence[Row]) -> set[str]:
     """Store decisions with their audit rows; return the ids nobody had recorded before."""
     given = [
@@ -169,6 +187,7 @@ def _insert(connection: Connection, tenant: str, actor: str, rows: Sequence[Row]
             "reason": row.reason,
             "action_probability": row.action_probability,
             "consent_version": row.consent_version,
+            "category": row.category,
             "record": row.record,
             "answer": row.answer,
         }
@@ -184,15 +203,15 @@ WITH given AS MATERIALIZED (
     SELECT * FROM json_to_recordset(:rows) AS given (
         decision_id text, subject_key text, fingerprint text, decided_at timestamptz, outcome text, message_type text,
         campaign_id text, reason text, action_probability double precision, consent_version bigint,
-        record jsonb, answer jsonb)
+        category text, record jsonb, answer jsonb)
 ), made AS (
     INSERT INTO decision (
         tenant, decision_id, subject_key, request_fingerprint, decided_at, outcome, channel, variant_id, message_type,
-        campaign_id, reason, action_probability, is_holdout, degraded, consent_version, record, answer)
+        campaign_id, reason, action_probability, is_holdout, degraded, consent_version, category, record, answer)
     SELECT
         :tenant, decision_id, subject_key, decode(fingerprint, 'hex'), decided_at, outcome, record->>'channel',
         record->>'variant_id', message_type, campaign_id, reason, action_probability,
-        CAST(record->>'is_holdout' AS boolean), record->>'degraded', consent_version, record, answer
+        CAST(record->>'is_holdout' AS boolean), record->>'degraded', consent_version, category, record, answer
     FROM given ORDER BY decision_id COLLATE "C"
     ON CONFLICT DO NOTHING
     RETURNING decision_id, subject_key, outcome, reason

@@ -4,8 +4,15 @@ A subject with tables of its own describes them in a module ``<subject>_tables``
 itself here.
 """
 
-from adapters.postgres import audit_tables, change_tables, law_tables, subject_key_tables, tables
+from adapters.postgres import (
+    audit_tables,
+    change_tables,
+    law_tables,
+    preference_tables,
+    subject_key_tables,
+    tables,
+)
 
-SUBJECTS = (tables, audit_tables, subject_key_tables, law_tables, change_tables)
+SUBJECTS = (tables, audit_tables, subject_key_tables, law_tables, change_tables, preference_tables)
 metadata = tables.metadata
-APPEND_ONLY = (*tables.APPEND_ONLY, *audit_tables.APPEND_ONLY)
+APPEND_ONLY = (*tables.APPEND_ONLY, *audit_tables.APPEND_ONLY, *preference_tables.APPEND_ONLY)

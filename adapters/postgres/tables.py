@@ -249,6 +249,7 @@ decision = Table(
     Column("consent_version", BigInteger, nullable=False),
     Column("record", JSONB, nullable=False, comment="everything the decision knew, enough to repeat it"),
     Column("answer", JSONB, nullable=False, comment="what the caller was told, for a repeat of the same key"),
+    Column("category", Text, comment="of the message type; null before preferences existed"),
     recorded(),
     Index("decision_subject", "tenant", "subject_key", "decided_at"),
     Index("decision_recorded", "tenant", "recorded_at"),

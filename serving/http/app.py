@@ -23,6 +23,8 @@ from serving.http import (
     explanations,
     health,
     openapi,
+    preference_policy,
+    preferences,
     profiles,
 )
 from serving.http.access_log import AccessLog
@@ -40,6 +42,8 @@ ROUTERS = (
     consent.router,
     audit.router,
     changes.router,
+    preference_policy.router,
+    preferences.router,
     health.router,
     docs.router,
 )

@@ -67,7 +67,7 @@ def test_without_consent_nothing_is_sent(api, world):
     answer = ask(api, recipient="stranger").json()
     assert (answer["outcome"], answer["reason"]) == ("suppress", "consent.missing")
     assert answer["action_probability"] == 1.0
-    assert answer["refusals"] == [{"channel": "email", "reason": "consent.missing"}]
+    assert answer["refusals"] == [{"channel": "email", "reason": "consent.missing", "rule": None}]
     assert answer["content"] is None
 
 

@@ -1,0 +1,105 @@
+"""What a tenant says about preferences, what a set of preferences would mean, and what each channel can do."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Response
+from pydantic import Field
+
+from adapters.postgres.preference_policies import PolicyChanged, PublishedPolicy
+from domain.channel_capabilities import CAPABILITIES, Capabilities
+from domain.preferences import MAX_PREFERENCES, Finding, Preference, PreferencePolicy, conflicts
+from domain.preferences import problems as problems_of
+from domain.values import Channel, Frozen
+from serving.http.auth import Caller, PartsOf, permission
+from serving.http.errors import FieldError, Refused, problems
+from serving.http.problem_codes import declared
+from serving.http.strict_body import body_of
+
+router = APIRouter(tags=["preferences"])
+VERSION_CONFLICT = declared(
+    "preference_policy.version_conflict", 412, "The preference policy has changed since the version you saw."
+)
+IfMatch = Annotated[str | None, Header(alias="If-Match", pattern=r'^"\d{1,9}"$', description="The ETag you saw.")]
+
+
+class Proposal(Frozen):
+    """Preferences to look at; nothing is stored."""
+
+    preferences: tuple[Preference, ...] = Field(min_length=1, max_length=MAX_PREFERENCES)
+
+
+class Verdict(Frozen):
+    """Whether the preferences could be stored, why not, and which of them overrule a denial among them."""
+
+    is_valid: bool
+    problems: list[Finding]
+    conflicts: list[Finding]
+
+
+class ChannelCapabilities(Frozen):
+    """What one channel can do."""
+
+    channel: Channel
+    capabilities: Capabilities
+
+
+class ChannelList(Frozen):
+    """Every channel there is."""
+
+    channels: list[ChannelCapabilities]
+
+
+@router.get("/v1/preferences/policy", summary="Read the tenant's preference policy")
+def get_preference_policy(
+    caller: Annotated[Caller, permission("preferences:read")], parts: PartsOf, response: Response
+) -> PublishedPolicy:
+    """Return the defaults and the schema of custom settings in force; the version is the `ETag` too."""
+    return _tagged(parts.preference_policies.get(caller.tenant), response)
+
+
+@router.put("/v1/preferences/policy", summary="Publish the tenant's preference policy", responses=problems(412))
+def put_preference_policy(
+    caller: Annotated[Caller, permission("preference_policy:write")],
+    body: Annotated[PreferencePolicy, body_of(PreferencePolicy)],
+    parts: PartsOf,
+    response: Response,
+    if_match: IfMatch = None,
+) -> PublishedPolicy:
+    """Put a policy in force for every decision from now on; an equal one makes no new version.
+
+    Defaults hold where a recipient said nothing. They never stand for consent.
+    """
+    seen = int(if_match.strip('"')) if if_match is not None else None
+    try:
+        published = parts.preference_policies.publish(caller.tenant, body, actor=caller.actor, if_version=seen)
+    except PolicyChanged:
+        problem = FieldError(field="If-Match", expected="the policy's present ETag")
+        detail = "The policy has changed since you read it."
+        raise Refused(VERSION_CONFLICT, detail, errors=[problem]) from None
+    return _tagged(published, response)
+
+
+@router.post("/v1/preferences/validate", summary="Check preferences without storing them")
+def validate_preferences(
+    caller: Annotated[Caller, permission("preferences:read")],
+    body: Annotated[Proposal, body_of(Proposal)],
+    parts: PartsOf,
+) -> Verdict:
+    """Say whether these preferences could be stored together, and which of them overrule a denial among them."""
+    schema = parts.preference_policies.get(caller.tenant).policy.settings_schema
+    found = problems_of(body.preferences, schema)
+    now = parts.clock.now(caller.tenant)
+    return Verdict(is_valid=not found, problems=found, conflicts=conflicts(body.preferences, now))
+
+
+@router.get("/v1/channels", summary="Read what each channel can do", dependencies=[permission("preferences:read")])
+def get_channels() -> ChannelList:
+    """Return every channel with its limits and abilities."""
+    return ChannelList(
+        channels=[ChannelCapabilities(channel=channel, capabilities=CAPABILITIES[channel]) for channel in Channel]
+    )
+
+
+def _tagged(published: PublishedPolicy, response: Response) -> PublishedPolicy:
+    response.headers["ETag"] = f'"{published.version}"'
+    return published
