@@ -56,7 +56,8 @@ class Settings(Frozen):
         "separated by commas; unset keeps generated ones below the data folder.",
     )
     key_rotation_days: PositiveInt = Field(
-        90, description="Days after which the sealer makes a new key-encryption key and wraps every data key with it."
+        90,
+        description="Days after which the sealer replaces the key-encryption key, and the data keys of profiles.",
     )
     audit_checkpoint_dir: Path | None = Field(
         None,

@@ -1,6 +1,6 @@
 """The sealer: links audit rows into their tenant's chain a fifth of a second after their commit, and signs its end.
 
-It also rotates the key-encryption key when that is due, a batch of data keys a step.
+It also rotates keys that are due, a batch a step: the key-encryption key, and data keys with what they sealed.
 
 It needs PostgreSQL and nothing else. While it is away rows wait unlinked, and no writer notices.
 """
@@ -15,6 +15,7 @@ from adapters.checkpoints import BadCheckpoint, Checkpoints
 from adapters.clock import real_now
 from adapters.keyring import Keyring
 from adapters.postgres.audit_chain import BATCH, AuditChain
+from adapters.postgres.data_key_rotation import DataKeyRotation
 from adapters.postgres.key_rotation import KeyRotation
 from adapters.secrets import SecretBox
 from adapters.settings import Settings, load_settings
@@ -115,6 +116,7 @@ def sealer_of(settings: Settings, parts: StreamParts) -> Sealer:
     """Return the sealer of this installation."""
     checkpoints = Checkpoints.of(settings, SecretBox.of(settings))
     rotation = KeyRotation(parts.database, Keyring.of(settings))
+    renewal = DataKeyRotation(parts.database)
     every = timedelta(days=settings.key_rotation_days)
 
     def rotate(now: datetime) -> int:
@@ -126,6 +128,9 @@ def sealer_of(settings: Settings, parts: StreamParts) -> Sealer:
             for step in rotation.rewrap(tenant, actor=ACTOR):
                 _log.info("keys.rewrapped", tenant=tenant.tenant, left=step.left)
                 return step.done
+            for count in renewal.renew(tenant, made_before=now - every):
+                _log.info("keys.resealed", tenant=tenant.tenant, count=count)
+                return count
         rotation.let_go(tenants, now=now)
         return 0
 

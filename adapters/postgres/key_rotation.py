@@ -73,9 +73,9 @@ class KeyRotation:
         done = 0
         while count := self._rewrap(tenant, batch):
             done += count
-            yield Progress(tenant.tenant, done, left := self._left(tenant))
-            if not left:
+            if not (left := self._left(tenant)):
                 self._note(tenant, done, actor)
+            yield Progress(tenant.tenant, done, left)
 
     def let_go(self, tenants: Iterable[Tenant], *, now: datetime) -> list[str]:
         """Forget the old keys that wrap nothing any more and were replaced an hour ago or more; returns their ids."""
