@@ -14,6 +14,7 @@ from adapters.postgres.decisions import DecisionLog
 from adapters.postgres.events import EventLog
 from adapters.postgres.preference_policies import PreferencePolicies
 from adapters.postgres.preferences import Preferences
+from adapters.postgres.idempotency import IdempotencyRecords
 from adapters.postgres.profiles import Profiles
 from adapters.postgres.tenants import Tenants
 from adapters.settings import Settings
@@ -41,4 +42,5 @@ class Parts:
     arrival_key: bytes
     decider: Decider
     change_streams: ChangeStreams
+    idempotency: IdempotencyRecords
     probes: tuple[Probe, ...]

@@ -22,6 +22,7 @@ from adapters.postgres.event_effects import EventEffects
 from adapters.postgres.events import EventLog
 from adapters.postgres.preference_policies import PreferencePolicies
 from adapters.postgres.preferences import Preferences
+from adapters.postgres.idempotency import IdempotencyRecords
 from adapters.postgres.profiles import Profiles
 from adapters.postgres.tenants import Tenants
 from adapters.redis.client import connect
@@ -72,6 +73,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             change_streams=ChangeStreams(
                 ChangeFeed(database), most=settings.change_streams, lifetime_seconds=settings.change_stream_seconds
             ),
+            idempotency=IdempotencyRecords(database, box),
             probes=_probes(settings, database, redis.ping, models),
         )
     finally:

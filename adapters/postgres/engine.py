@@ -5,6 +5,7 @@ Row-level security is forced on every tenant table, so a connection that forgot 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from sqlalchemy import URL, Connection, create_engine, make_url, text
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -78,10 +79,32 @@ class Database:
 
     @contextmanager
     def tenant(self, tenant: str) -> Iterator[Connection]:
-        """Open one transaction that sees this tenant's rows only; it commits when the block ends well."""
+        """Open one transaction that sees this tenant's rows only; it commits when the block ends well.
+
+        Inside a ``joined`` block of the same tenant it is a part of that transaction instead, and is undone alone.
+        """
+        outer = _JOINED.get()
+        if outer is not None and outer[:2] == (self, tenant):
+            with _passing_as_unavailable(), outer[2].begin_nested():
+                yield outer[2]
+            return
         with self.begin() as connection:
             connection.execute(_SET_TENANT, {"tenant": tenant})
             yield connection
+
+    @contextmanager
+    def joined(self, tenant: str) -> Iterator[Connection]:
+        """Open one transaction that every ``tenant`` block of this thread becomes a part of.
+
+        Raises:
+            Unavailable: as ``begin``; nothing of any part stands then.
+        """
+        with self.tenant(tenant) as connection:
+            token = _JOINED.set((self, tenant, connection))
+            try:
+                yield connection
+            finally:
+                _JOINED.reset(token)
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -91,13 +114,8 @@ class Database:
             Unavailable: there is no connection, or the statement or the commit failed for a reason that may pass.
                 After a commit that failed so nobody knows whether it happened: repeat it, every write here may be.
         """
-        try:
-            with self.engine.begin() as connection:
-                yield connection
-        except (OperationalError, InterfaceError, PoolExhausted) as error:
-            # The driver's text may hold parameters, which are somebody's data: only its class is passed on.
-            cause = getattr(error, "orig", None) or error
-            raise Unavailable(f"PostgreSQL cannot do it now ({type(cause).__name__})") from None
+        with _passing_as_unavailable(), self.engine.begin() as connection:
+            yield connection
 
     def ping(self) -> None:
         """Ask for an answer.
@@ -113,5 +131,16 @@ class Database:
         self.engine.dispose()
 
 
+@contextmanager
+def _passing_as_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolExhausted) as error:
+        # The driver's text may hold parameters, which are somebody's data: only its class is passed on.
+        cause = getattr(error, "orig", None) or error
+        raise Unavailable(f"PostgreSQL cannot do it now ({type(cause).__name__})") from None
+
+
+_JOINED: ContextVar[tuple[Database, str, Connection] | None] = ContextVar("joined", default=None)
 _KEYRING = "kairos_keyring"
 _SET_TENANT = text("SELECT set_config('kairos.tenant', :tenant, true)")

@@ -10,8 +10,9 @@ from adapters.postgres.audit_trail import AuditRow, Wanted
 from domain.events import Identifier
 from domain.values import Frozen
 from serving.http.auth import Caller, PartsOf, permission
+from serving.http.routes import Route
 
-router = APIRouter(tags=["audit"])
+router = APIRouter(route_class=Route, tags=["audit"])
 PAGE = 100
 MAX_PAGE = 1_000
 Recipient = Annotated[Identifier | None, Query(description="Only what concerns this recipient, by your id.")]

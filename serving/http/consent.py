@@ -17,9 +17,10 @@ from domain.values import ANY_CHANNEL, Frozen, Purpose
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.errors import FieldError, ProblemCode, Refused
 from serving.http.recipients import PREFIX, RecipientId
+from serving.http.routes import Route
 from serving.http.strict_body import body_of
 
-router = APIRouter(prefix=PREFIX, tags=["recipients"])
+router = APIRouter(route_class=Route, prefix=PREFIX, tags=["recipients"])
 Reader = Annotated[Caller, permission("consents:read")]
 Writer = Annotated[Caller, permission("consents:write")]
 SOURCE = "api"

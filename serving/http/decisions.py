@@ -3,7 +3,7 @@
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path, Request
+from fastapi import APIRouter, Depends, Path, Request
 from pydantic import ValidationError
 
 from domain.content import CannotRender
@@ -15,27 +15,18 @@ from serving.decide import Ask, KeyReused, UnknownType, new_id
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.errors import FieldError, ProblemCode, Refused, invalid, problems
 from serving.http.problem_codes import declared
+from serving.http.routes import KEY_REUSED, IdempotencyKey, Route, own_key
 from serving.http.strict_body import BodyIs, Document
 
-router = APIRouter(tags=["decisions"])
-KEY_REUSED = declared("request.key_reused", 422, "The Idempotency-Key stands for another request.")
+router = APIRouter(route_class=Route, tags=["decisions"])
 UNKNOWN_TYPE = declared("message.unknown_type", 422, "No message type of this name is published.")
 CANNOT_RENDER = declared("message.cannot_render", 422, "The type's templates cannot be filled with these variables.")
 
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=255,
-        pattern=r"^[\x21-\x7e]+$",
-        description="Printable ASCII. The same key and request always get the same decision.",
-    ),
-]
 DecisionId = Annotated[str, Path(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z-]+$")]
 
 
 @router.post("/v1/decisions", summary="Decide about one message to one recipient", responses=problems(422))
+@own_key
 def post_decision(
     request: Request,
     caller: Annotated[Caller, permission("decisions:write")],
@@ -46,7 +37,8 @@ def post_decision(
     """Say whether, where and with what words to send now, to ask again later, or not to send.
 
     The answer is committed before it is given, "send nothing" included. A deferral says in `send_at` when to ask
-    again, under another `Idempotency-Key`. A send holds for now: consent may change at any moment.
+    again, under another `Idempotency-Key`: a key stands for one decision, for good. A send holds for now: consent
+    may change at any moment.
     """
     asked = _read(document.value)
     tenant = caller.tenant

@@ -15,10 +15,11 @@ from domain.values import Frozen
 from serving import metrics
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
+from serving.http.routes import Route
 from serving.http.strict_body import BodyIs, Document
 from serving.parts import Parts
 
-router = APIRouter(tags=["events"])
+router = APIRouter(route_class=Route, tags=["events"])
 ORIGIN = "api"
 
 

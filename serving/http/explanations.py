@@ -9,8 +9,9 @@ from domain.values import Frozen, Outcome, Reason
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.decisions import DecisionId, recorded_decision
 from serving.http.errors import problems
+from serving.http.routes import Route
 
-router = APIRouter(tags=["decisions"])
+router = APIRouter(route_class=Route, tags=["decisions"])
 
 
 class Explanation(Frozen):

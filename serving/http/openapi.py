@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 from serving.http import errors
 from serving.http.auth import Required, dependencies
 from serving.http.errors import MEDIA_TYPE, Problem
+from serving.http.routes import attempt
 from serving.http.strict_body import BodyIs
 
 _REF = "#/components/schemas/{model}"
@@ -61,13 +62,10 @@ def _document(app: FastAPI) -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any], calls: list[Any]) -> None:
-    statuses = {500}
-    if any(isinstance(call, Required) for call in calls):
-        statuses |= {401, 403, 503}
     for call in calls:
         if isinstance(call, BodyIs):
-            statuses |= {400, 408, 413, 415, 422}
             operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": _choice(call)}}}
+    statuses = _failures(calls)
     if "422" in operation["responses"]:
         statuses.add(422)
         del operation["responses"]["422"]
@@ -78,6 +76,18 @@ def _complete(operation: dict[str, Any], calls: list[Any]) -> None:
         content = response.get("content", {})
         if content.get("application/json", {}).get("schema") == _ref(Problem):
             content[MEDIA_TYPE] = content.pop("application/json")
+
+
+def _failures(calls: list[Any]) -> set[int]:
+    """Return the statuses with which a route's dependencies may refuse."""
+    statuses = {500}
+    if any(isinstance(call, Required) for call in calls):
+        statuses |= {401, 403, 503}
+    if attempt in calls:
+        statuses |= {409, 422}
+    if any(isinstance(call, BodyIs) for call in calls):
+        statuses |= {400, 408, 413, 415, 422}
+    return statuses
 
 
 def _choice(body: BodyIs) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from domain.preferences import Preference
 from domain.values import Channel, Frozen, Moment
 from serving import preference_lookup
 from serving.decide import UnknownType
+from serving.http.routes import Route
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.decisions import UNKNOWN_TYPE
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
@@ -28,7 +29,7 @@ from serving.http.problem_codes import declared
 from serving.http.recipients import PREFIX, RecipientId
 from serving.http.strict_body import body_of
 
-router = APIRouter(prefix=PREFIX + "/preferences", tags=["preferences"])
+router = APIRouter(route_class=Route, prefix=PREFIX + "/preferences", tags=["preferences"])
 VERSION_CONFLICT = declared("preference.version_conflict", 412, "The preference has changed since the version you saw.")
 NOT_ALLOWED = declared("preference.not_allowed", 409, "The tenant's preference policy does not allow this preference.")
 Reader = Annotated[Caller, permission("preferences:read")]

@@ -10,9 +10,10 @@ from serving.http.auth import Caller, PartsOf, permission
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
 from serving.http.problem_codes import declared
 from serving.http.recipients import PREFIX, RecipientId
+from serving.http.routes import Route
 from serving.http.strict_body import body_of
 
-router = APIRouter(prefix=PREFIX + "/profile", tags=["recipients"])
+router = APIRouter(route_class=Route, prefix=PREFIX + "/profile", tags=["recipients"])
 VERSION_CONFLICT = declared("profile.version_conflict", 412, "The profile has changed since the version you saw.")
 IfMatch = Annotated[
     str | None,

@@ -4,6 +4,7 @@ Everything this refuses is a 4xx before any store is touched: too long, endless,
 """
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Annotated, Any
 
 import anyio
@@ -39,9 +40,12 @@ async def raw_body(request: Request) -> bytes:
         raise _too_large()
     try:
         with anyio.fail_after(BODY_SECONDS):
-            return await _counted(request)
+            body = await _counted(request)
     except TimeoutError:
         raise Refused(ProblemCode.TOO_SLOW, f"The body must arrive within {BODY_SECONDS:.0f} seconds.") from None
+    # An idempotency key stands for one body.
+    request.state.body_digest = sha256(body).digest()
+    return body
 
 
 async def _counted(request: Request) -> bytes:

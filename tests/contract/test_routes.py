@@ -1,0 +1,46 @@
+"""What every route below /v1 shares cannot be forgotten by a new one."""
+
+import contextlib
+
+import pytest
+from fastapi.routing import iter_route_contexts
+
+from serving.http.app import build_app
+from serving.http.routes import UNSAFE, Route
+
+APP = build_app(contextlib.nullcontext)
+UNSAFE_ROUTES = [
+    context
+    for context in iter_route_contexts(APP.routes)
+    if str(context.path).startswith("/v1/") and UNSAFE & set(context.methods or ())
+]
+
+
+def test_every_unsafe_route_is_done_once_for_a_key():
+    assert len(UNSAFE_ROUTES) > 5
+    bare = {
+        f"{context.methods} {context.path}"
+        for context in UNSAFE_ROUTES
+        if not hasattr(context.endpoint, "is_done_once") and not hasattr(context.endpoint, "has_own_key")
+    }
+    assert bare == set(), "give its router the class: APIRouter(route_class=Route, ...) from serving.http.routes"
+
+
+def test_only_the_decision_gives_a_key_a_meaning_of_its_own():
+    own = {context.path for context in UNSAFE_ROUTES if hasattr(context.endpoint, "has_own_key")}
+    assert own == {"/v1/decisions"}
+
+
+def test_every_unsafe_operation_documents_the_key():
+    for context in UNSAFE_ROUTES:
+        (method,) = context.methods
+        operation = APP.openapi()["paths"][context.path_format][method.lower()]
+        assert "Idempotency-Key" in {each["name"] for each in operation["parameters"]}, context.path
+
+
+def test_an_unsafe_route_that_would_block_the_loop_is_refused():
+    async def waits(caller: str) -> None:
+        """Do nothing."""
+
+    with pytest.raises(TypeError, match="waits"):
+        Route("/v1/anything", waits, methods=["POST"])
