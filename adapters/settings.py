@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr, ValidationError
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr, ValidationError
 
 from domain.values import Frozen
 
@@ -107,6 +107,20 @@ class Settings(Frozen):
         description="Version of the legal rules in force, or the path of a YAML file with a set of one's own.",
     )
     redis_timeout_ms: PositiveInt = Field(50, description="Milliseconds a decision waits for Redis.")
+    rate_limit_key_per_minute: NonNegativeInt = Field(
+        30_000, description="Requests of one key that are answered in a minute; 0 sets no limit. Opt-outs never count."
+    )
+    rate_limit_route_per_minute: NonNegativeInt = Field(
+        30_000, description="Requests of one key at one route that are answered in a minute; 0 sets no limit."
+    )
+    rate_limit_tenant_per_minute: NonNegativeInt = Field(
+        60_000, description="Requests of one tenant that are answered in a minute; 0 sets no limit."
+    )
+    cors_origins: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s,/*]+(\s*,\s*https?://[^\s,/*]+)*$",
+        description="Origins whose pages may read the API's answers in a browser, separated by commas; unset is none.",
+    )
     postgres_timeout_ms: PositiveInt = Field(
         2000, description="Milliseconds one statement of the API may take in PostgreSQL."
     )

@@ -17,6 +17,7 @@ from cli.licences import licences
 
 UNIT_BY_SUFFIX = {
     "_ms": "milliseconds",
+    "_per_minute": "requests a minute",
     "_seconds": "seconds",
     "_days": "days",
     "_port": "port number",

@@ -17,6 +17,8 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 REQUESTS = Counter("kairos_http_requests", "Requests answered.", ("method", "route", "status"))
 SECONDS = Histogram("kairos_http_seconds", "Seconds from request to answer.", ("method", "route"), buckets=_BUCKETS)
 _PROBLEMS = Counter("kairos_http_problems", "Problem documents answered, by code.", ("code", "severity"))
+LIMITED = Counter("kairos_http_limited", "Requests refused by a rate limit.", ("tenant", "level"))
+UNLIMITED = Counter("kairos_http_unlimited", "Requests let pass because the counters of the rate limits were away.")
 IDEMPOTENT = Counter("kairos_http_idempotent", "Requests with an idempotency key, done or replayed.", ("what",))
 
 _RECEIVED = Counter("kairos_ingest_received", "Items received by this service.", ("tenant",))

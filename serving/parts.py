@@ -12,11 +12,12 @@ from adapters.postgres.consent import ConsentStore
 from adapters.postgres.dead_letters import DeadLetters
 from adapters.postgres.decisions import DecisionLog
 from adapters.postgres.events import EventLog
+from adapters.postgres.idempotency import IdempotencyRecords
 from adapters.postgres.preference_policies import PreferencePolicies
 from adapters.postgres.preferences import Preferences
-from adapters.postgres.idempotency import IdempotencyRecords
 from adapters.postgres.profiles import Profiles
 from adapters.postgres.tenants import Tenants
+from adapters.redis.rate_limits import RateLimits
 from adapters.settings import Settings
 from serving.change_streams import ChangeStreams
 from serving.decide import Decider
@@ -42,5 +43,6 @@ class Parts:
     arrival_key: bytes
     decider: Decider
     change_streams: ChangeStreams
+    rate_limits: RateLimits
     idempotency: IdempotencyRecords
     probes: tuple[Probe, ...]

@@ -20,12 +20,13 @@ from adapters.postgres.decisions import DecisionLog
 from adapters.postgres.engine import Database
 from adapters.postgres.event_effects import EventEffects
 from adapters.postgres.events import EventLog
+from adapters.postgres.idempotency import IdempotencyRecords
 from adapters.postgres.preference_policies import PreferencePolicies
 from adapters.postgres.preferences import Preferences
-from adapters.postgres.idempotency import IdempotencyRecords
 from adapters.postgres.profiles import Profiles
 from adapters.postgres.tenants import Tenants
 from adapters.redis.client import connect
+from adapters.redis.rate_limits import RateLimits
 from adapters.secrets import SecretBox
 from adapters.settings import Settings
 from serving.change_streams import ChangeStreams
@@ -73,6 +74,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             change_streams=ChangeStreams(
                 ChangeFeed(database), most=settings.change_streams, lifetime_seconds=settings.change_stream_seconds
             ),
+            rate_limits=RateLimits.of(settings, redis),
             idempotency=IdempotencyRecords(database, box),
             probes=_probes(settings, database, redis.ping, models),
         )

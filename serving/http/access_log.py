@@ -23,6 +23,8 @@ _DEFAULTS = {
     "cache-control": "no-store",
     "referrer-policy": "no-referrer",
     "x-frame-options": "DENY",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cross-origin-resource-policy": "same-origin",
 }
 log = structlog.get_logger("kairos.http")
 

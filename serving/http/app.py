@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, asynccontextmanager
 
 import anyio.to_thread
 from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 
 from serving import logs
 from serving.books import Books
@@ -30,10 +31,12 @@ from serving.http import (
 from serving.http.access_log import AccessLog
 from serving.http.arrival import Arrival
 from serving.http.auth import refuse_undeclared
+from serving.http.cross_origin import CrossOrigin
 from serving.http.stopping import told_to_stop
 from serving.parts import Parts
 
 VERSION = "1"
+LEAST_COMPRESSED_BYTES = 1024
 ROUTERS = (
     events.router,
     decisions.router,
@@ -87,6 +90,9 @@ def build_app(open_parts: Callable[[], AbstractContextManager[Parts]]) -> FastAP
     for router in ROUTERS:
         app.include_router(router)
     app.add_middleware(Arrival)
+    # Outermost last. Small answers are not worth the time; text/event-stream is never compressed.
+    app.add_middleware(GZipMiddleware, minimum_size=LEAST_COMPRESSED_BYTES)
+    app.add_middleware(CrossOrigin)
     app.add_middleware(AccessLog)
     errors.install(app)
     openapi.install(app)

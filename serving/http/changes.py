@@ -13,10 +13,10 @@ from starlette.types import Send
 
 from domain.changes import kinds_for
 from serving.change_streams import TooManyStreams
-from serving.http.routes import Route
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.errors import ProblemCode, Refused, unavailable
 from serving.http.recipients import PREFIX, RecipientId
+from serving.http.routes import Route
 
 router = APIRouter(route_class=Route, prefix=PREFIX, tags=["recipients"])
 Reader = Annotated[Caller, permission("changes:read")]

@@ -16,6 +16,7 @@ from domain.switches import ChannelSwitch
 from domain.values import ANY_CHANNEL, Frozen, Purpose
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.errors import FieldError, ProblemCode, Refused
+from serving.http.rate_limit import never_limited
 from serving.http.recipients import PREFIX, RecipientId
 from serving.http.routes import Route
 from serving.http.strict_body import body_of
@@ -88,6 +89,7 @@ def get_consents(caller: Reader, recipient_id: RecipientId, parts: PartsOf) -> D
 
 
 @router.post("/consents", summary="Record a consent, a refusal or a withdrawal")
+@never_limited
 def post_consent(
     caller: Writer,
     recipient_id: RecipientId,
@@ -102,6 +104,7 @@ def post_consent(
 
 
 @router.post("/consents/withdraw", summary="Withdraw a consent")
+@never_limited
 def withdraw_consent(
     caller: Writer, recipient_id: RecipientId, body: Annotated[Withdrawal, body_of(Withdrawal)], parts: PartsOf
 ) -> Standing:
@@ -113,6 +116,7 @@ def withdraw_consent(
 
 
 @router.put("/channels/{channel}", summary="Switch a channel on or off")
+@never_limited
 def put_channel(
     caller: Writer,
     recipient_id: RecipientId,

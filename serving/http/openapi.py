@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 from serving.http import errors
 from serving.http.auth import Required, dependencies
 from serving.http.errors import MEDIA_TYPE, Problem
+from serving.http.rate_limit import RateLimited
 from serving.http.routes import attempt
 from serving.http.strict_body import BodyIs
 
@@ -83,6 +84,8 @@ def _failures(calls: list[Any]) -> set[int]:
     statuses = {500}
     if any(isinstance(call, Required) for call in calls):
         statuses |= {401, 403, 503}
+    if any(isinstance(call, RateLimited) for call in calls):
+        statuses.add(429)
     if attempt in calls:
         statuses |= {409, 422}
     if any(isinstance(call, BodyIs) for call in calls):

@@ -10,10 +10,10 @@ from domain.channel_capabilities import CAPABILITIES, Capabilities
 from domain.preferences import MAX_PREFERENCES, Finding, Preference, PreferencePolicy, conflicts
 from domain.preferences import problems as problems_of
 from domain.values import Channel, Frozen
-from serving.http.routes import Route
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.errors import FieldError, Refused, problems
 from serving.http.problem_codes import declared
+from serving.http.routes import Route
 from serving.http.strict_body import body_of
 
 router = APIRouter(route_class=Route, tags=["preferences"])

@@ -21,12 +21,13 @@ from domain.preferences import Preference
 from domain.values import Channel, Frozen, Moment
 from serving import preference_lookup
 from serving.decide import UnknownType
-from serving.http.routes import Route
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.decisions import UNKNOWN_TYPE
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
 from serving.http.problem_codes import declared
+from serving.http.rate_limit import never_limited
 from serving.http.recipients import PREFIX, RecipientId
+from serving.http.routes import Route
 from serving.http.strict_body import body_of
 
 router = APIRouter(route_class=Route, prefix=PREFIX + "/preferences", tags=["preferences"])
@@ -64,6 +65,7 @@ def get_preferences(caller: Reader, recipient_id: RecipientId, parts: PartsOf) -
 
 
 @router.put("", summary="Store a preference", responses=problems(404, 409, 412))
+@never_limited
 def put_preference(
     caller: Writer,
     recipient_id: RecipientId,

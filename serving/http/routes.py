@@ -1,4 +1,4 @@
-"""What every route below ``/v1`` shares: an unsafe one with an ``Idempotency-Key`` is done once and answered alike.
+"""What every route below ``/v1`` shares: rate limits, and for an unsafe one with an ``Idempotency-Key`` one answer.
 
 ``APIRouter(route_class=Route, ...)`` is all a module needs. The answer is made inside the transaction of the effects,
 so that it is kept with them (docs/adr/0019).
@@ -17,9 +17,10 @@ from adapters.postgres import idempotency
 from adapters.postgres.engine import Unavailable
 from adapters.postgres.idempotency import InFlight, KeptAnswer, KeyOfAnother
 from serving import metrics
-from serving.http.auth import Caller, PartsOf
+from serving.http.auth import Caller, PartsOf, Required
 from serving.http.errors import FieldError, Refused, failed, request_id, respond
 from serving.http.problem_codes import Severity, declared
+from serving.http.rate_limit import RateLimited
 from serving.parts import Parts
 
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -85,6 +86,13 @@ class Route(APIRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         methods = options.get("methods") or ()
+        declared = options.get("dependencies") or ()
+        asked = [Annotated[Any, each] for each in declared if isinstance(each.dependency, Required)]
+        if (caller := inspect.signature(endpoint).parameters.get("caller")) is not None:
+            asked.append(caller.annotation)
+        if asked and not hasattr(endpoint, "is_never_limited"):
+            # Before the route's own, which read the body.
+            options["dependencies"] = [Depends(RateLimited(asked[0])), *declared]
         if UNSAFE.intersection(methods) and not hasattr(endpoint, "has_own_key"):
             endpoint = self._once(endpoint)
         super().__init__(path, endpoint, **options)

@@ -6,6 +6,8 @@ import pytest
 from fastapi.routing import iter_route_contexts
 
 from serving.http.app import build_app
+from serving.http.auth import dependencies
+from serving.http.rate_limit import RateLimited
 from serving.http.routes import UNSAFE, Route
 
 APP = build_app(contextlib.nullcontext)
@@ -29,6 +31,21 @@ def test_every_unsafe_route_is_done_once_for_a_key():
 def test_only_the_decision_gives_a_key_a_meaning_of_its_own():
     own = {context.path for context in UNSAFE_ROUTES if hasattr(context.endpoint, "has_own_key")}
     assert own == {"/v1/decisions"}
+
+
+def test_every_route_with_a_caller_is_limited_but_those_that_opt_out():
+    ours = [context for context in iter_route_contexts(APP.routes) if str(context.path).startswith("/v1/")]
+    free = {
+        f"{context.methods} {context.path}"
+        for context in ours
+        if not any(isinstance(call, RateLimited) for call in dependencies(context))
+    }
+    opt_outs = {
+        f"{context.methods} {context.path}" for context in ours if hasattr(context.endpoint, "is_never_limited")
+    }
+    assert free == opt_outs
+    may_say_no = ("/consents", "/channels/", "/preferences")
+    assert len(opt_outs) == sum(any(part in each for part in may_say_no) for each in opt_outs) > 0
 
 
 def test_every_unsafe_operation_documents_the_key():

@@ -1,0 +1,88 @@
+"""What every answer of the API has at its edge: limits, headers, compression, and no other origin."""
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from serving.wiring import open_parts
+from tests.api import serve, settings_for
+
+PROFILE = "/v1/recipients/r-1/profile"
+ORIGIN = "https://console.example"
+ASKS = {"Origin": ORIGIN, "Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "if-match"}
+
+
+@pytest.fixture
+def limited(tmp_path, databases, box, valkey):
+    """A server that answers three requests a minute of one key, and lets one other origin in."""
+    settings = settings_for(
+        tmp_path, databases, box, redis_url=valkey.url, redis_timeout_ms=2000, rate_limit_key_per_minute=3,
+        cors_origins=f"{ORIGIN}, https://second.example",
+    )  # fmt: skip
+    with serve(lambda: open_parts(settings)) as client:
+        yield client
+
+
+def number(server, name, **labels):
+    families = text_string_to_metric_families(server.get("/metrics").text)
+    return sum(
+        each.value
+        for family in families
+        for each in family.samples
+        if each.name == name and labels.items() <= each.labels.items()
+    )
+
+
+def test_too_many_requests_are_told_when_to_come_again_but_may_always_opt_out(limited, key, tenant):
+    headers = {"X-API-Key": key}
+    assert [limited.get(PROFILE, headers=headers).status_code for _ in range(3)] == [404] * 3
+    refused = limited.put(PROFILE, content=b"{", headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (429, "request.too_many")
+    assert refused.json()["is_retryable"] is True
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert number(limited, "kairos_http_limited_total", tenant=tenant.tenant, level="key") == 1
+    base = "/v1/recipients/r-1"
+    for method, path, body in (
+        ("POST", "/consents/withdraw", {}),
+        ("PUT", "/channels/email", {"is_on": False}),
+        ("POST", "/consents", {"purpose": "marketing", "channel": "*", "status": "withdrawn", "source": "form"}),
+    ):
+        for _ in range(5):
+            assert limited.request(method, base + path, json=body, headers=headers).status_code == 200, path
+    assert limited.get(PROFILE, headers=headers).status_code == 429
+
+
+def test_without_the_counters_requests_pass_and_are_counted(api, server):
+    before = number(server, "kairos_http_unlimited_total")
+    assert api.get(PROFILE).status_code == 404
+    assert number(server, "kairos_http_unlimited_total") == before + 1
+
+
+def test_no_other_origin_may_read_unless_it_is_named(server, limited):
+    asked = server.options(PROFILE, headers=ASKS)
+    assert asked.status_code == 405
+    assert "access-control-allow-origin" not in asked.headers
+    assert "access-control-allow-origin" not in server.get("/healthz", headers={"Origin": ORIGIN}).headers
+    assert limited.options(PROFILE, headers=ASKS).headers["access-control-allow-origin"] == ORIGIN
+    told = limited.get("/healthz", headers={"Origin": ORIGIN})
+    assert told.headers["access-control-allow-origin"] == ORIGIN
+    assert "access-control-allow-credentials" not in told.headers
+    stranger = limited.get("/healthz", headers={"Origin": "https://evil.example"})
+    assert "access-control-allow-origin" not in stranger.headers
+
+
+def test_a_large_answer_is_compressed_on_request_and_a_small_one_is_not(server):
+    large = server.get("/openapi.json", headers={"Accept-Encoding": "gzip"})
+    assert large.headers["content-encoding"] == "gzip"
+    assert int(large.headers["content-length"]) < len(large.content) / 3
+    assert "content-encoding" not in server.get("/openapi.json", headers={"Accept-Encoding": "identity"}).headers
+    assert "content-encoding" not in server.get("/healthz", headers={"Accept-Encoding": "gzip"}).headers
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/v1/nothing", "/openapi.json", "/docs"])
+def test_every_answer_tells_browsers_to_be_careful(server, path):
+    headers = server.get(path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert "default-src 'none'" in headers["content-security-policy"]
