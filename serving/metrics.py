@@ -21,6 +21,8 @@ LIMITED = Counter("kairos_http_limited", "Requests refused by a rate limit.", ("
 UNLIMITED = Counter("kairos_http_unlimited", "Requests let pass because the counters of the rate limits were away.")
 IDEMPOTENT = Counter("kairos_http_idempotent", "Requests with an idempotency key, done or replayed.", ("what",))
 
+JOBS = Counter("kairos_jobs", "Jobs ended, by kind and how.", ("kind", "how"))
+
 _RECEIVED = Counter("kairos_ingest_received", "Items received by this service.", ("tenant",))
 _STORED = Counter("kairos_ingest_stored", "Items stored as events by this service.", ("tenant",))
 _DUPLICATE = Counter("kairos_ingest_duplicate", "Items this service had stored before.", ("tenant",))

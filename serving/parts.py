@@ -13,6 +13,7 @@ from adapters.postgres.dead_letters import DeadLetters
 from adapters.postgres.decisions import DecisionLog
 from adapters.postgres.events import EventLog
 from adapters.postgres.idempotency import IdempotencyRecords
+from adapters.postgres.jobs import Jobs
 from adapters.postgres.preference_policies import PreferencePolicies
 from adapters.postgres.preferences import Preferences
 from adapters.postgres.profiles import Profiles
@@ -38,6 +39,7 @@ class Parts:
     consents: ConsentStore
     preferences: Preferences
     preference_policies: PreferencePolicies
+    jobs: Jobs
     decisions: DecisionLog
     audit_trail: AuditTrail
     arrival_key: bytes

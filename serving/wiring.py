@@ -21,6 +21,7 @@ from adapters.postgres.engine import Database
 from adapters.postgres.event_effects import EventEffects
 from adapters.postgres.events import EventLog
 from adapters.postgres.idempotency import IdempotencyRecords
+from adapters.postgres.jobs import Jobs
 from adapters.postgres.preference_policies import PreferencePolicies
 from adapters.postgres.preferences import Preferences
 from adapters.postgres.profiles import Profiles
@@ -66,6 +67,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             profiles=Profiles(database),
             consents=ConsentStore(database),
             preferences=Preferences(database),
+            jobs=Jobs(database),
             preference_policies=PreferencePolicies(database),
             decisions=decisions,
             audit_trail=AuditTrail(database),

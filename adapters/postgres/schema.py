@@ -8,12 +8,22 @@ from adapters.postgres import (
     audit_tables,
     change_tables,
     idempotency_tables,
+    job_tables,
     law_tables,
     preference_tables,
     subject_key_tables,
     tables,
 )
 
-SUBJECTS = (tables, audit_tables, subject_key_tables, law_tables, change_tables, preference_tables, idempotency_tables)
+SUBJECTS = (
+    tables,
+    audit_tables,
+    change_tables,
+    idempotency_tables,
+    job_tables,
+    law_tables,
+    preference_tables,
+    subject_key_tables,
+)
 metadata = tables.metadata
-APPEND_ONLY = (*tables.APPEND_ONLY, *audit_tables.APPEND_ONLY, *preference_tables.APPEND_ONLY)
+APPEND_ONLY = (*tables.APPEND_ONLY, *audit_tables.APPEND_ONLY, *law_tables.APPEND_ONLY, *preference_tables.APPEND_ONLY)

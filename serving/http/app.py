@@ -11,10 +11,12 @@ import anyio.to_thread
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
+from adapters.postgres.bulk_preferences import KIND, store
 from serving import logs
 from serving.books import Books
 from serving.http import (
     audit,
+    bulk_preferences,
     changes,
     consent,
     decisions,
@@ -23,6 +25,7 @@ from serving.http import (
     events,
     explanations,
     health,
+    jobs,
     openapi,
     preference_policy,
     preferences,
@@ -33,6 +36,7 @@ from serving.http.arrival import Arrival
 from serving.http.auth import refuse_undeclared
 from serving.http.cross_origin import CrossOrigin
 from serving.http.stopping import told_to_stop
+from serving.job_runner import JobRunner
 from serving.parts import Parts
 
 VERSION = "1"
@@ -47,6 +51,8 @@ ROUTERS = (
     changes.router,
     preference_policy.router,
     preferences.router,
+    bulk_preferences.router,
+    jobs.router,
     health.router,
     docs.router,
 )
@@ -71,6 +77,7 @@ def build_app(open_parts: Callable[[], AbstractContextManager[Parts]]) -> FastAP
             loop = asyncio.get_running_loop()
             with (
                 Books(parts.tenants, parts.event_log),
+                JobRunner(parts.jobs, parts.tenants, {KIND: store}),
                 parts.change_streams as streams,
                 told_to_stop(lambda: loop.call_soon_threadsafe(streams.end)),
             ):

@@ -1,0 +1,90 @@
+"""Runs jobs in a thread of the service, chunk by chunk; several services share them, and a killed one's are taken over.
+
+A handler's refusal of an item is a verdict and the job goes on; anything unexpected ends the job, and says so.
+"""
+
+import threading
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from adapters.clock import real_now
+from adapters.postgres.engine import Unavailable
+from adapters.postgres.jobs import Claimed, Handler, Jobs, LeaseLost
+from adapters.postgres.tenants import Tenants
+from domain.tenants import Tenant
+from serving import metrics
+
+EVERY_SECONDS = 0.5
+CHUNK = 50
+"""Items done in one transaction."""
+log = structlog.get_logger("kairos.jobs")
+
+
+class JobRunner:
+    """Looks for jobs while the ``with`` block runs; at its end the chunk under way is finished."""
+
+    def __init__(
+        self, jobs: Jobs, tenants: Tenants, handlers: Mapping[str, Handler], *, every_seconds: float = EVERY_SECONDS
+    ) -> None:
+        self._jobs = jobs
+        self._tenants = tenants
+        self._handlers = handlers
+        self._every_seconds = every_seconds
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def run_waiting(self) -> int:
+        """Do every job that waits, of every tenant; returns how many were worked on.
+
+        Raises:
+            Unavailable: PostgreSQL is away; what was done stays done.
+        """
+        count = 0
+        for tenant in self._tenants.all():
+            while not self._ended.is_set():
+                claimed = self._jobs.claim(tenant, list(self._handlers), now=real_now())
+                if claimed is None:
+                    break
+                self._work(tenant, claimed)
+                count += 1
+        return count
+
+    def _work(self, tenant: Tenant, claimed: Claimed) -> None:
+        handler = self._handlers[claimed.kind]
+        try:
+            while claimed.position < claimed.total and not self._ended.is_set():
+                claimed = self._jobs.advance(tenant, claimed, handler, chunk=CHUNK, now=real_now())
+        except LeaseLost:
+            log.warning("job.taken_over", tenant=tenant.tenant, job_id=claimed.job_id)
+        except Unavailable:
+            raise
+        except Exception:
+            # The one place where a handler's fault is caught: it must not take the other jobs with it.
+            log.exception("job.failed", tenant=tenant.tenant, job_id=claimed.job_id, kind=claimed.kind)
+            self._jobs.fail(tenant, claimed, "an unexpected fault; the service's log has it")
+            metrics.JOBS.labels(claimed.kind, "failed").inc()
+        else:
+            if claimed.position >= claimed.total:
+                log.info("job.done", tenant=tenant.tenant, job_id=claimed.job_id, items=claimed.total)
+                metrics.JOBS.labels(claimed.kind, "done").inc()
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            try:
+                self.run_waiting()
+            except Unavailable:
+                log.warning("jobs.waiting")
+            self._ended.wait(self._every_seconds)

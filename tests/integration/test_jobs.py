@@ -1,0 +1,100 @@
+"""Jobs: every item has one verdict, whatever dies in between, and a fault ends one job and no other."""
+
+from datetime import timedelta
+
+import pytest
+
+from adapters.clock import real_now
+from adapters.postgres.jobs import LEASE, Jobs, LeaseLost, UnknownJob
+from adapters.postgres.tenants import Tenants
+from domain.jobs import ItemResult, ItemVerdict, JobState
+from serving.job_runner import JobRunner
+
+KIND = "test.count"
+
+
+class Killed(BaseException):
+    """Stands for a kill in the middle of a chunk."""
+
+
+class Counting:
+    """A handler that keeps which items it did; ``dies_at`` kills it there, once."""
+
+    def __init__(self, dies_at: int | None = None) -> None:
+        self.seen: list[int] = []
+        self.dies_at = dies_at
+
+    def __call__(self, _connection, _tenant, _payload, places, _actor):
+        for place in places:
+            if place == self.dies_at:
+                self.dies_at = None
+                raise Killed
+            self.seen.append(place)
+        odd = [ItemResult(position=p, verdict=ItemVerdict.REFUSED, detail={"field": "x"}) for p in places if p % 2]
+        even = [ItemResult(position=p, verdict=ItemVerdict.DONE) for p in places if not p % 2]
+        return [*odd, *even]
+
+
+@pytest.fixture
+def jobs(db):
+    return Jobs(db)
+
+
+def submitted(jobs, tenant, total=7):
+    return jobs.submit(tenant, KIND, total=total, payload={"any": "thing"}, actor="test")
+
+
+def test_a_job_is_done_item_by_item_with_a_verdict_on_each(jobs, tenant, db, box):
+    job = submitted(jobs, tenant, total=120)
+    assert (job.state, job.done) == (JobState.QUEUED, 0)
+    JobRunner(jobs, Tenants(db, box), {KIND: Counting()}).run_waiting()
+    job = jobs.get(tenant, job.job_id)
+    assert (job.state, job.total, job.done, job.refused) == (JobState.DONE, 120, 120, 60)
+    first = jobs.results(tenant, job.job_id, after=-1, limit=100)
+    rest = jobs.results(tenant, job.job_id, after=first[-1].position, limit=100)
+    assert [each.position for each in [*first, *rest]] == list(range(120))
+
+
+def test_after_a_kill_somebody_goes_on_where_the_last_commit_was(jobs, tenant):
+    job, handler = submitted(jobs, tenant), Counting(dies_at=5)
+    now = real_now()
+    claimed = jobs.advance(tenant, jobs.claim(tenant, [KIND], now=now), handler, chunk=3, now=now)
+    with pytest.raises(Killed):
+        jobs.advance(tenant, claimed, handler, chunk=3, now=now)
+    assert jobs.get(tenant, job.job_id).done == 3
+    assert jobs.claim(tenant, [KIND], now=now + LEASE - timedelta(seconds=1)) is None
+    again = jobs.claim(tenant, [KIND], now=now + LEASE)
+    assert again.position == 3
+    while again.position < again.total:
+        again = jobs.advance(tenant, again, handler, chunk=3, now=now + LEASE)
+    assert [each.position for each in jobs.results(tenant, job.job_id, after=-1, limit=9)] == list(range(7))
+    assert jobs.get(tenant, job.job_id).state is JobState.DONE
+
+
+def test_who_lost_the_lease_does_nothing_more(jobs, tenant):
+    submitted(jobs, tenant)
+    now, handler = real_now(), Counting()
+    slow = jobs.claim(tenant, [KIND], now=now)
+    jobs.claim(tenant, [KIND], now=now + LEASE)
+    with pytest.raises(LeaseLost):
+        jobs.advance(tenant, slow, handler, chunk=3, now=now)
+    assert handler.seen == []
+
+
+def test_a_fault_ends_the_job_and_not_the_others(jobs, tenant, db, box):
+    def broken(connection, tenant, payload, places, actor):
+        raise ZeroDivisionError
+
+    bad, good = submitted(jobs, tenant), jobs.submit(tenant, "test.good", total=1, payload={}, actor="test")
+    JobRunner(jobs, Tenants(db, box), {KIND: broken, "test.good": Counting()}).run_waiting()
+    failed = jobs.get(tenant, bad.job_id)
+    assert (failed.state, failed.problem) == (JobState.FAILED, "an unexpected fault; the service's log has it")
+    assert jobs.get(tenant, good.job_id).state is JobState.DONE
+
+
+def test_another_tenants_job_is_unknown(jobs, tenant, db, box):
+    job = submitted(jobs, tenant)
+    other = Tenants(db, box).create(f"{tenant.tenant}b", display_name="b", time_zone="UTC", is_sandbox=True)[0]
+    with pytest.raises(UnknownJob):
+        jobs.get(other, job.job_id)
+    assert jobs.claim(other, [KIND], now=real_now()) is None
