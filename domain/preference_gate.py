@@ -11,11 +11,9 @@ from zoneinfo import ZoneInfo
 
 from domain import weekly_windows
 from domain.preference_resolution import Asked, Resolved, Stack, resolve
-from domain.preference_scopes import Context, PreferenceKind, Scope
+from domain.preference_scopes import Context, Scope
 from domain.preferences import Preference
-from domain.values import Channel, Frozen, MessageClass, Moment, Reason
-
-_WHOLE_CHANNEL = frozenset({PreferenceKind.GLOBAL, PreferenceKind.CHANNEL})
+from domain.values import Channel, Frozen, Moment, Reason
 
 
 class LastSent(Frozen):
@@ -55,15 +53,8 @@ def held(choices: Choices, asked: Asked, *, zone: ZoneInfo) -> Held | None:
     """
     if asked.is_mandatory or not (choices.preferences or choices.defaults):
         return None
-    if asked.message_class is MessageClass.SERVICE:
-        return _off(resolve(_whole_channel(choices), asked))
     resolved = resolve(Stack(choices.preferences, choices.defaults), asked)
     return _off(resolved) or _outside(resolved, asked, zone) or _too_soon(resolved, choices, asked)
-
-
-def _whole_channel(choices: Choices) -> Stack:
-    kept = [p for p in choices.preferences if p.scope.kind in _WHOLE_CHANNEL]
-    return Stack(kept, [p for p in choices.defaults if p.scope.kind in _WHOLE_CHANNEL])
 
 
 def _off(resolved: Resolved) -> Held | None:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from itertools import groupby
 from typing import Any
 
-from domain.preference_scopes import Context
+from domain.preference_scopes import Context, PreferenceKind
 from domain.preferences import Frequency, Preference, PreferenceValue
 from domain.values import Channel, Frozen, MessageClass, Reason
 from domain.weekly_windows import Window
@@ -23,6 +23,7 @@ class Level(StrEnum):
     LAW = "law"
     SUPPRESSION = "suppression"
     MANDATORY = "mandatory"
+    SWITCH = "channel_switch"
     RECIPIENT = "recipient"
     TEMPLATE = "template"
     TENANT_DEFAULT = "tenant_default"
@@ -74,7 +75,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Stack:
-    """Everything that may speak; ``law`` and ``suppression`` are the refusals of those gates, if any."""
+    """Everything that may speak; ``law``, ``suppression`` and ``switch`` are the refusals of those gates, if any."""
 
     preferences: Sequence[Preference] = ()
     defaults: Sequence[Preference] = ()
@@ -82,6 +83,7 @@ class Stack:
     template_id: str = "template"
     law: Reason | None = None
     suppression: Reason | None = None
+    switch: Reason | None = None
 
 
 @dataclass(frozen=True)
@@ -95,14 +97,15 @@ _LEVELS = list(Level)
 _DENIED = PreferenceValue(enabled=False)
 _REQUIRED = PreferenceValue(enabled=True, frequency=Frequency.IMMEDIATE)
 _BUILT_IN = PreferenceValue(enabled=True, frequency=Frequency.IMMEDIATE)
-_DENYING = (Level.LAW, Level.SUPPRESSION)
+_WHOLE_CHANNEL = frozenset({PreferenceKind.GLOBAL, PreferenceKind.CHANNEL})
 
 
 def resolve(stack: Stack, asked: Asked) -> Resolved:
     """Return what holds for a message, with the rule that won each field and those it beat."""
     speakers = sorted(_speakers(stack, asked), key=lambda speaker: speaker.rank)
     # What is mandatory has no windows and no settings of anybody else's making.
-    binding = [s for s in speakers if not asked.is_mandatory or s.rule.level in (*_DENYING, Level.MANDATORY)]
+    last = _LEVELS.index(Level.MANDATORY) if asked.is_mandatory else len(_LEVELS)
+    binding = [speaker for speaker in speakers if speaker.rank[0] <= last]
     return Resolved(
         enabled=_outcome(binding, speakers, _enabled, key=bool),
         frequency=_outcome(binding, speakers, lambda value: value.frequency, key=lambda f: -f.strictness),
@@ -112,7 +115,8 @@ def resolve(stack: Stack, asked: Asked) -> Resolved:
 
 
 def _speakers(stack: Stack, asked: Asked) -> Iterable[_Speaker]:
-    for level, reason in zip(_DENYING, (stack.law, stack.suppression), strict=True):
+    denials = ((Level.LAW, stack.law), (Level.SUPPRESSION, stack.suppression), (Level.SWITCH, stack.switch))
+    for level, reason in denials:
         if reason is not None:
             yield _Speaker(Rule(level=level, kind="refusal", id=reason.value), _DENIED, (_LEVELS.index(level),))
     if asked.is_mandatory:
@@ -128,13 +132,25 @@ def _speakers(stack: Stack, asked: Asked) -> Iterable[_Speaker]:
 
 def _chosen(level: Level, given: Iterable[Preference], asked: Asked, prefix: str = "") -> Iterable[_Speaker]:
     for preference in given:
-        scope = preference.scope
-        if preference.counts(asked.now) and scope.fits(
-            channel=asked.channel, category=asked.category, content_type=asked.content_type, context=asked.context
+        scope, value = preference.scope, _heard(preference, asked)
+        if (
+            value is not None
+            and preference.counts(asked.now)
+            and scope.fits(
+                channel=asked.channel, category=asked.category, content_type=asked.content_type, context=asked.context
+            )
         ):
             name = f"{prefix}:{scope.id}" if prefix else scope.id
             rank = (_LEVELS.index(level), scope.specificity, -preference.priority)
-            yield _Speaker(Rule(level=level, kind=scope.kind.value, id=name), preference.value, rank)
+            yield _Speaker(Rule(level=level, kind=scope.kind.value, id=name), value, rank)
+
+
+def _heard(preference: Preference, asked: Asked) -> PreferenceValue | None:
+    """Return what a preference says to a class: a service message hears on and off of whole channels only."""
+    if asked.message_class is not MessageClass.SERVICE:
+        return preference.value
+    enabled = _enabled(preference.value)
+    return PreferenceValue(enabled=enabled) if preference.scope.kind in _WHOLE_CHANNEL and enabled is not None else None
 
 
 def _enabled(value: PreferenceValue) -> bool | None:

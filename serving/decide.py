@@ -159,16 +159,21 @@ class Decider:
         stages.ended("screen")
         return opened
 
-    def situation(self, tenant: Tenant, recipient_id: str, message_type: str, *, now: datetime) -> Situation:
-        """Return what the gates would look at for a message with nothing but its type, at a moment.
+    def situations(
+        self, tenant: Tenant, recipient_ids: Sequence[str], message_type: str, *, now: datetime
+    ) -> dict[str, Situation]:
+        """Return what the gates would look at for a message with nothing but its type, at a moment, by recipient.
 
         Raises:
             UnknownType: the tenant has published no message type of this name.
         """
-        request = DecisionRequest(recipient_id=recipient_id, message=Message(type=message_type))
         days = self._rules.complaint_days
-        known = self._log.known(tenant, [recipient_id], [message_type], now=now, complaint_days=days)
-        return self._situation(tenant, request, known, now)
+        known = self._log.known(tenant, recipient_ids, [message_type], now=now, complaint_days=days)
+        message = Message(type=message_type)
+        return {
+            recipient: self._situation(tenant, DecisionRequest(recipient_id=recipient, message=message), known, now)
+            for recipient in recipient_ids
+        }
 
     def _open(self, tenant: Tenant, ask: Ask, known: Known, now: datetime) -> _Open:
         situation = self._situation(tenant, ask.request, known, now)

@@ -135,6 +135,19 @@ def test_who_won_and_whom_it_beat_is_told(api, published):
     assert api.get(f"{BASE}/resolved", params={"type": "nothing", "channel": "email"}).status_code == 422
 
 
+def test_what_holds_counts_channel_switches_and_consent_too(api, published):
+    def enabled():
+        found = api.get(f"{BASE}/resolved", params={"type": "news", "channel": "email"}).json()["enabled"]
+        return found["value"], found["rule"]["level"], found["rule"]["id"]
+
+    api.put(BASE, json={"value": {"enabled": True}})
+    assert enabled()[:2] == (True, "recipient")
+    api.put("/v1/recipients/r/channels/email", json={"is_on": False})
+    assert enabled() == (False, "channel_switch", "channel.switched_off")
+    api.post("/v1/recipients/r/consents/withdraw", json={})
+    assert enabled() == (False, "law", "consent.withdrawn")
+
+
 def test_circumstances_and_settings_are_not_kept_in_clear(api, db, tenant):
     api.put("/v1/preferences/policy", json={"settings_schema": {"type": "object"}})
     hidden = {"scope": {"context": {"location": "canary-place"}}, "value": {"settings": {"a": "canary-word"}}}

@@ -153,3 +153,21 @@ def test_equal_scopes_have_equal_names_and_different_ones_different_names():
     assert Scope(context={"device": "ios", "urgency": "x"}).id == Scope(context={"urgency": "x", "device": "ios"}).id
     assert len({scope.id for scope in MOST_SPECIFIC_FIRST}) == len(MOST_SPECIFIC_FIRST)
     assert Preference.model_validate({"value": {"enabled": True}}).preference_id == Scope().id
+
+
+def test_a_channel_switch_beats_what_the_recipient_chose_but_not_a_mandatory_class():
+    switched = Stack([a_preference(enabled=True)], switch=Reason.CHANNEL_SWITCHED_OFF)
+    found = resolve(switched, asked()).enabled
+    assert (found.value, found.rule.level, found.beaten[0].level) == (False, Level.SWITCH, Level.RECIPIENT)
+    for fields in ({"message_class": MessageClass.TRANSACTIONAL}, {"is_emergency": True}):
+        assert resolve(switched, asked(**fields)).enabled.rule.level is Level.MANDATORY
+
+
+def test_a_service_message_hears_on_and_off_of_whole_channels_only():
+    service = asked(message_class=MessageClass.SERVICE)
+    by_category = a_preference(scope=Scope(category="news"), enabled=False)
+    by_channel = a_preference(scope=Scope(channel="email"), enabled=False)
+    assert resolve(Stack([by_category]), service).enabled.value is True
+    assert resolve(Stack([by_category, by_channel]), service).enabled.value is False
+    weekly = a_preference(scope=Scope(channel="email"), frequency="weekly")
+    assert resolve(Stack([weekly]), service).frequency.value is Frequency.IMMEDIATE
