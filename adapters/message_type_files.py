@@ -8,6 +8,8 @@ from pydantic import ValidationError
 
 from domain import content
 from domain.content import CannotRender
+from domain.legal import publication
+from domain.legal.publication import CannotPublish
 from domain.message_types import MessageType
 
 SUFFIXES = (".yaml", ".yml")
@@ -39,12 +41,13 @@ def _read(file: Path) -> MessageType:
     try:
         definition = MessageType.model_validate(_document(file))
         content.check(definition)
+        publication.check(definition)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         field = ".".join(str(part) for part in first["loc"])
         message = first["msg"].removeprefix("Value error, ")
         raise BadTypeFile(f"{file}: {f'{field}: ' if field else ''}{message}") from None
-    except CannotRender as error:
+    except (CannotRender, CannotPublish) as error:
         raise BadTypeFile(f"{file}: {error}") from None
     return definition
 

@@ -102,6 +102,14 @@ class Settings(Frozen):
     )
     quiet_hours_start: PositiveInt = Field(21, le=23, description="Local hour at which quiet hours begin.")
     quiet_hours_end: PositiveInt = Field(8, le=23, description="Local hour at which quiet hours end.")
+    public_url: str = Field(
+        "http://127.0.0.1:3000",
+        pattern=r"^https?://[^\s/]+(/[^\s]*)?$",
+        description="Where recipients reach this service, for unsubscribe links; mailbox providers demand https.",
+    )
+    sms_opt_out_scope: str = Field(
+        "all", pattern="^(all|sms)$", description="What a texted keyword revokes: every channel, or text messages only."
+    )
     legal_rules: str = Field(
         "2026-11",
         description="Version of the legal rules in force, or the path of a YAML file with a set of one's own.",

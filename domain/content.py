@@ -9,8 +9,9 @@ from functools import lru_cache
 
 from liquid import BoundTemplate, Environment, StrictUndefined
 from liquid.exceptions import LiquidError
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
+from domain import one_click
 from domain.message_types import MessageType
 from domain.values import Channel, Frozen
 
@@ -21,6 +22,8 @@ DEPTH_LIMIT = 20
 _NO_FILTERS = ("date", "safe", "base64_decode", "base64_url_safe_decode", "url_decode")
 """``date`` reads the clock; the others let a variable's text past the escaping."""
 _NO_TAGS = ("include", "render")
+PROVIDED = ("postal_address", "unsubscribe_url")
+"""Variables of every e-mail template; a request cannot set them."""
 
 
 class CannotRender(ValueError):
@@ -33,6 +36,7 @@ class RenderedContent(Frozen):
     locale: str
     subject: str | None = None
     body: str
+    headers: dict[str, str] = Field(default_factory=dict, description="To add to an e-mail, covered by DKIM.")
 
 
 class _Limited(Environment):
@@ -68,6 +72,7 @@ def render(
     variant_id: str,
     wanted: Iterable[str],
     variables: Mapping[str, JsonValue],
+    unsubscribe_url: str = "",
 ) -> RenderedContent:
     """Fill the templates of one variant on one channel.
 
@@ -77,19 +82,27 @@ def render(
         variant_id: one of the type's variants.
         wanted: languages, most wanted first; without any of them the type's own is used.
         variables: as the request gave them, checked against the type.
+        unsubscribe_url: the recipient's own way out, for an e-mail that shows or carries it.
 
     Raises:
         CannotRender: a template cannot be filled with these, or goes beyond a limit.
     """
     locale, templates = definition.variant(variant_id).in_language(channel, wanted)
-    values = definition.defaults() | dict(variables)
+    is_email = channel is Channel.EMAIL
+    values = definition.defaults() | dict(variables) | (_provided(definition, unsubscribe_url) if is_email else {})
     subject = _filled(templates.subject, "subject", is_html=False, values=values) if templates.subject else None
     return RenderedContent(
         locale=locale or definition.locale,
         # A line break in a subject would start another header.
         subject=" ".join(subject.split()) if subject is not None else None,
-        body=_filled(templates.body, "body", is_html=channel is Channel.EMAIL, values=values),
+        body=_filled(templates.body, "body", is_html=is_email, values=values),
+        headers=dict(one_click.headers(unsubscribe_url)) if is_email and unsubscribe_url else {},
     )
+
+
+def _provided(definition: MessageType, unsubscribe_url: str) -> dict[str, JsonValue]:
+    """Return the variables that e-mail templates may use without declaring them."""
+    return dict(zip(PROVIDED, (definition.postal_address or "", unsubscribe_url), strict=True))
 
 
 def check(definition: MessageType) -> None:
@@ -99,8 +112,9 @@ def check(definition: MessageType) -> None:
         CannotRender: with the place that is at fault.
     """
     for place, template in _templates(definition):
+        allowed = set(PROVIDED) if f".{Channel.EMAIL.value}." in place else set()
         used = _parsed(template, place, is_html=False).analyze()
-        if unknown := sorted(set(used.globals) - set(definition.defaults())):
+        if unknown := sorted(set(used.globals) - set(definition.defaults()) - allowed):
             raise CannotRender(f"{place} uses the variable {unknown[0]}, which is not declared in variables")
         # A filter is looked up when it is reached, which may be in one decision of a thousand.
         if unknown := sorted(set(used.filters) - set(_PLAIN.filters)):

@@ -136,7 +136,7 @@ def record(draft: Draft, evidence: Evidence) -> dict[str, Any]:
 
 
 def _content_facts(rendered: RenderedContent) -> dict[str, str]:
-    said = rendered.model_dump_json(exclude={"locale"})
+    said = rendered.model_dump_json(exclude={"locale", "headers"})
     return {"locale": rendered.locale, "sha256": hashlib.sha256(said.encode()).hexdigest()}
 
 

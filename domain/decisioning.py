@@ -190,6 +190,7 @@ def _render(action: Action, request: DecisionRequest, situation: Situation) -> R
         variant_id=action.variant_id,
         wanted=content.languages(request.context.locale, told),
         variables=request.message.variables,
+        unsubscribe_url=situation.unsubscribe_url,
     )
 
 

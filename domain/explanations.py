@@ -14,6 +14,7 @@ SENTENCES = {
     Reason.RECIPIENT_DELETED: "The recipient was deleted.",
     Reason.SUPPRESSION_BOUNCED: "Messages to this channel bounced for good.",
     Reason.SUPPRESSION_COMPLAINED: "The recipient complained about a message on this channel.",
+    Reason.SUPPRESSION_LISTED: "The recipient's address is on the suppression list.",
     Reason.CONSENT_MISSING: "The recipient has not consented.",
     Reason.CONSENT_REFUSED: "The recipient refused consent.",
     Reason.CONSENT_WITHDRAWN: "The recipient withdrew consent.",

@@ -55,6 +55,7 @@ class Situation:
     law: LegalFacts
     quiet: QuietHours
     now: datetime
+    unsubscribe_url: str = ""
 
     @property
     def zone(self) -> ZoneInfo:

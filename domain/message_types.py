@@ -65,6 +65,9 @@ class MessageType(Frozen):
         default_factory=_no_variables,
         description="JSON Schema of the variables a request must give.",
     )
+    postal_address: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = Field(
+        default=None, description="Where the sender can be written to; a marketing e-mail shows it."
+    )
     locale: Locale = Field(default="en", description="Language of each variant's content.")
     attribution_window_hours: float | None = Field(default=None, gt=0, le=MAX_WINDOW_HOURS)
     priority: Literal["low", "medium", "high", "urgent"] = "medium"

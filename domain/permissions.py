@@ -15,6 +15,8 @@ class Permission(StrEnum):
     PROFILES_WRITE = "profiles:write"
     CONSENTS_READ = "consents:read"
     CONSENTS_WRITE = "consents:write"
+    SUPPRESSIONS_READ = "suppressions:read"
+    SUPPRESSIONS_WRITE = "suppressions:write"
     AUDIT_READ = "audit:read"
     CHANGES_READ = "changes:read"
     PREFERENCES_READ = "preferences:read"

@@ -1,6 +1,7 @@
-"""Suppression: has this channel to the recipient proven dead, or did the recipient complain about it?
+"""Suppression: has this channel proven dead, did the recipient complain, or is the address on the list?
 
-A hard bounce ends every message on the channel; a complaint ends marketing. Nothing but an operator lifts either.
+A hard bounce and an operator's entry end every message; a complaint, an opt-out and an erasure end marketing. Nothing
+but an operator lifts any of them.
 """
 
 from collections.abc import Iterable
@@ -15,6 +16,14 @@ class SuppressionCause(StrEnum):
 
     BOUNCED = "bounced"
     COMPLAINED = "complained"
+    MANUAL = "manual"
+    OPTED_OUT = "opted_out"
+    ERASED = "erased"
+
+    @property
+    def stops_every_class(self) -> bool:
+        """True when not only marketing is stopped."""
+        return self in (SuppressionCause.BOUNCED, SuppressionCause.MANUAL)
 
 
 class Suppression(Frozen):
@@ -33,6 +42,8 @@ def refusal(entries: Iterable[Suppression], *, channel: Channel, message_class: 
     causes = {entry.cause for entry in entries if entry.channel in (channel, ANY_CHANNEL)}
     if SuppressionCause.BOUNCED in causes:
         return Reason.SUPPRESSION_BOUNCED
-    if SuppressionCause.COMPLAINED in causes and message_class is MessageClass.MARKETING:
-        return Reason.SUPPRESSION_COMPLAINED
-    return None
+    if SuppressionCause.MANUAL in causes:
+        return Reason.SUPPRESSION_LISTED
+    if not causes or message_class is not MessageClass.MARKETING:
+        return None
+    return Reason.SUPPRESSION_COMPLAINED if SuppressionCause.COMPLAINED in causes else Reason.SUPPRESSION_LISTED

@@ -93,6 +93,7 @@ class Reason(StrEnum):
     LAW_NO_OPENING = "law.no_opening"
     SUPPRESSION_BOUNCED = "suppression.bounced"
     SUPPRESSION_COMPLAINED = "suppression.complained"
+    SUPPRESSION_LISTED = "suppression.listed"
     CONSENT_MISSING = "consent.missing"
     CONSENT_REFUSED = "consent.refused"
     CONSENT_WITHDRAWN = "consent.withdrawn"

@@ -14,6 +14,7 @@ import structlog
 from adapters import legal_rule_files
 from adapters.postgres.decisions import DecisionLog, Finish, Known, Recorded, Row
 from adapters.settings import Settings
+from adapters.unsubscribe_links import UnsubscribeLinks
 from domain import decisioning, identity
 from domain.content import RenderedContent, render
 from domain.decision_record import Evidence, answer, record
@@ -22,11 +23,12 @@ from domain.decisioning import Draft
 from domain.gates import Allowances, Screened, Situation, screen
 from domain.legal.gate import LegalFacts
 from domain.legal.places import place_of
-from domain.message_types import check_variables
+from domain.message_types import MessageType, check_variables
+from domain.one_click import UnsubscribeGrant
 from domain.preference_gate import LastSent
 from domain.quiet_hours import QuietHours
 from domain.tenants import Tenant
-from domain.values import Channel, Outcome
+from domain.values import Channel, MessageClass, Outcome, Purpose
 from serving import decision_metrics
 from serving.scoring import Model, Scored, ToScore, score
 
@@ -65,14 +67,22 @@ class _Open:
 class Decider:
     """Decides for one installation."""
 
-    def __init__(self, log_of: DecisionLog, model: Callable[[], Model | None], settings: Settings) -> None:
+    def __init__(
+        self,
+        log_of: DecisionLog,
+        model: Callable[[], Model | None],
+        settings: Settings,
+        links: UnsubscribeLinks | None = None,
+    ) -> None:
         """Prepare to decide.
 
         Args:
             log_of: where decisions are recorded and what they stand on is read.
             model: returns the model that serves now, without waiting.
             settings: the policy's constants.
+            links: makes the way out that marketing e-mail carries; without it none does.
         """
+        self._links = links
         self._log = log_of
         self._model = model
         self._quiet = QuietHours(start=settings.quiet_hours_start, end=settings.quiet_hours_end)
@@ -133,12 +143,14 @@ class Decider:
         if recorded.locale is None:
             return None
         answer = recorded.answer
+        definition = self._log.definition(tenant, ask.request.message.type, answer["versions"]["message_type"])
         return render(
-            self._log.definition(tenant, ask.request.message.type, answer["versions"]["message_type"]),
+            definition,
             channel=Channel(answer["channel"]),
             variant_id=answer["variant_id"],
             wanted=[recorded.locale],
             variables=ask.request.message.variables,
+            unsubscribe_url=self._unsubscribe_url(tenant, ask.request, definition, recorded.decided_at),
         )
 
     def _screened(
@@ -198,7 +210,23 @@ class Decider:
             ),
             quiet=self._quiet,
             now=now,
+            unsubscribe_url=self._unsubscribe_url(tenant, request, published.definition, now),
         )
+
+    def _unsubscribe_url(
+        self, tenant: Tenant, request: DecisionRequest, definition: MessageType, decided_at: datetime
+    ) -> str:
+        """Return the recipient's way out of marketing e-mail, the same for every repeat of a decision."""
+        if self._links is None or definition.message_class is not MessageClass.MARKETING:
+            return ""
+        grant = UnsubscribeGrant(
+            tenant=tenant.tenant,
+            recipient_id=request.recipient_id,
+            purpose=Purpose.MARKETING,
+            channel=Channel.EMAIL,
+            issued_at=decided_at,
+        )
+        return self._links.url(grant)
 
     def _scored(
         self, model: Model | None, tenant: Tenant, opened: Sequence[_Open], stages: "decision_metrics.Stages"

@@ -17,9 +17,11 @@ from adapters.postgres.jobs import Jobs
 from adapters.postgres.preference_policies import PreferencePolicies
 from adapters.postgres.preferences import Preferences
 from adapters.postgres.profiles import Profiles
+from adapters.postgres.suppressed_addresses import SuppressedAddresses
 from adapters.postgres.tenants import Tenants
 from adapters.redis.rate_limits import RateLimits
 from adapters.settings import Settings
+from adapters.unsubscribe_links import UnsubscribeLinks
 from serving.change_streams import ChangeStreams
 from serving.decide import Decider
 from serving.probes import Probe
@@ -37,9 +39,11 @@ class Parts:
     dead_letters: DeadLetters
     profiles: Profiles
     consents: ConsentStore
-    preferences: Preferences
     preference_policies: PreferencePolicies
     jobs: Jobs
+    preferences: Preferences
+    suppressed_addresses: SuppressedAddresses
+    unsubscribe_links: UnsubscribeLinks
     decisions: DecisionLog
     audit_trail: AuditTrail
     arrival_key: bytes

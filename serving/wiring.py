@@ -25,11 +25,13 @@ from adapters.postgres.jobs import Jobs
 from adapters.postgres.preference_policies import PreferencePolicies
 from adapters.postgres.preferences import Preferences
 from adapters.postgres.profiles import Profiles
+from adapters.postgres.suppressed_addresses import SuppressedAddresses
 from adapters.postgres.tenants import Tenants
 from adapters.redis.client import connect
 from adapters.redis.rate_limits import RateLimits
 from adapters.secrets import SecretBox
 from adapters.settings import Settings
+from adapters.unsubscribe_links import UnsubscribeLinks
 from serving.change_streams import ChangeStreams
 from serving.decide import Decider
 from serving.models import EngagementModels
@@ -54,7 +56,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
     )
     models = EngagementModels.of(settings, endpoints, box)
     redis = connect(endpoints.redis_url, timeout_ms=settings.redis_timeout_ms)
-    decisions = DecisionLog(database)
+    decisions, links = DecisionLog(database), UnsubscribeLinks(box, settings.public_url)
     models.start()
     try:
         yield Parts(
@@ -69,10 +71,12 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             preferences=Preferences(database),
             jobs=Jobs(database),
             preference_policies=PreferencePolicies(database),
+            suppressed_addresses=SuppressedAddresses(database),
+            unsubscribe_links=links,
             decisions=decisions,
             audit_trail=AuditTrail(database),
             arrival_key=box.key("audit:arrival"),
-            decider=Decider(decisions, lambda: models.current, settings),
+            decider=Decider(decisions, lambda: models.current, settings, links),
             change_streams=ChangeStreams(
                 ChangeFeed(database), most=settings.change_streams, lifetime_seconds=settings.change_stream_seconds
             ),

@@ -122,8 +122,12 @@ SELECT asked.recipient_id, coalesce(h.version, 0) AS version, p.deleted_at IS NO
     (SELECT coalesce(json_agg(json_build_object('channel', c.channel, 'is_on', c.is_on) ORDER BY c.channel), '[]')
      FROM channel_switch c WHERE c.recipient_id = asked.recipient_id) AS switches,
     (SELECT coalesce(json_agg(json_build_object('channel', u.channel, 'cause', u.reason, 'since', u.since)
-        ORDER BY u.channel), '[]')
-     FROM suppression u WHERE u.recipient_id = asked.recipient_id) AS suppressions
+        ORDER BY u.channel, u.reason), '[]')
+     FROM (SELECT channel, reason, since FROM suppression WHERE recipient_id = asked.recipient_id
+           UNION ALL
+           SELECT l.channel, l.reason, l.since FROM recipient_address a JOIN suppressed_address l
+               ON l.tenant = a.tenant AND l.channel = a.channel AND l.address_hash = a.address_hash
+           WHERE a.recipient_id = asked.recipient_id) u) AS suppressions
 FROM unnest(CAST(:recipient_id AS text[])) AS asked (recipient_id)
 LEFT JOIN consent_head h USING (recipient_id) LEFT JOIN profile p USING (recipient_id)
 """)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from adapters.postgres import allowances, audit, consent_proofs
@@ -16,11 +16,11 @@ from adapters.postgres.audit import AuditEntry
 from adapters.postgres.engine import Database
 from adapters.postgres.tables import channel_switch, consent_record, consent_state
 from domain.changes import ChangeKind
-from domain.consent import ChannelScope, ConsentChange, ConsentState, successor
+from domain.consent import ChannelScope, ConsentChange, ConsentState, ConsentStatus, refusal, successor
 from domain.gates import Allowances
 from domain.switches import ChannelSwitch
 from domain.tenants import Tenant
-from domain.values import Purpose
+from domain.values import ANY_CHANNEL, Purpose, Reason
 
 Changes = Mapping[str, Sequence[ConsentChange]]
 """Consent changes by recipient, each recipient's in the order they were said."""
@@ -47,6 +47,24 @@ class ConsentStore:
         """
         with self._database.tenant(tenant.tenant) as connection:
             apply(connection, tenant, changes, actor=actor, now=now)
+
+    def withdraw_once(
+        self, tenant: Tenant, recipient_id: str, change: ConsentChange, *, actor: str, now: datetime
+    ) -> bool:
+        """Record a withdrawal unless it holds already; a repeat leaves no second record and no second audit row.
+
+        Returns:
+            Whether it was recorded now.
+        """
+        with self._database.tenant(tenant.tenant) as connection:
+            # Two clicks at once wait for each other here.
+            connection.execute(_ONE_AT_A_TIME, {"name": f"kairos.withdraw.{tenant.tenant}.{recipient_id}"})
+            held = allowances.read(connection, [recipient_id])[recipient_id].consents
+            reason = refusal(held, purpose=change.purpose, channel=change.channel, now=now)
+            if reason in _DENIED and not _given_somewhere(held, change):
+                return False
+            apply(connection, tenant, {recipient_id: [change]}, actor=actor, now=now)
+        return True
 
     def switch(self, tenant: Tenant, recipient_id: str, switch: ChannelSwitch, *, actor: str, source: str) -> None:
         """Turn a channel of a recipient on or off; effective when this returns."""
@@ -86,6 +104,16 @@ class ConsentStore:
             audit.write(connection, tenant, [entry])
         known = [{name: value for name, value in row.items() if name not in _INTERNAL} for row in rows]
         return allowed, [row | {"proof": proof} for row, proof in zip(known, proofs, strict=True)]
+
+
+_DENIED = (Reason.CONSENT_WITHDRAWN, Reason.CONSENT_REFUSED)
+_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+
+
+def _given_somewhere(held: Sequence[ConsentState], change: ConsentChange) -> bool:
+    """Tell whether a withdrawal for every channel still has a grant for one of them to take away."""
+    given = (each for each in held if each.purpose is change.purpose and each.status is ConsentStatus.GIVEN)
+    return change.channel == ANY_CHANNEL and any(each.channel != ANY_CHANNEL for each in given)
 
 
 _INTERNAL = {"tenant", "recipient_id", "proof_sealed"}

@@ -64,6 +64,7 @@ class Recorded:
     fingerprint: bytes
     answer: dict[str, Any]
     locale: str | None
+    decided_at: datetime
     is_new: bool = False
 
 
@@ -230,11 +231,20 @@ def _recorded(connection: Connection, decision_ids: Sequence[str]) -> dict[str, 
     if not decision_ids:
         return {}
     locale = decisions.c.record["content"]["locale"].astext
-    query = select(decisions.c.decision_id, decisions.c.request_fingerprint, decisions.c.answer, locale.label("locale"))
+    query = select(
+        decisions.c.decision_id,
+        decisions.c.request_fingerprint,
+        decisions.c.answer,
+        decisions.c.decided_at,
+        locale.label("locale"),
+    )
     rows = connection.execute(query.where(decisions.c.decision_id.in_(list(decision_ids))))
-    return {row.decision_id: Recorded(bytes(row.request_fingerprint), row.answer, row.locale) for row in rows}
+    return {
+        row.decision_id: Recorded(bytes(row.request_fingerprint), row.answer, row.locale, row.decided_at)
+        for row in rows
+    }
 
 
 def _told(row: Row) -> Recorded:
     content = row.record["content"]
-    return Recorded(row.fingerprint, row.answer, content["locale"] if content else None, is_new=True)
+    return Recorded(row.fingerprint, row.answer, content["locale"] if content else None, row.decided_at, is_new=True)

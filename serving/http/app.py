@@ -30,6 +30,9 @@ from serving.http import (
     preference_policy,
     preferences,
     profiles,
+    sms_replies,
+    suppressions,
+    unsubscribe,
 )
 from serving.http.access_log import AccessLog
 from serving.http.arrival import Arrival
@@ -47,6 +50,9 @@ ROUTERS = (
     explanations.router,
     profiles.router,
     consent.router,
+    suppressions.router,
+    sms_replies.router,
+    unsubscribe.router,
     audit.router,
     changes.router,
     preference_policy.router,
