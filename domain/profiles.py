@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, StringConstraints, model_validator
 
+from domain.profile_facts import MAX_LISTED, Age, ContentPreferences, Experience, Language, ProfileSource, ShortText
 from domain.tenants import ZoneName
 from domain.values import Channel, Frozen, Reason
 
@@ -55,7 +56,17 @@ class Profile(Frozen):
     """What is known about a recipient."""
 
     locale: Locale | None = None
+    language: Language | None = None
     country: Country | None = None
+    region: ShortText | None = None
+    city: ShortText | None = None
+    age: Age | None = None
+    job_role: ShortText | None = None
+    industry: ShortText | None = None
+    experience: Experience | None = None
+    skills: tuple[ShortText, ...] = Field(default=(), max_length=MAX_LISTED)
+    content: ContentPreferences | None = None
+    source: ProfileSource | None = None
     time_zone: ZoneClaim | None = None
     channels: dict[Channel, Reachability] = Field(default_factory=dict)
     attributes: dict[AttributeName, AttributeValue] = Field(default_factory=dict, max_length=MAX_ATTRIBUTES)
@@ -64,6 +75,28 @@ class Profile(Frozen):
     def zone(self) -> ZoneInfo | None:
         """The time zone, if one is known."""
         return ZoneInfo(self.time_zone.name) if self.time_zone else None
+
+    @property
+    def quality(self) -> float:
+        """How good the data is, 0 to 1.
+
+        0.7 x the share of the describing fields that are known, 0.15 x trust in the source, 0.15 x certainty of the
+        time zone (its confidence x the rank of its source, the strongest being 1).
+        A source nobody named has no trust, a zone nobody knows no certainty.
+        """
+        known = sum(getattr(self, name) not in (None, ()) for name in DESCRIBING) / len(DESCRIBING)
+        trust = self.source.trust if self.source else 0.0
+        zone = self.time_zone
+        certainty = zone.confidence * (zone.source.rank + 1) / len(ZoneSource) if zone else 0.0
+        quality: float = round(0.7 * known + 0.15 * trust + 0.15 * certainty, 4)
+        return quality
+
+
+DESCRIBING = (
+    "locale", "language", "country", "region", "city", "age", "job_role", "industry", "experience", "skills",
+    "content", "time_zone",
+)  # fmt: skip
+"""The fields that count for quality; reachability and attributes of a tenant's own are nobody's measure."""
 
 
 class ProfilePatch(Profile):

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from adapters.postgres import allowances, audit, changes, consent, mail_counts
+from adapters.postgres import allowances, audit, changes, consent, mail_counts, profile_history
 from adapters.postgres.audit import AuditEntry
 from domain.changes import ChangeKind
 from domain.consent import ConsentChange, ConsentStatus
@@ -141,6 +141,7 @@ def _delete(connection: Connection, tenant: Tenant, deleted: dict[str, datetime]
     recipients = sorted(deleted)
     moments = [deleted[recipient] for recipient in recipients]
     connection.execute(_DELETE, {"tenant": tenant.tenant, "recipient_id": recipients, "deleted_at": moments})
+    profile_history.forget(connection, recipients)
     entries = [
         AuditEntry(action="profile.deleted", actor=ACTOR, object="profile", recipient_id=recipient)
         for recipient in recipients

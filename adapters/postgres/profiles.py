@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from pydantic import computed_field
 from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from adapters.postgres import allowances, audit, changes, subject_keys
+from adapters.postgres import allowances, audit, changes, profile_history, subject_keys
 from adapters.postgres.audit import AuditEntry
 from adapters.postgres.engine import Database
 from adapters.postgres.subject_keys import Place
@@ -35,6 +36,20 @@ class StoredProfile(Frozen):
 
     version: int
     profile: Profile
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def quality(self) -> float:
+        """How good the data is, 0 to 1."""
+        return self.profile.quality
+
+
+class PastProfile(StoredProfile):
+    """A version of a profile with who wrote it, when, and why."""
+
+    actor: str
+    reason: str | None
+    recorded_at: datetime
 
 
 class Profiles:
@@ -109,6 +124,9 @@ class Profiles:
                 return
             statement = insert(profiles).on_conflict_do_nothing().returning(profiles.c.recipient_id)
             new = connection.execute(statement, rows).scalars().all()
+            created = set(new)
+            kept = [row | {"actor": actor} for row in rows if row["recipient_id"] in created]
+            profile_history.keep(connection, kept)
             changes.announce(connection, tenant.tenant, ChangeKind.PROFILE, dict.fromkeys(new, 1))
             audit.write(connection, tenant, [_created(recipient, given[recipient], actor) for recipient in new])
 
@@ -124,6 +142,40 @@ class Profiles:
                 raise UnknownRecipient("there is no profile of this recipient")
             audit.write(connection, tenant, [_entry("profile.read", actor, recipient_id, stored.version)])
             return stored
+
+    def history(
+        self, tenant: Tenant, recipient_id: str, *, actor: str, before: int | None = None, limit: int = 50
+    ) -> list[PastProfile]:
+        """Return versions of a profile, newest first; reading them is audited.
+
+        Args:
+            tenant: whose recipient it is.
+            recipient_id: the recipient.
+            actor: who asks.
+            before: only versions older than that one.
+            limit: how many at most.
+
+        Raises:
+            UnknownRecipient: there is no profile of this recipient, or it was deleted.
+        """
+        with self._database.tenant(tenant.tenant) as connection:
+            stored = read(connection, tenant, [recipient_id]).get(recipient_id)
+            if stored is None:
+                raise UnknownRecipient("there is no profile of this recipient")
+            audit.write(connection, tenant, [_entry("profile.history_read", actor, recipient_id, stored.version)])
+            rows = profile_history.read(connection, recipient_id, before=before, limit=limit)
+            told = {row.version: row for row in rows}
+            opened = [_opened(connection, tenant, [row]).get(recipient_id) for row in rows]
+        return [
+            PastProfile(
+                **dict(each),
+                actor=told[each.version].actor,
+                reason=told[each.version].reason,
+                recorded_at=told[each.version].recorded_at,
+            )
+            for each in opened
+            if each is not None
+        ]
 
     def delete(self, tenant: Tenant, recipient_id: str, *, actor: str, now: datetime) -> None:
         """Delete a profile and refuse every later message to the recipient, whether there was a profile or not.
@@ -141,6 +193,7 @@ class Profiles:
             version = connection.execute(alive.values(**emptied, version=profiles.c.version + 1)).scalar_one_or_none()
             if version is None:
                 raise UnknownRecipient("this recipient was deleted before")
+            profile_history.forget(connection, [recipient_id])
             audit.write(connection, tenant, [_entry("profile.deleted", actor, recipient_id, version)])
 
 
@@ -183,6 +236,8 @@ def _put(
     here = profiles.update().where(profiles.c.recipient_id == recipient_id)
     connection.execute(here.values(**values, updated_at=func.clock_timestamp()))
     old = _document(stored.profile) if stored.version else None
+    kept = {"tenant": tenant.tenant, "recipient_id": recipient_id, "actor": by.actor, "reason": by.reason}
+    profile_history.keep(connection, [kept | {"version": version, "document": sealed}])
     entry = _entry("profile.written", by.actor, recipient_id, version)
     entry = entry.model_copy(update={"old": old, "new": _document(profile), "reason": by.reason})
     audit.write(connection, tenant, [entry])

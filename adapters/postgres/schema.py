@@ -11,6 +11,7 @@ from adapters.postgres import (
     job_tables,
     law_tables,
     preference_tables,
+    profile_tables,
     subject_key_tables,
     tables,
 )
@@ -23,7 +24,14 @@ SUBJECTS = (
     job_tables,
     law_tables,
     preference_tables,
+    profile_tables,
     subject_key_tables,
 )
 metadata = tables.metadata
-APPEND_ONLY = (*tables.APPEND_ONLY, *audit_tables.APPEND_ONLY, *law_tables.APPEND_ONLY, *preference_tables.APPEND_ONLY)
+APPEND_ONLY = (
+    *tables.APPEND_ONLY,
+    *audit_tables.APPEND_ONLY,
+    *law_tables.APPEND_ONLY,
+    *preference_tables.APPEND_ONLY,
+    *profile_tables.APPEND_ONLY,
+)

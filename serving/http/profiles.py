@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Query, Response
 
-from adapters.postgres.profiles import StoredProfile, UnknownRecipient, VersionConflict
+from adapters.postgres.profiles import PastProfile, StoredProfile, UnknownRecipient, VersionConflict
 from domain.profiles import Profile, ProfilePatch
+from domain.values import Frozen
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
 from serving.http.problem_codes import declared
@@ -30,6 +31,28 @@ def get_profile(caller: Reader, recipient_id: RecipientId, parts: PartsOf, respo
         return _tagged(parts.profiles.get(caller.tenant, recipient_id, actor=caller.actor), response)
     except UnknownRecipient as error:
         raise _refused(error) from None
+
+
+class ProfileHistory(Frozen):
+    """Versions of a profile, newest first."""
+
+    versions: tuple[PastProfile, ...]
+
+
+@router.get("/history", summary="Read the versions of a profile", responses=problems(404))
+def get_profile_history(
+    caller: Reader,
+    recipient_id: RecipientId,
+    parts: PartsOf,
+    before: Annotated[int | None, Query(ge=1, lt=2**31, description="Only versions older than that one.")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> ProfileHistory:
+    """Return every version with who wrote it and when, newest first; `before` continues."""
+    try:
+        found = parts.profiles.history(caller.tenant, recipient_id, actor=caller.actor, before=before, limit=limit)
+    except UnknownRecipient as error:
+        raise _refused(error) from None
+    return ProfileHistory(versions=tuple(found))
 
 
 @router.put("", summary="Create or replace a profile", responses=problems(404, 412))

@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import select
 
 from adapters.postgres.api_keys import ApiKeys
+from adapters.postgres.profile_tables import profile_version
 from adapters.postgres.tables import audit
 from adapters.postgres.tenants import Tenants
 from domain.identity import subject_key
@@ -14,6 +15,35 @@ PROFILE = {
     "time_zone": {"name": "America/Toronto", "source": "declared", "confidence": 0.9},
     "channels": {"push": {"reachable": False}},
     "attributes": {"plan": "gold", "children": 2},
+}
+UNSAID = {
+    "language": None,
+    "region": None,
+    "city": None,
+    "age": None,
+    "job_role": None,
+    "industry": None,
+    "experience": None,
+    "content": None,
+    "source": None,
+    "skills": [],
+}
+WHOLE = {
+    "locale": "fr-CA",
+    "language": "fr",
+    "country": "CA",
+    "region": "Québec",
+    "city": "Laval",
+    "age": 41,
+    "job_role": "nurse",
+    "industry": "health",
+    "experience": "senior",
+    "skills": ["triage", "first aid"],
+    "content": {"topics": ["sleep"], "tone": "friendly", "length": "short"},
+    "source": "declared",
+    "time_zone": {"name": "America/Toronto", "source": "declared", "confidence": 1.0},
+    "channels": {},
+    "attributes": {},
 }
 GRANT = {"purpose": "marketing", "status": "given", "source": "web_form", "text_version": "v7", "proof": {"ip": "::1"}}
 
@@ -36,10 +66,38 @@ def test_a_profile_is_what_was_put(api, put):
     assert api.get("/v1/recipients/r/profile").status_code == 404
     answer = put(PROFILE)
     assert (answer.status_code, answer.headers["etag"]) == (200, '"1"')
-    assert api.get("/v1/recipients/r/profile").json() == {"version": 1, "profile": PROFILE}
+    assert api.get("/v1/recipients/r/profile").json() == {
+        "version": 1,
+        "profile": PROFILE | UNSAID,
+        "quality": 0.31,
+    }
     put({"country": "FR"})
     kept = api.get("/v1/recipients/r/profile").json()
     assert (kept["version"], kept["profile"]["country"], kept["profile"]["locale"]) == (2, "FR", None)
+
+
+def test_everything_said_about_a_person_is_kept_and_a_complete_profile_has_full_quality(api, put):
+    assert put(WHOLE).json() == {"version": 1, "profile": WHOLE, "quality": 1.0}
+    assert api.patch("/v1/recipients/r/profile", json={"content": None, "age": 0}).json()["quality"] == 0.9417
+
+
+def test_every_version_is_kept_with_who_wrote_it_until_the_recipient_is_deleted(api, put, db, tenant):
+    for body in (WHOLE, PROFILE, {}):
+        put(body)
+    told = api.get("/v1/recipients/r/profile/history").json()["versions"]
+    assert [each["version"] for each in told] == [3, 2, 1]
+    assert told[2]["profile"] == WHOLE
+    assert told[1]["profile"] == PROFILE | UNSAID
+    assert {each["actor"].split(":")[0] for each in told} == {"key"}
+    older = api.get("/v1/recipients/r/profile/history?before=3&limit=1").json()["versions"]
+    assert [each["version"] for each in older] == [2]
+    assert api.get("/v1/recipients/nobody/profile/history").status_code == 404
+    assert api.get("/v1/recipients/r/profile/history?limit=0").json()["field"] == "query.limit"
+    assert actions(db, tenant)[-2:] == ["profile.history_read", "profile.history_read"]
+    api.delete("/v1/recipients/r/profile")
+    assert api.get("/v1/recipients/r/profile/history").status_code == 404
+    with db.tenant(tenant.tenant) as connection:
+        assert connection.execute(select(profile_version)).all() == []
 
 
 def test_only_the_version_that_was_seen_is_changed(put):
@@ -54,7 +112,7 @@ def test_a_patch_changes_what_it_names(api, put):
     put(PROFILE)
     body = {"locale": None, "channels": {"email": {"reachable": True}}, "attributes": {"plan": None, "vip": True}}
     changed = api.patch("/v1/recipients/r/profile", json=body).json()["profile"]
-    assert changed == PROFILE | {
+    assert changed == PROFILE | UNSAID | {
         "locale": None,
         "channels": {"push": {"reachable": False}, "email": {"reachable": True}},
         "attributes": {"children": 2, "vip": True},
@@ -85,6 +143,14 @@ def test_a_weaker_source_does_not_move_a_declared_zone(api, put):
         ({"attributes": {f"a{i}": 1 for i in range(65)}}, "attributes"),
         ({"attributes": {"Spaced Name": 1}}, "attributes.Spaced Name"),
         ({"attributes": {"long": "x" * 501}}, "attributes.long"),
+        ({"age": 151}, "age"),
+        ({"age": "41"}, "age"),
+        ({"language": "fr-CA"}, "language"),
+        ({"city": ""}, "city"),
+        ({"experience": "guru"}, "experience"),
+        ({"skills": ["x"] * 51}, "skills"),
+        ({"content": {"tone": "rude"}}, "content.tone"),
+        ({"source": "rumour"}, "source"),
         ({"phone": "+1"}, "phone"),
     ],
 )
@@ -148,7 +214,7 @@ def test_a_channel_is_switched_off_and_on(api, db, tenant):
 @pytest.mark.parametrize("recipient", ["a%2Fb", "%E2%98%83", "a%20b", "profile"])
 def test_any_recipient_an_event_can_name_can_be_addressed(api, put, recipient):
     assert put(PROFILE, recipient).status_code == 200
-    assert api.get(f"/v1/recipients/{recipient}/profile").json()["profile"] == PROFILE
+    assert api.get(f"/v1/recipients/{recipient}/profile").json()["profile"] == PROFILE | UNSAID
     assert api.get(f"/v1/recipients/{recipient}/consents").json()["version"] == 0
 
 
