@@ -126,6 +126,17 @@ class Lake:
         """Return the files of the days a table has, in order, both ends included."""
         return tuple(str(self._path(table, day)) for day in self.days(table, first=first, last=last))
 
+    def files(self) -> tuple[Path, ...]:
+        """Return every file of every table, those in quarantine too, in order."""
+        return tuple(sorted(path for path in self.root.rglob("*.parquet") if ".incoming" not in path.parts))
+
+    def rewrite(self, path: Path, rows: pa.Table) -> None:
+        """Replace the rows of one of ``files``; its notes stay."""
+        with pq.ParquetFile(path) as file:
+            kept = file.schema_arrow.metadata or {}
+        notes = {key.decode(): text.decode() for key, text in kept.items()}
+        self._replace(path, _encode(rows, notes))
+
     def quarantine(self, table: str, day: date, claim: str, rows: pa.Table) -> Path:
         """Keep the rows that broke a claim about one day, and mark the day as not to be used."""
         path = self._quarantine(table, day) / f"{claim}.parquet"

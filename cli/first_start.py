@@ -19,7 +19,10 @@ def prepare(settings: Settings, endpoints: Endpoints, admin_url: str | None) -> 
     Returns:
         The first API key, when the tenant was created now; it is stored nowhere.
     """
+    from adapters.clock import Clock
+    from adapters.erasure_ledger import ErasureLedger
     from adapters.keyring import Keyring
+    from adapters.personal_data.restored import reapply
     from adapters.postgres.api_keys import ApiKeys
     from adapters.postgres.engine import Database
     from adapters.postgres.migrate import prepare as prepare_server
@@ -30,7 +33,11 @@ def prepare(settings: Settings, endpoints: Endpoints, admin_url: str | None) -> 
     box = SecretBox.of(settings)
     database = Database(endpoints.databases.app, keyring=Keyring.of(settings))
     try:
-        _, is_new = Tenants(database, box).create(TENANT, display_name=TENANT, actor=OWNER)
+        tenants = Tenants(database, box)
+        _, is_new = tenants.create(TENANT, display_name=TENANT, actor=OWNER)
+        # A restored backup knows people who were erased after it was made: they are refused before anything serves.
+        for tenant in tenants.all():
+            reapply(database, tenant, ErasureLedger.below(settings.data_dir), now=Clock().now(tenant))
         return ApiKeys(database, box).issue(TENANT, name=KEY_NAME) if is_new else None
     finally:
         database.close()

@@ -17,6 +17,8 @@ class Permission(StrEnum):
     CONSENTS_WRITE = "consents:write"
     SUPPRESSIONS_READ = "suppressions:read"
     SUPPRESSIONS_WRITE = "suppressions:write"
+    PRIVACY_READ = "privacy:read"
+    PRIVACY_WRITE = "privacy:write"
     AUDIT_READ = "audit:read"
     CHANGES_READ = "changes:read"
     PREFERENCES_READ = "preferences:read"

@@ -11,6 +11,7 @@ from adapters.postgres.audit_trail import AuditTrail
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.dead_letters import DeadLetters
 from adapters.postgres.decisions import DecisionLog
+from adapters.postgres.erasures import Erasures
 from adapters.postgres.events import EventLog
 from adapters.postgres.idempotency import IdempotencyRecords
 from adapters.postgres.jobs import Jobs
@@ -46,6 +47,7 @@ class Parts:
     unsubscribe_links: UnsubscribeLinks
     decisions: DecisionLog
     audit_trail: AuditTrail
+    erasures: Erasures
     arrival_key: bytes
     decider: Decider
     change_streams: ChangeStreams

@@ -18,6 +18,7 @@ from adapters.postgres.consent import ConsentStore
 from adapters.postgres.dead_letters import DeadLetters
 from adapters.postgres.decisions import DecisionLog
 from adapters.postgres.engine import Database
+from adapters.postgres.erasures import Erasures
 from adapters.postgres.event_effects import EventEffects
 from adapters.postgres.events import EventLog
 from adapters.postgres.idempotency import IdempotencyRecords
@@ -75,6 +76,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             unsubscribe_links=links,
             decisions=decisions,
             audit_trail=AuditTrail(database),
+            erasures=Erasures(database),
             arrival_key=box.key("audit:arrival"),
             decider=Decider(decisions, lambda: models.current, settings, links),
             change_streams=ChangeStreams(

@@ -4,7 +4,7 @@ They commit in the transaction that counts them, so nothing received is ever nei
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -95,6 +95,22 @@ def keep(
     ]
     if rows:
         connection.execute(insert(dead_letter), rows)
+
+
+def unclaimed(connection: Connection, tenant: Tenant) -> Iterator[tuple[int, bytes]]:
+    """Yield number and bytes of the letters that are sealed for no recipient, a few at a time."""
+    nobody = dead_letter.c.sealed_for.is_(None) | (dead_letter.c.sealed_for == NO_RECIPIENT)
+    after = 0
+    while True:
+        query = select(dead_letter).where(nobody, dead_letter.c.dead_letter_id > after)
+        rows = connection.execute(query.order_by(dead_letter.c.dead_letter_id).limit(_AT_A_TIME)).all()
+        yield from zip((row.dead_letter_id for row in rows), _opened(connection, tenant, rows), strict=True)
+        if len(rows) < _AT_A_TIME:
+            return
+        after = rows[-1].dead_letter_id
+
+
+_AT_A_TIME = 500
 
 
 def _opened(connection: Connection, tenant: Tenant, rows: Sequence[Row[Any]]) -> list[bytes]:

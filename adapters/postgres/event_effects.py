@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from adapters.postgres import allowances, audit, changes, consent, mail_counts, profile_history
+from adapters.postgres import allowances, audit, changes, consent, deletions, erasures, mail_counts
 from adapters.postgres.audit import AuditEntry
 from domain.changes import ChangeKind
 from domain.consent import ConsentChange, ConsentStatus
@@ -138,23 +138,10 @@ def _deletions(events: Iterable[EngagementEvent]) -> dict[str, datetime]:
 def _delete(connection: Connection, tenant: Tenant, deleted: dict[str, datetime]) -> None:
     if not deleted:
         return
-    recipients = sorted(deleted)
-    moments = [deleted[recipient] for recipient in recipients]
-    connection.execute(_DELETE, {"tenant": tenant.tenant, "recipient_id": recipients, "deleted_at": moments})
-    profile_history.forget(connection, recipients)
+    deletions.delete(connection, tenant.tenant, deleted)
     entries = [
         AuditEntry(action="profile.deleted", actor=ACTOR, object="profile", recipient_id=recipient)
-        for recipient in recipients
+        for recipient in sorted(deleted)
     ]
     audit.write(connection, tenant, entries)
-
-
-# A recipient without a profile gets one that says deleted: the next decision must refuse them all the same.
-_DELETE = text("""
-INSERT INTO profile (tenant, recipient_id, version, deleted_at)
-SELECT :tenant, recipient_id, 1, deleted_at FROM unnest(
-    CAST(:recipient_id AS text[]), CAST(:deleted_at AS timestamptz[])) AS given (recipient_id, deleted_at)
-ON CONFLICT (tenant, recipient_id) DO UPDATE SET
-    deleted_at = least(profile.deleted_at, excluded.deleted_at), version = profile.version + 1,
-    time_zone = NULL, document = NULL, unsealed = NULL, updated_at = clock_timestamp()
-""")
+    erasures.request(connection, tenant, deleted, actor=ACTOR, keep={})

@@ -7,6 +7,7 @@ itself here.
 from adapters.postgres import (
     audit_tables,
     change_tables,
+    erasure_tables,
     idempotency_tables,
     job_tables,
     law_tables,
@@ -20,6 +21,7 @@ SUBJECTS = (
     tables,
     audit_tables,
     change_tables,
+    erasure_tables,
     idempotency_tables,
     job_tables,
     law_tables,
@@ -31,6 +33,7 @@ metadata = tables.metadata
 APPEND_ONLY = (
     *tables.APPEND_ONLY,
     *audit_tables.APPEND_ONLY,
+    *erasure_tables.APPEND_ONLY,
     *law_tables.APPEND_ONLY,
     *preference_tables.APPEND_ONLY,
     *profile_tables.APPEND_ONLY,

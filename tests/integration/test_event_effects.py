@@ -103,7 +103,7 @@ def test_a_deleted_recipient_has_an_empty_profile_that_says_so_and_an_audit_row(
         [row] = connection.execute(select(profile)).all()
         actions = set(connection.execute(select(audit.c.action).where(audit.c.actor == "event")).scalars())
     assert (row.time_zone, row.document, row.unsealed, row.version) == (None, None, None, 2)
-    assert actions == {"profile.deleted"}
+    assert actions == {"profile.deleted", "erasure.requested"}
 
 
 def test_a_recipient_nobody_knew_can_be_deleted_too(append, allowed):

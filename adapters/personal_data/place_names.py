@@ -1,0 +1,42 @@
+"""The places that hold personal data, by name: every table that names a recipient or a pseudonym, and three more.
+
+The tables are found in the schema itself, so that one that is added is erased without being asked for.
+"""
+
+from adapters.postgres.schema import metadata
+
+KEPT = {
+    "profile": "a tombstone, emptied, by which every later message is refused",
+    "suppression": "refuses later messages; names a channel and a cause, and no content",
+    "consent_head": "a counter that decisions lock; names the recipient and nothing about them",
+    "recipient_change": "numbered without a gap for listeners; names the recipient, never a value; pruned by age",
+    "event_key": "the digest by which an erased event is not stored again; names no person",
+    "audit": "pseudonyms only; what changed is sealed under the destroyed key",
+    "erasure": "the receipt itself, without the recipient's id once it is finished",
+}
+"""What stays of everybody who was erased, each with the reason; the receipt says so."""
+
+DATA_KEY = "subject_data_key"
+OUTBOX = "outbox"
+DEAD_LETTERS = "dead_letter"
+LAKE = "lake"
+ONLINE = "online_features"
+
+
+def tables() -> tuple[str, ...]:
+    """Return the tables with rows of a person that are erased."""
+    personal = {table.name for table in metadata.sorted_tables if _NAMING & set(table.c.keys())}
+    return tuple(sorted(personal - KEPT.keys() - {DATA_KEY}))
+
+
+def every() -> tuple[str, ...]:
+    """Return every place, in the order in which they are erased."""
+    return (DATA_KEY, *tables(), OUTBOX, DEAD_LETTERS, LAKE, ONLINE)
+
+
+def erasable() -> tuple[str, ...]:
+    """Return the places a request may leave alone; without the key what is sealed is kept and opens no more."""
+    return every()
+
+
+_NAMING = {"recipient_id", "subject_key"}

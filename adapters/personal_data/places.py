@@ -1,0 +1,36 @@
+"""What a place that holds personal data can do, and who it is asked about."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from domain.tenants import Tenant
+
+
+@dataclass(frozen=True)
+class Person:
+    """Whose data, and the open request to erase it."""
+
+    tenant: Tenant
+    recipient_id: str
+    erasure_id: str
+
+
+class Place(Protocol):
+    """A place that holds personal data."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the receipt."""
+
+    def erase(self, connection: Connection, person: Person) -> int:
+        """Erase what the place holds of a person; doing it twice is harmless.
+
+        Args:
+            connection: the transaction that notes the place as done; what is in PostgreSQL goes with it.
+            person: whose data.
+
+        Returns:
+            How many rows, files' rows or letters were erased this time.
+        """

@@ -1,0 +1,133 @@
+"""Requests to erase a person: the suppression is at once, the places follow one by one, and the receipt names each."""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, text, update
+
+from adapters.postgres import allowances, audit, changes, deletions
+from adapters.postgres.audit import AuditEntry
+from adapters.postgres.engine import Database
+from adapters.postgres.erasure_tables import erasure as erasures
+from domain.changes import ChangeKind
+from domain.identity import subject_key
+from domain.tenants import Tenant
+from domain.values import Frozen
+
+
+class UnknownErasure(LookupError):
+    """There is no such request."""
+
+
+class Erasure(Frozen):
+    """A request and how far it is: ``done`` has a count for each place, ``keep`` a ground for each left alone."""
+
+    erasure_id: str
+    requested_at: datetime
+    finished_at: datetime | None
+    done: dict[str, int]
+    keep: dict[str, str]
+
+
+class Erasures:
+    """Takes requests and tells how they stand."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def request(
+        self, tenant: Tenant, recipient_id: str, *, actor: str, now: datetime, keep: Mapping[str, str] | None = None
+    ) -> Erasure:
+        """Suppress the recipient and ask for the erasure; both hold when this returns. An open request is returned.
+
+        Args:
+            tenant: whose recipient it is.
+            recipient_id: who is to be erased.
+            actor: who asks.
+            now: the tenant's clock.
+            keep: places to leave alone, each with the ground, such as a legal hold.
+        """
+        with self._database.tenant(tenant.tenant) as connection:
+            # A deletion takes away what was allowed, so it waits for decisions under way like a withdrawal does.
+            versions = allowances.touch(connection, tenant.tenant, [recipient_id])
+            request(connection, tenant, [recipient_id], actor=actor, keep=keep or {})
+            deletions.delete(connection, tenant.tenant, {recipient_id: now})
+            changes.announce(connection, tenant.tenant, ChangeKind.PROFILE, versions)
+            key = subject_key(tenant.subject_secret, recipient_id)
+            return _erasure(connection.execute(_OPEN.where(erasures.c.subject_key == key)).one())
+
+    def get(self, tenant: Tenant, erasure_id: str) -> Erasure:
+        """Return how a request stands.
+
+        Raises:
+            UnknownErasure: there is none of that id.
+        """
+        with self._database.tenant(tenant.tenant) as connection:
+            row = connection.execute(select(erasures).where(erasures.c.erasure_id == erasure_id)).one_or_none()
+        if row is None:
+            raise UnknownErasure("there is no such request")
+        return _erasure(row)
+
+    def open(self, tenant: Tenant) -> list[str]:
+        """Return the ids of the requests that are not finished, oldest first."""
+        with self._database.tenant(tenant.tenant) as connection:
+            return [row.erasure_id for row in connection.execute(_OPEN.order_by(erasures.c.requested_at))]
+
+
+def request(
+    connection: Connection, tenant: Tenant, recipient_ids: Iterable[str], *, actor: str, keep: Mapping[str, str]
+) -> None:
+    """Ask for erasures in a transaction that holds the recipients' heads; who has an open request gets no second."""
+    named = {subject_key(tenant.subject_secret, each): each for each in recipient_ids}
+    known = set(connection.execute(_OPEN.where(erasures.c.subject_key.in_(named))).scalars("subject_key"))
+    new = {key: recipient for key, recipient in named.items() if key not in known}
+    rows = [
+        {"tenant": tenant.tenant, "erasure_id": str(uuid.uuid4()), "subject_key": key, "recipient_id": recipient}
+        | {"keep": dict(keep), "actor": actor}
+        for key, recipient in new.items()
+    ]
+    if rows:
+        connection.execute(insert(erasures), rows)
+        audit.write(connection, tenant, [_entry("erasure.requested", actor, row) for row in rows])
+
+
+def locked(connection: Connection, erasure_id: str) -> Any:
+    """Return an open request's row, held until the transaction ends; None when it is finished or unknown."""
+    query = _OPEN.where(erasures.c.erasure_id == erasure_id).with_for_update()
+    return connection.execute(query).one_or_none()
+
+
+def note(connection: Connection, erasure_id: str, place: str, count: int) -> None:
+    """Note a place as done, in the transaction that did it."""
+    connection.execute(_NOTE, {"erasure_id": erasure_id, "place": place, "count": count})
+
+
+def finish(connection: Connection, tenant: Tenant, row: Any) -> None:
+    """Note that every place is done, and forget the recipient's id."""
+    here = update(erasures).where(erasures.c.erasure_id == row.erasure_id)
+    connection.execute(here.values(recipient_id=None, finished_at=text("clock_timestamp()")))
+    audit.write(connection, tenant, [_entry("erasure.finished", row.actor, row._mapping)])  # noqa: SLF001
+
+
+def subjects(connection: Connection) -> set[str]:
+    """Return the pseudonyms of everybody with a request."""
+    return set(connection.execute(select(erasures.c.subject_key)).scalars())
+
+
+def _erasure(row: Any) -> Erasure:
+    return Erasure.model_validate({name: row._mapping[name] for name in Erasure.model_fields})  # noqa: SLF001
+
+
+def _entry(action: str, actor: str, row: Mapping[str, Any]) -> AuditEntry:
+    detail = {"erasure_id": row["erasure_id"], "keep": row["keep"]}
+    return AuditEntry(action=action, actor=actor, object="recipient", subject_key=row["subject_key"], detail=detail)
+
+
+_OPEN = select(erasures).where(erasures.c.finished_at.is_(None))
+
+_NOTE = text("""
+UPDATE erasure SET done = done || jsonb_build_object(CAST(:place AS text), CAST(:count AS bigint))
+WHERE erasure_id = :erasure_id
+""")

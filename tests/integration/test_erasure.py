@@ -1,0 +1,242 @@
+"""Erasing a person: nothing of them is left in any store, everybody else's data is, and a kill changes nothing."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pyarrow as pa
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
+
+from adapters.erasure_ledger import ErasureLedger
+from adapters.feature_store import PROJECT
+from adapters.lake import Lake
+from adapters.personal_data import place_names
+from adapters.personal_data.eraser import Eraser, places
+from adapters.personal_data.restored import reapply
+from adapters.postgres import subject_keys
+from adapters.postgres.consent import ConsentStore
+from adapters.postgres.erasures import Erasures
+from adapters.postgres.event_effects import EventEffects
+from adapters.postgres.events import EventLog
+from adapters.postgres.profiles import Profiles, UnknownRecipient
+from adapters.postgres.schema import metadata
+from adapters.postgres.tables import profile
+from adapters.redis import online_store
+from adapters.redis.client import connect
+from domain.consent import ConsentChange, ConsentStatus
+from domain.identity import subject_key
+from domain.ingest import parse, read
+from domain.profiles import Profile
+from domain.values import Purpose
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+CANARY = "canary-7f3a"
+GONE, STAYS = "person-gone", "person-gone-2"
+DAY = date(2026, 3, 2)
+
+
+class Killed(BaseException):
+    """The process ends here, as if it were killed."""
+
+
+@pytest.fixture
+def lake(tmp_path):
+    return Lake(tmp_path / "lake")
+
+
+@pytest.fixture
+def redis(valkey):
+    with connect(valkey.url, timeout_ms=2000) as client:
+        yield client
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    return ErasureLedger.below(tmp_path)
+
+
+@pytest.fixture
+def eraser(db, lake, redis, ledger):
+    return Eraser(db, places(lake, redis), ledger)
+
+
+@pytest.fixture
+def planted(db, tenant, lake, redis):
+    """Plant a canary of two people in every store."""
+    for who in (GONE, STAYS):
+        plant(db, tenant, lake, redis, who)
+    return tenant
+
+
+def mark(who):
+    return f"{CANARY}:{who}:"
+
+
+def plant(db, tenant, lake, redis, who):
+    event = {"source": "app", "event_id": f"e-{who}", "type": "page_viewed", "recipient_id": who}
+    event |= {"occurred_at": "2026-03-02T03:00:00Z", "properties": {"url": mark(who)}}
+    broken = event | {"event_id": f"b-{who}", "type": "no such type"}
+    torn = f'{{"recipient_id": "{who}", {mark(who)}'.encode()
+    log = EventLog(db, EventEffects(), retention=timedelta(days=365))
+    items = [parse(each, position) for position, each in enumerate((event, broken))]
+    items.append(read(torn, 2))
+    verdicts = [each.verdict for each in log.append(tenant, items, origin="api", received_at=NOW, now=NOW)]
+    assert verdicts[0] == "stored"
+    assert verdicts[1] != "stored"
+    Profiles(db).put(tenant, who, Profile(city=mark(who)), actor="test")
+    given = ConsentChange(purpose=Purpose.MARKETING, status=ConsentStatus.GIVEN, source="f", proof={"at": mark(who)})
+    ConsentStore(db).record(tenant, who, [given], actor="test", now=NOW)
+    with db.tenant(tenant.tenant) as connection:
+        connection.execute(
+            _DECISION, {"t": tenant.tenant, "s": subject_key(tenant.subject_secret, who), "canary": f'"{mark(who)}"'}
+        )
+    rows = pa.table(
+        {"tenant": [tenant.tenant, "other"], "recipient_id": [who, GONE], "properties": [mark(who), "kept"]}
+    )
+    both = pa.concat_tables([lake.read("events", day=DAY), rows]) if lake.exists("events", day=DAY) else rows
+    lake.write("events", both, day=DAY, notes={"since": "2020"})
+    lake.quarantine("events", DAY, "claim", both)
+    redis.hset(online_store.key(PROJECT, tenant.tenant, who), "row:v", mark(who))
+
+
+def hits(db, tenant, lake, redis, who):
+    """Return every place in which the canary of a person is found, whoever could read it."""
+    wanted = mark(who)
+    found = set()
+    with db.tenant(tenant.tenant) as connection:
+        for table in metadata.sorted_tables:
+            dump = connection.execute(text(f"SELECT string_agg(t::text, '|') FROM {table.name} t")).scalar() or ""
+            if wanted in dump or wanted.encode().hex() in dump:
+                found.add(table.name)
+    found |= {"lake" for path in lake.files() if wanted.encode() in _plain(path)}
+    found |= {
+        "online_features" for each in redis.hvals(online_store.key(PROJECT, tenant.tenant, who)) if wanted in str(each)
+    }
+    return found
+
+
+def _plain(path):
+    import pyarrow.parquet as pq
+
+    return str(pq.read_table(path).to_pylist()).encode()
+
+
+IN_CLEAR = {"event", "decision", "lake", "online_features"}
+
+
+def test_nothing_of_an_erased_person_is_left_in_any_store_and_everybody_else_is(db, planted, lake, redis, eraser):
+    assert hits(db, planted, lake, redis, GONE) == hits(db, planted, lake, redis, STAYS) == IN_CLEAR
+    asked = Erasures(db).request(planted, GONE, actor="test", now=NOW)
+    receipt = eraser.run(planted, asked.erasure_id)
+    assert hits(db, planted, lake, redis, GONE) == set()
+    assert hits(db, planted, lake, redis, STAYS) == IN_CLEAR
+    assert receipt.finished_at is not None
+    assert set(receipt.done) == set(place_names.every())
+    counted = {place: count for place, count in receipt.done.items() if count}
+    assert counted == {
+        "subject_data_key": 1, "event": 1, "consent_record": 1, "consent_state": 1, "decision": 1, "dead_letter": 2,
+        "outbox": 1, "lake": 2, "online_features": 1,
+    }  # fmt: skip
+    assert lake.notes("events", day=DAY) == {"since": "2020"}
+    assert [row["tenant"] for row in lake.read("events", day=DAY).to_pylist()].count("other") == 2
+    assert Profiles(db).get(planted, STAYS, actor="test").profile.city == mark(STAYS)
+    with pytest.raises(UnknownRecipient):
+        Profiles(db).put(planted, GONE, Profile(), actor="test")
+    with db.tenant(planted.tenant) as connection:
+        assert subject_keys.of(connection).is_destroyed(connection, planted, GONE)
+        assert connection.execute(text("SELECT recipient_id FROM erasure")).scalar_one() is None
+
+
+def test_the_suppression_is_at_once_and_a_repeated_request_is_the_same(db, planted):
+    first = Erasures(db).request(planted, GONE, actor="test", now=NOW)
+    assert ConsentStore(db).allowances(planted, GONE).is_deleted
+    assert Erasures(db).request(planted, GONE, actor="test", now=NOW) == first
+    assert Erasures(db).open(planted) == [first.erasure_id]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_erasure_killed_at_any_step_goes_on_and_is_complete(db, planted, lake, redis, ledger, when):
+    class Deadly:
+        def __init__(self, place):
+            self.name = place.name
+            self._place = place
+            self._killed = False
+
+        def erase(self, connection, person):
+            if self._killed:
+                return self._place.erase(connection, person)
+            self._killed = True
+            if when == "after":
+                self._place.erase(connection, person)
+            raise Killed
+
+    everywhere = [Deadly(place) for place in places(lake, redis)]
+    asked = Erasures(db).request(planted, GONE, actor="test", now=NOW)
+    for number in range(len(everywhere)):
+        with pytest.raises(Killed):
+            Eraser(db, everywhere, ledger).run(planted, asked.erasure_id)
+        half = Erasures(db).get(planted, asked.erasure_id)
+        assert half.finished_at is None
+        assert len(half.done) == number
+    receipt = Eraser(db, everywhere, ledger).run(planted, asked.erasure_id)
+    assert receipt.finished_at is not None
+    assert hits(db, planted, lake, redis, GONE) == set()
+
+
+def test_what_is_kept_on_a_ground_stays_and_the_receipt_names_it(db, planted, lake, redis, eraser):
+    keep = {"decision": "legal hold 17"}
+    asked = Erasures(db).request(planted, GONE, actor="test", now=NOW, keep=keep)
+    receipt = eraser.run(planted, asked.erasure_id)
+    assert receipt.keep == keep
+    assert set(receipt.done) == set(place_names.every()) - {"decision"}
+    assert hits(db, planted, lake, redis, GONE) == {"decision"}
+
+
+def test_an_event_that_says_deleted_erases_too(db, planted, lake, redis, eraser):
+    event = {"source": "crm", "event_id": "d", "type": "recipient_deleted", "recipient_id": GONE}
+    items = [parse(event | {"occurred_at": "2026-03-02T04:00:00Z"}, 0)]
+    log = EventLog(db, EventEffects(), retention=timedelta(days=365))
+    log.append(planted, items, origin="api", received_at=NOW, now=NOW)
+    [asked] = Erasures(db).open(planted)
+    assert eraser.run(planted, asked).finished_at is not None
+    assert hits(db, planted, lake, redis, GONE) == set()
+
+
+def test_a_restored_backup_erases_again_what_was_erased_after_it(db, planted, lake, redis, ledger, eraser):
+    ledger.add(planted.tenant, subject_key(planted.subject_secret, GONE), at=NOW)
+    [asked] = reapply(db, planted, ledger, now=NOW)
+    assert ConsentStore(db).allowances(planted, GONE).is_deleted
+    assert not ConsentStore(db).allowances(planted, STAYS).is_deleted
+    eraser.run(planted, asked)
+    assert hits(db, planted, lake, redis, GONE) == set()
+    assert reapply(db, planted, ledger, now=NOW) == []
+
+
+def test_an_erasure_is_in_the_ledger_before_anything_is_erased(db, planted, lake, redis, ledger, eraser):
+    assert ledger.subjects(planted.tenant) == set()
+    asked = Erasures(db).request(planted, GONE, actor="test", now=NOW)
+    eraser.run(planted, asked.erasure_id)
+    assert ledger.subjects(planted.tenant) == {subject_key(planted.subject_secret, GONE)}
+
+
+def test_without_an_open_request_the_application_still_erases_nothing_append_only(db, planted, eraser):
+    asked = Erasures(db).request(planted, GONE, actor="test", now=NOW).erasure_id
+    for request, place in (("none", "decision"), (asked, "audit")):
+        with pytest.raises(ProgrammingError), db.tenant(planted.tenant) as connection:
+            connection.execute(text("SELECT kairos_erase_rows(:r, :p)"), {"r": request, "p": place})
+    eraser.run(planted, asked)
+    with pytest.raises(ProgrammingError), db.tenant(planted.tenant) as connection:
+        connection.execute(text("SELECT kairos_erase_rows(:r, 'decision')"), {"r": asked})
+
+
+def test_every_table_that_names_a_person_is_erased_or_says_why_not():
+    named = {each.name for each in metadata.sorted_tables if {"recipient_id", "subject_key"} & set(each.c.keys())}
+    assert named <= set(place_names.every()) | place_names.KEPT.keys()
+    assert profile.name in place_names.KEPT
+
+
+_DECISION = text("""
+INSERT INTO decision (tenant, decision_id, subject_key, request_fingerprint, decided_at, outcome, message_type, reason,
+    action_probability, is_holdout, consent_version, record, answer)
+VALUES (:t, :s, :s, '', now(), 'suppress', 'news', 'policy.chose_nothing', 1, false, 1, CAST(:canary AS jsonb), '{}')
+""")
