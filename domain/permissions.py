@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Permission(StrEnum):
-    """One permission; ``*`` is every one, later ones included."""
+    """One permission; ``*`` is every one inside the key's own tenant, later ones included."""
 
     EVERYTHING = "*"
     EVENTS_WRITE = "events:write"
@@ -27,7 +27,14 @@ class Permission(StrEnum):
     JOBS_READ = "jobs:read"
     TYPES_READ = "types:read"
     TYPES_WRITE = "types:write"
+    KEYS_READ = "keys:read"
+    KEYS_WRITE = "keys:write"
+    TENANTS_READ = "tenants:read"
+    TENANTS_WRITE = "tenants:write"
 
     def is_granted_by(self, scopes: tuple[str, ...]) -> bool:
         """Return whether a key with these permissions has this one."""
-        return self.EVERYTHING in scopes or self in scopes
+        return self in scopes or (self.EVERYTHING in scopes and self not in _BEYOND_ONE_TENANT)
+
+
+_BEYOND_ONE_TENANT = frozenset({Permission.TENANTS_READ, Permission.TENANTS_WRITE})

@@ -78,13 +78,28 @@ def write(connection: Connection, tenant: Tenant, entries: Iterable[AuditEntry])
         connection.execute(insert(audit), rows)
 
 
+def note(connection: Connection, tenant: str, entry: AuditEntry) -> None:
+    """Add one row that is about no recipient, for callers who hold a tenant's name only.
+
+    Raises:
+        ValueError: the entry names a recipient or has values to seal, which needs the tenant's secret.
+    """
+    if entry.recipient_id is not None or entry.has_values:
+        raise ValueError("an entry about a recipient is written with its tenant")
+    connection.execute(insert(audit).values(_plain_row(tenant, entry.subject_key, entry)))
+
+
 def _row(tenant: Tenant, entry: AuditEntry) -> dict[str, Any]:
+    return _plain_row(tenant.tenant, _subject(tenant, entry), entry)
+
+
+def _plain_row(tenant: str, subject: str | None, entry: AuditEntry) -> dict[str, Any]:
     return {
-        "tenant": tenant.tenant,
+        "tenant": tenant,
         "action": entry.action,
         "actor": entry.actor,
         "object": entry.object,
-        "subject_key": _subject(tenant, entry),
+        "subject_key": subject,
         "detail": dict(entry.detail),
         "reason": entry.reason,
         "context": {**_CONTEXT.get(), **entry.context},

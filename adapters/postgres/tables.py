@@ -54,6 +54,9 @@ api_key = Table(
     recorded("created_at"),
     Column("expires_at", MOMENT),
     Column("revoked_at", MOMENT),
+    Column("roles", JSONB, nullable=False, server_default="[]"),
+    Column("used_on", Date, comment="the last UTC day of use"),
+    Column("refused_at", MOMENT, comment="when a refusal was last written to the trail"),
     Index("api_key_prefix", "prefix", unique=True),
 )
 

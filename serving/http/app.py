@@ -26,6 +26,7 @@ from serving.http import (
     explanations,
     health,
     jobs,
+    keys,
     openapi,
     preference_policy,
     preferences,
@@ -33,6 +34,7 @@ from serving.http import (
     profiles,
     sms_replies,
     suppressions,
+    tenants,
     unsubscribe,
 )
 from serving.http.access_log import AccessLog
@@ -61,6 +63,8 @@ ROUTERS = (
     preferences.router,
     bulk_preferences.router,
     jobs.router,
+    keys.router,
+    tenants.router,
     health.router,
     docs.router,
 )

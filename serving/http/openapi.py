@@ -20,6 +20,8 @@ from serving.http.strict_body import BodyIs
 _REF = "#/components/schemas/{model}"
 _DESCRIPTION = """One decision per notification: whether, what, on which channel and when, with the reasons.
 
+`x-permission` of an operation is what a credential must be allowed to do.
+
 Every refusal is a problem document (RFC 9457) with a stable `code`; it names the field and what was expected.
 """
 
@@ -64,6 +66,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
 
 def _complete(operation: dict[str, Any], calls: list[Any]) -> None:
     for call in calls:
+        if isinstance(call, Required):
+            operation["x-permission"] = call.permission.value
         if isinstance(call, BodyIs):
             operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": _choice(call)}}}
     statuses = _failures(calls)

@@ -33,31 +33,32 @@ def run(tmp_path, databases, box, db, tenant, monkeypatch):
 
 
 @pytest.fixture
-def three_rows(db, tenant):
+def four_rows(run, db, tenant):
+    """Three readings, after the issue of the key."""
     with db.tenant(tenant.tenant) as connection:
         entry = AuditEntry(action="profile.read", actor="key:1", object="profile", recipient_id="r")
         audit.write(connection, tenant, [entry, entry, entry])
 
 
-def test_a_trail_that_holds_is_said_to_with_its_unsealed_tail(run, tenant, three_rows):
+def test_a_trail_that_holds_is_said_to_with_its_unsealed_tail(run, tenant, four_rows):
     done = run("verify", "--json")
     assert done.exit_code == 0, done.output
     verdict = json.loads(done.stdout)
     assert verdict["unsealed_since"] is not None
     assert {name: verdict[name] for name in ("tenant", "holds", "checked", "signed", "unsealed", "kind")} == {
-        "tenant": tenant.tenant, "holds": True, "checked": 0, "signed": 0, "unsealed": 3, "kind": None
+        "tenant": tenant.tenant, "holds": True, "checked": 0, "signed": 0, "unsealed": 4, "kind": None
     }  # fmt: skip
-    assert "3 not sealed yet" in run("verify").stdout
+    assert "4 not sealed yet" in run("verify").stdout
 
 
-def test_a_checkpoint_links_signs_and_is_what_a_rewritten_chain_fails_on(run, postgres, databases, tenant, three_rows):
+def test_a_checkpoint_links_signs_and_is_what_a_rewritten_chain_fails_on(run, postgres, databases, tenant, four_rows):
     from sqlalchemy import text
 
     from adapters.postgres.engine import Database
 
-    assert ".000000000003.json" in run("checkpoint").stdout
+    assert ".000000000004.json" in run("checkpoint").stdout
     assert "nothing new to sign" in run("checkpoint").stdout
-    assert json.loads(run("verify", "--json").stdout)["signed"] == 3
+    assert json.loads(run("verify", "--json").stdout)["signed"] == 4
     url = databases.server.set(database=databases.database).render_as_string(hide_password=False)
     superuser = Database(url)
     with superuser.begin() as connection:
@@ -67,10 +68,10 @@ def test_a_checkpoint_links_signs_and_is_what_a_rewritten_chain_fails_on(run, po
     assert "nothing new to sign" in run("checkpoint").stdout
     done = run("verify")
     assert done.exit_code == ExitCode.FAILED
-    assert "BROKEN (rewritten) at place 3" in done.stdout
+    assert "BROKEN (rewritten) at place 4" in done.stdout
 
 
-def test_an_export_can_be_verified_by_anybody_who_has_sha256(run, tenant, three_rows):
+def test_an_export_can_be_verified_by_anybody_who_has_sha256(run, tenant, four_rows):
     run("checkpoint")
     done = run("export")
     assert done.exit_code == 0, done.output
@@ -80,9 +81,10 @@ def test_an_export_can_be_verified_by_anybody_who_has_sha256(run, tenant, three_
         assert digest(line["row"]).hex() == line["digest"]
         head = extended(head, bytes.fromhex(line["digest"]))
         assert (head.size, head.link.hex()) == (line["sequence"], line["link"])
-    assert len(lines) == 3
+    assert len(lines) == 4
     run("checkpoint")
-    assert json.loads(run("export").stdout.splitlines()[3])["row"]["action"] == "audit.exported"
+    later = [json.loads(line)["row"]["action"] for line in run("export").stdout.splitlines()[4:]]
+    assert later == ["key.used", "audit.exported"]
 
 
 def test_a_moment_without_offset_is_refused(run):

@@ -168,7 +168,7 @@ def test_only_a_sandbox_has_a_clock_that_can_be_set(kairos, tenant):
 
 
 def test_a_key_is_issued_and_revoked(kairos, tenant, monkeypatch):
-    key = kairos("keys", "issue", tenant.tenant, "--name", "temporary").stdout.strip()
+    key = kairos("keys", "issue", tenant.tenant, "--name", "temporary", "--role", "operator").stdout.strip()
     monkeypatch.setenv("KAIROS_API_KEY", key)
     assert kairos("deadletters").exit_code == 0
     assert kairos("keys", "revoke", tenant.tenant, key.split("_")[1]).stdout == "revoked\n"

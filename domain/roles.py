@@ -1,0 +1,66 @@
+"""Roles: what somebody's work needs, as a fixed set of permissions; a permission that no set names is in no role.
+
+Nobody's role holds everything. Who hands out keys sees no recipient, and who manages tenants sees nothing inside one.
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
+from domain.permissions import Permission
+
+
+class Role(StrEnum):
+    """The kinds of work a key may be for; the list is closed."""
+
+    APPLICATION = "application"
+    MARKETER = "marketer"
+    ANALYST = "analyst"
+    CONTENT_MANAGER = "content_manager"
+    OPERATOR = "operator"
+    PRIVACY_OFFICER = "privacy_officer"
+    TENANT_ADMIN = "tenant_admin"
+    PLATFORM_ADMIN = "platform_admin"
+
+
+PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
+    Role.APPLICATION: frozenset(
+        {
+            Permission.EVENTS_WRITE,
+            Permission.DECISIONS_WRITE,
+            Permission.DECISIONS_READ,
+            Permission.PROFILES_READ,
+            Permission.PROFILES_WRITE,
+            Permission.CONSENTS_READ,
+            Permission.CONSENTS_WRITE,
+            Permission.PREFERENCES_READ,
+            Permission.PREFERENCES_WRITE,
+            Permission.CHANGES_READ,
+            Permission.TYPES_READ,
+        }
+    ),
+    Role.MARKETER: frozenset({Permission.TYPES_READ, Permission.DECISIONS_READ, Permission.PREFERENCE_POLICY_WRITE}),
+    Role.ANALYST: frozenset({Permission.TYPES_READ, Permission.DECISIONS_READ}),
+    Role.CONTENT_MANAGER: frozenset({Permission.TYPES_READ, Permission.TYPES_WRITE}),
+    Role.OPERATOR: frozenset({Permission.TYPES_READ, Permission.DECISIONS_READ, Permission.DEAD_LETTERS_READ}),
+    Role.PRIVACY_OFFICER: frozenset(
+        {
+            Permission.PROFILES_READ,
+            Permission.PROFILES_WRITE,
+            Permission.CONSENTS_READ,
+            Permission.CONSENTS_WRITE,
+            Permission.PREFERENCES_READ,
+            Permission.PREFERENCES_WRITE,
+            Permission.CHANGES_READ,
+            Permission.DECISIONS_READ,
+            Permission.AUDIT_READ,
+        }
+    ),
+    Role.TENANT_ADMIN: frozenset({Permission.KEYS_READ, Permission.KEYS_WRITE, Permission.TYPES_READ}),
+    Role.PLATFORM_ADMIN: frozenset({Permission.TENANTS_READ, Permission.TENANTS_WRITE}),
+}
+
+
+def granted(scopes: Iterable[str], roles: Iterable[str]) -> tuple[str, ...]:
+    """Return the permissions of single scopes and of roles together, sorted; a role that is no more grants nothing."""
+    held = {permission.value for role in roles if role in PERMISSIONS for permission in PERMISSIONS[Role(role)]}
+    return tuple(sorted(held.union(scopes)))
