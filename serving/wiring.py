@@ -9,7 +9,7 @@ from functools import partial
 
 from adapters import heartbeat
 from adapters.clock import Clock, real_now
-from adapters.endpoints import resolve
+from adapters.endpoints import Endpoints, resolve
 from adapters.keyring import Keyring
 from adapters.postgres.api_keys import ApiKeys
 from adapters.postgres.audit_trail import AuditTrail
@@ -49,12 +49,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
     """
     endpoints = resolve(settings)
     box = SecretBox.of(settings)
-    database = Database(
-        endpoints.databases.app,
-        keyring=Keyring.of(settings),
-        statement_timeout_ms=settings.postgres_timeout_ms,
-        pool_size=settings.service_threads,
-    )
+    database = _database(settings, endpoints)
     models = EngagementModels.of(settings, endpoints, box)
     redis = connect(endpoints.redis_url, timeout_ms=settings.redis_timeout_ms)
     decisions, links = DecisionLog(database), UnsubscribeLinks(box, settings.public_url)
@@ -90,6 +85,15 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
         models.stop()
         redis.close()
         database.close()
+
+
+def _database(settings: Settings, endpoints: Endpoints) -> Database:
+    return Database(
+        endpoints.databases.app,
+        keyring=Keyring.of(settings),
+        statement_timeout_ms=settings.postgres_timeout_ms,
+        pool_size=settings.service_threads,
+    )
 
 
 def _probes(

@@ -11,9 +11,10 @@ from domain.jobs import Job
 from domain.preferences import Preference
 from domain.values import Frozen
 from serving.http.auth import Caller, PartsOf, permission
+from serving.http.routes import Route
 from serving.http.strict_body import body_of
 
-router = APIRouter(tags=["preferences"])
+router = APIRouter(route_class=Route, tags=["preferences"])
 MAX_RECIPIENTS = 10_000
 MAX_EACH = 20
 

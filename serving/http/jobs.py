@@ -9,8 +9,9 @@ from domain.jobs import ItemResult, Job
 from domain.values import Frozen
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.errors import ProblemCode, Refused, problems
+from serving.http.routes import Route
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = APIRouter(route_class=Route, prefix="/v1/jobs", tags=["jobs"])
 Reader = Annotated[Caller, permission("jobs:read")]
 JobId = Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$")]
 MAX_PAGE = 1_000

@@ -12,9 +12,10 @@ from domain.values import Frozen
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
 from serving.http.recipients import PREFIX, RecipientId
+from serving.http.routes import Route
 from serving.http.strict_body import body_of
 
-router = APIRouter(tags=["privacy"])
+router = APIRouter(route_class=Route, tags=["privacy"])
 Ground = Annotated[str, StringConstraints(min_length=3, max_length=200)]
 
 

@@ -16,9 +16,11 @@ from domain.suppression import SuppressionCause
 from domain.values import ANY_CHANNEL, Channel, Frozen, Moment, Purpose
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.errors import FieldError, ProblemCode, Refused
+from serving.http.rate_limit import never_limited
+from serving.http.routes import Route
 from serving.http.strict_body import body_of
 
-router = APIRouter(tags=["recipients"])
+router = APIRouter(route_class=Route, tags=["recipients"])
 KEYWORDS = "tcpa.keywords"
 CONFIRMATION_WINDOW = timedelta(minutes=5)
 """47 CFR 64.1200(a)(12): a later confirmation is a message of its own, which needs a consent."""
@@ -57,6 +59,7 @@ class InboundAnswer(Frozen):
 
 
 @router.post("/v1/sms/inbound", summary="Hand in a text a recipient sent")
+@never_limited
 def post_inbound(
     caller: Annotated[Caller, permission("consents:write")],
     body: Annotated[InboundText, body_of(InboundText)],

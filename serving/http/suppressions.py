@@ -16,10 +16,12 @@ from domain.suppression import Suppression, SuppressionCause
 from domain.values import Channel, Frozen, Moment
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
+from serving.http.rate_limit import never_limited
 from serving.http.recipients import PREFIX, RecipientId
+from serving.http.routes import Route
 from serving.http.strict_body import body_of
 
-router = APIRouter(tags=["suppressions"])
+router = APIRouter(route_class=Route, tags=["suppressions"])
 Address = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ADDRESS)]
 MOST_AT_ONCE = 1_000
 SOURCE = "api"
@@ -85,6 +87,7 @@ Introducer = Annotated[Caller, permission("profiles:write")]
 
 
 @router.post("/v1/suppressions", summary="Put an address on the suppression list")
+@never_limited
 def post_suppression(
     caller: Writer, body: Annotated[ListedAddress, body_of(ListedAddress)], parts: PartsOf
 ) -> ListingAnswer:
