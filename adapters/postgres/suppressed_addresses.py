@@ -180,7 +180,8 @@ def _row(
 
 def _list(connection: Connection, row: Mapping[str, Any]) -> bool:
     """Add one entry and return whether it is new; one that stops more replaces one that stops only marketing."""
-    is_new = connection.execute(insert(suppressed_address).values(row).on_conflict_do_nothing()).rowcount == 1
+    statement = insert(suppressed_address).values(row).on_conflict_do_nothing()
+    is_new = connection.execute(statement.returning(suppressed_address.c.since)).one_or_none() is not None
     if not is_new and SuppressionCause(row["reason"]).stops_every_class:
         connection.execute(_STRENGTHEN, dict(row))
     return is_new

@@ -93,8 +93,10 @@ def validate_preferences(
     return Verdict(is_valid=not found, problems=found, conflicts=conflicts(body.preferences, now))
 
 
-@router.get("/v1/channels", summary="Read what each channel can do", dependencies=[permission("preferences:read")])
-def get_channels() -> ChannelList:
+@router.get("/v1/channels", summary="Read what each channel can do")
+def get_channels(
+    caller: Annotated[Caller, permission("preferences:read")],  # noqa: ARG001 - its name is what limits the route
+) -> ChannelList:
     """Return every channel with its limits and abilities."""
     return ChannelList(
         channels=[ChannelCapabilities(channel=channel, capabilities=CAPABILITIES[channel]) for channel in Channel]
