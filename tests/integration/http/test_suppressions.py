@@ -80,7 +80,7 @@ def test_only_a_lift_with_its_reason_opens_it_again(api, decide, db, tenant):
     assert decide() == "policy.rules"
     assert api.post("/v1/suppressions/lift", json=ANN | {"reason": "again"}).status_code == 404
     with db.tenant(tenant.tenant) as connection:
-        rows = connection.execute(select(audit.c.action, audit.c.object)).all()
+        rows = connection.execute(select(audit.c.action, audit.c.object).order_by(audit.c.audit_id)).all()
     told = [row for row in rows if row.action.startswith("suppression.")]
     assert [row.action for row in told] == ["suppression.listed", "suppression.lifted"]
     assert not any("ann" in row.object.lower() for row in told)
