@@ -35,13 +35,25 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.PREFERENCES_READ,
             Permission.PREFERENCES_WRITE,
             Permission.CHANGES_READ,
+            Permission.SUPPRESSIONS_READ,
+            Permission.SUPPRESSIONS_WRITE,
+            Permission.JOBS_READ,
             Permission.TYPES_READ,
         }
     ),
     Role.MARKETER: frozenset({Permission.TYPES_READ, Permission.DECISIONS_READ, Permission.PREFERENCE_POLICY_WRITE}),
     Role.ANALYST: frozenset({Permission.TYPES_READ, Permission.DECISIONS_READ}),
     Role.CONTENT_MANAGER: frozenset({Permission.TYPES_READ, Permission.TYPES_WRITE}),
-    Role.OPERATOR: frozenset({Permission.TYPES_READ, Permission.DECISIONS_READ, Permission.DEAD_LETTERS_READ}),
+    Role.OPERATOR: frozenset(
+        {
+            Permission.TYPES_READ,
+            Permission.DECISIONS_READ,
+            Permission.DEAD_LETTERS_READ,
+            Permission.SUPPRESSIONS_READ,
+            Permission.SUPPRESSIONS_WRITE,
+            Permission.JOBS_READ,
+        }
+    ),
     Role.PRIVACY_OFFICER: frozenset(
         {
             Permission.PROFILES_READ,
@@ -53,6 +65,10 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.CHANGES_READ,
             Permission.DECISIONS_READ,
             Permission.AUDIT_READ,
+            Permission.SUPPRESSIONS_READ,
+            Permission.SUPPRESSIONS_WRITE,
+            Permission.PRIVACY_READ,
+            Permission.PRIVACY_WRITE,
         }
     ),
     Role.TENANT_ADMIN: frozenset({Permission.KEYS_READ, Permission.KEYS_WRITE, Permission.TYPES_READ}),

@@ -52,7 +52,7 @@ class ChannelList(Frozen):
 
 @router.get("/v1/preferences/policy", summary="Read the tenant's preference policy")
 def get_preference_policy(
-    caller: Annotated[Caller, permission("preferences:read")], parts: PartsOf, response: Response
+    caller: Annotated[Caller, permission("types:read")], parts: PartsOf, response: Response
 ) -> PublishedPolicy:
     """Return the defaults and the schema of custom settings in force; the version is the `ETag` too."""
     return _tagged(parts.preference_policies.get(caller.tenant), response)
@@ -82,7 +82,7 @@ def put_preference_policy(
 
 @router.post("/v1/preferences/validate", summary="Check preferences without storing them")
 def validate_preferences(
-    caller: Annotated[Caller, permission("preferences:read")],
+    caller: Annotated[Caller, permission("types:read")],
     body: Annotated[Proposal, body_of(Proposal)],
     parts: PartsOf,
 ) -> Verdict:
@@ -95,7 +95,7 @@ def validate_preferences(
 
 @router.get("/v1/channels", summary="Read what each channel can do")
 def get_channels(
-    caller: Annotated[Caller, permission("preferences:read")],  # noqa: ARG001 - its name is what limits the route
+    caller: Annotated[Caller, permission("types:read")],  # noqa: ARG001 - its name is what limits the route
 ) -> ChannelList:
     """Return every channel with its limits and abilities."""
     return ChannelList(

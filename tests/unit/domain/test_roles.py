@@ -12,6 +12,8 @@ PERSONAL = {
     Permission.CHANGES_READ,
     Permission.DECISIONS_READ,
     Permission.AUDIT_READ,
+    Permission.SUPPRESSIONS_READ,
+    Permission.PRIVACY_READ,
     Permission.DEAD_LETTERS_READ,
 }
 
@@ -21,6 +23,10 @@ def test_every_role_has_permissions_and_none_has_everything():
     assert all(PERMISSIONS.values())
     assert not any(Permission.EVERYTHING in held for held in PERMISSIONS.values())
     assert not any(held >= PERSONAL for held in PERMISSIONS.values())
+
+
+def test_every_permission_belongs_to_some_role():
+    assert set(Permission) - frozenset[Permission]().union(*PERMISSIONS.values()) == {Permission.EVERYTHING}
 
 
 @pytest.mark.parametrize("role", [Role.TENANT_ADMIN, Role.PLATFORM_ADMIN, Role.CONTENT_MANAGER])
