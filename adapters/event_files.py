@@ -135,11 +135,30 @@ def _parquet(path: Path, mapping: EventMapping | None, source: str | None) -> It
 def _parquet_rows(batches: Any) -> Iterator[Row]:
     position = 0
     for batch in batches:
-        for values in _in_microseconds(batch).to_pylist():
+        for values in _values(batch):
             position += 1
+            if values is None:
+                yield Row(position, b"", None, _READABLE)
+                continue
             # Written as JSON so that a dead letter of any file can be read, and sent again, the same way.
             raw = json.dumps(values, default=_as_json, ensure_ascii=False).encode("utf-8", "replace")
             yield Row(position, raw, values)
+
+
+_READABLE = "values that can be read: text in UTF-8, moments between the years 1 and 9999, a known time zone"
+
+
+def _values(batch: Any) -> Iterator[dict[str, Any] | None]:
+    """Yield the values of each row; None for a row that holds one nothing in Python can stand for."""
+    try:
+        yield from _in_microseconds(batch).to_pylist()
+    except (ValueError, OverflowError, LookupError):
+        # UnicodeDecodeError is a ValueError, an unknown time zone a LookupError. One row at a time, the rest is saved.
+        if batch.num_rows == 1:
+            yield None
+            return
+        for place in range(batch.num_rows):
+            yield from _values(batch.slice(place, 1))
 
 
 def _in_microseconds(batch: Any) -> Any:

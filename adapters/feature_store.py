@@ -83,6 +83,25 @@ class FeatureStore:
             self._feast.apply(definitions.build(str(self._lake)))
         self._forget_definitions()
 
+    def register_if_new(self) -> bool:
+        """Register what this code declares unless its service is known already; returns whether that was needed.
+
+        Raises:
+            FeatureStoreUnavailable: the registry does not answer.
+        """
+        feast_library.load()
+        from feast.errors import FeastObjectNotFoundException
+
+        try:
+            with _quiet(), _answering():
+                self._feast.get_feature_service(self.service)
+        except FeatureStoreUnavailable as error:
+            if not isinstance(error.__cause__, FeastObjectNotFoundException):
+                raise
+            self.apply()
+            return True
+        return False
+
     def historical(self, rows: pd.DataFrame, *, at: str = "decided_at") -> pd.DataFrame:
         """Join features as they were known at each row's moment.
 

@@ -34,6 +34,7 @@ def of(error: BaseException) -> ExitCode | None:
     from adapters.embedded.run_file import BadRunFile
     from adapters.endpoints import NotRunning
     from adapters.settings import BadSettings
+    from cli.supervisor import Stopped
 
     if isinstance(error, Refused):
         return error.code
@@ -44,5 +45,6 @@ def of(error: BaseException) -> ExitCode | None:
         BadRunFile: ExitCode.BAD_FOLDER,
         NotRunning: ExitCode.NOT_RUNNING,
         StartFailed: ExitCode.FAILED,
+        Stopped: ExitCode.FAILED,
     }
     return next((code for kind, code in codes.items() if isinstance(error, kind)), None)

@@ -32,7 +32,10 @@ def moment(naive: datetime, zone: ZoneInfo, *, ambiguous: Choice, skipped: Choic
     Raises:
         NoSuchMoment: the rule for such a stamp is to reject it.
     """
-    first, second = (naive.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    try:
+        first, second = (naive.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    except OverflowError:
+        raise NoSuchMoment("a stamp that lies between the years 1 and 9999 in UTC too") from None
     if first == second:
         return first
     # In a gap the first reading, with the offset before the change, is the later moment (PEP 495).

@@ -27,6 +27,10 @@ ZoneName = Annotated[str, AfterValidator(_known_zone)]
 """An IANA time zone's name."""
 
 
+MAX_OFFSET = 100 * 365.25 * 86_400
+"""Seconds a sandbox may be from real time: a hundred years, so that every window before it is a date too."""
+
+
 class Tenant(Frozen):
     """One organisation using Kairos; nothing is ever shared between two."""
 
@@ -34,7 +38,7 @@ class Tenant(Frozen):
     display_name: str
     time_zone: ZoneName = "UTC"
     is_sandbox: bool = False
-    clock_offset_seconds: float = 0.0
+    clock_offset_seconds: float = Field(default=0.0, ge=-MAX_OFFSET, le=MAX_OFFSET, allow_inf_nan=False)
     subject_secret: bytes = Field(repr=False, min_length=32)
 
     @model_validator(mode="after")

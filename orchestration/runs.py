@@ -5,7 +5,7 @@ The run is kept in the instance beside those of the pages; its lines go to stand
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +73,11 @@ def event_span(settings: Settings) -> tuple[date, date]:
         days = EventArchive(database, since=date.fromisoformat(settings.first_partition_date)).days()
     finally:
         database.close()
-    last = date.fromisoformat(settings.last_partition_date) if settings.last_partition_date else date.max
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    last = date.fromisoformat(settings.last_partition_date) if settings.last_partition_date else yesterday
     known = [day for day in days if day <= last]
     if not known:
-        raise NothingToRun("there are no events to materialize; send some, or: kairos ingest FILE")
+        raise NothingToRun("there are no events of a day that is over; send some, or: kairos ingest FILE")
     return known[0], known[-1]
 
 

@@ -126,8 +126,11 @@ class Consumer:
             for tenant, group in _by(messages, lambda message: message.tenant):
                 self._settle(tenant, group, give_up=messages is held.exhausted)
             messages.clear()
-        while held.suspects:
-            self._try_alone(held)
+        if held.suspects:
+            while held.suspects:
+                self._try_alone(held)
+            # What is new has its turn before the next look at what others left: that can take long.
+            self._claimed_at = time.monotonic()
         return 0.0 if is_full else LINGER_SECONDS
 
     def observe(self) -> Numbers:
@@ -160,12 +163,14 @@ class Consumer:
         return held
 
     def _try_alone(self, held: _Held) -> None:
-        message = held.suspects[0]
-        if message.entry_id not in held.counted:
-            self._stream.count_attempt([message])
-            held.counted.add(message.entry_id)
-        self._settle(message.tenant, [message])
-        held.suspects.pop(0)
+        """Try everything of one recipient: their events fail together, and thousands of them are one attempt."""
+        first = held.suspects[0]
+        mine = [each for each in held.suspects if (each.tenant, each.key) == (first.tenant, first.key)]
+        uncounted = [message for message in mine if message.entry_id not in held.counted]
+        self._stream.count_attempt(uncounted)
+        held.counted.update(message.entry_id for message in uncounted)
+        self._settle(first.tenant, mine)
+        held.suspects = [each for each in held.suspects if (each.tenant, each.key) != (first.tenant, first.key)]
 
     def _settle(self, tenant: str, messages: Sequence[Message], *, give_up: bool = False) -> None:
         """Make the effect of one tenant's messages durable, then acknowledge them."""
@@ -261,13 +266,36 @@ def consumer_of(parts: StreamParts, store: FeatureStore, *, name: str = "consume
     )
 
 
+def registered_first(store: FeatureStore, step: Callable[[], float]) -> Callable[[], float]:
+    """Return a step before which the features are registered once, so that no other program must have run before.
+
+    A registry that is away is waited for like any store.
+    """
+    is_registered = False
+
+    def first_or_later() -> float:
+        nonlocal is_registered
+        if not is_registered:
+            if store.register_if_new():
+                _log.info("consumer.features_registered")
+            is_registered = True
+        return step()
+
+    return first_or_later
+
+
 def main() -> None:
     """Run the consumer until SIGTERM."""
 
     def work(parts: StreamParts) -> None:
         with stream_wiring.feature_store(parts) as store:
             consumer = consumer_of(parts, store)
-            worker = Worker("consumer", consumer.step, observe=consumer.observe, data_dir=parts.settings.data_dir)
+            worker = Worker(
+                "consumer",
+                registered_first(store, consumer.step),
+                observe=consumer.observe,
+                data_dir=parts.settings.data_dir,
+            )
             worker.run_until_signalled()
 
     stream_wiring.run(load_settings(), work)

@@ -57,6 +57,8 @@ def _between(since: datetime, until: datetime) -> ColumnElement[bool]:
 def _frame(connection: Connection, *conditions: ColumnElement[bool]) -> pd.DataFrame:
     rows: Sequence[Row[Any]] = connection.execute(select(*_COLUMNS).where(*conditions).order_by(*_ORDER)).all()
     frame = pd.DataFrame.from_records([tuple(row) for row in rows], columns=list(EVENT_COLUMNS))
+    # Not through a float, which pandas would take where some amounts are absent: it holds no large amount exactly.
+    frame["value_minor"] = pd.array([row.value_minor for row in rows], dtype="Int64")
     for name in _MOMENTS:
         frame[name] = pd.to_datetime(frame[name], utc=True).astype(MOMENT)
-    return frame.astype({"value_minor": "Int64", "local_hour_of_week": "int16"})
+    return frame.astype({"local_hour_of_week": "int16"})

@@ -111,6 +111,10 @@ def _window(days: int) -> str:
     return f"in_{days}d"
 
 
+MOST_CENTS = 10**12
+"""An amount beyond it counts as this: one event may hold the largest integer there is, and no two can be added."""
+
+
 def _with_habits(rows: ir.Table) -> ir.Table:
     hour = (rows["local_hour_of_week"] % 24).cast("int64")
     day_angle = hour * (2 * math.pi / 24)
@@ -119,8 +123,8 @@ def _with_habits(rows: ir.Table) -> ir.Table:
     parts = {part: ((hour >= start) & (hour < end)) for part, (start, end) in _DAY_PARTS.items()}
     return rows.mutate(
         **{
-            Column.VALUE_CENTS: rows["value_minor"],
-            Column.COUPON_CENTS: coupon,
+            Column.VALUE_CENTS: rows["value_minor"].clip(-MOST_CENTS, MOST_CENTS),
+            Column.COUPON_CENTS: coupon.clip(-MOST_CENTS, MOST_CENTS),
             Column.HAS_COUPON: (coupon > 0).cast("float64"),
             Column.DAY_COS: day_angle.cos(),
             Column.DAY_SIN: day_angle.sin(),

@@ -4,6 +4,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 
+import pandas as pd
 import pytest
 from sqlalchemy import insert, select, text
 
@@ -216,6 +217,18 @@ def test_the_archive_reads_days_of_every_tenant_only_through_the_batch_role(appe
     ours = {day: frame[frame.tenant == tenant.tenant].event_id.tolist() for day, frame in archive.read(days)}
     assert ours == {days[0]: ["e-1"], days[1]: ["e-2"]}
     assert EventArchive(db).days() == []
+
+
+def test_amounts_are_exact_beside_events_that_have_none(append, log, tenant):
+    amounts = [2**63 - 1, 2**53 + 1, None]
+    append(
+        *(
+            an_event(n, recipient_id="r", **({"value": {"minor": a, "currency": "USD"}} if a else {}))
+            for n, a in enumerate(amounts)
+        )
+    )
+    found = log.recent(tenant.tenant, ["r"], NOW - timedelta(days=2), NOW)
+    assert {None if pd.isna(each) else int(each) for each in found.value_minor} == set(amounts)
 
 
 def test_without_a_tenant_the_application_sees_no_event_and_can_store_none(append, db):

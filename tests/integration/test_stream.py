@@ -1,5 +1,6 @@
 """Outbox to stream to online features, on real servers."""
 
+import time
 from datetime import timedelta
 
 import pandas as pd
@@ -9,7 +10,7 @@ from adapters.feature_store import FeatureStore, FeatureStoreUnavailable
 from adapters.postgres.dead_letters import DeadLetters
 from adapters.postgres.outbox import REBUILD
 from feature_repo.engagement.transform import from_events
-from serving.consumer import ATTEMPTS
+from serving.consumer import ATTEMPTS, registered_first
 from tests.stream_world import World
 
 RECIPIENTS = [f"r{number}" for number in range(20)]
@@ -100,6 +101,50 @@ def test_a_recipient_whose_events_cannot_be_computed_becomes_a_dead_letter_and_t
     assert "somebody" not in letters[0].expected
     assert consumer.counts.dead == 1
     assert consumer.counts.retried == ATTEMPTS - 1
+
+
+def test_thousands_of_events_of_one_bad_recipient_do_not_hold_up_the_others(world: World) -> None:
+    """They are one attempt together, and what is new has its turn between two looks at them."""
+    attempts = []
+
+    def compute(events: pd.DataFrame, moments: pd.DataFrame) -> pd.DataFrame:
+        if "bad" in set(moments["recipient_id"]):
+            attempts.append(len(moments))
+            raise OverflowError("somebody's data")
+        return from_events(events, moments)
+
+    relay, consumer = world.started_relay(), world.consumer(compute=compute)
+    world.ingest(["bad"] * 1_200)
+    relay.step()
+    relay.step()
+    consumer.step()
+    world.ingest(["good"])
+    relay.step()
+    time.sleep(0.06)
+    consumer.step()
+    consumer.step()
+    assert world.differences(["good"]) == []
+    assert len(attempts) < 10
+
+
+def test_a_consumer_that_finds_no_features_registered_does_it_first(world: World) -> None:
+    class Forgetful:
+        def __init__(self) -> None:
+            self.known, self.asked = False, 0
+
+        def register_if_new(self) -> bool:
+            self.asked += 1
+            if self.asked == 1:
+                raise FeatureStoreUnavailable("the feature registry does not answer")
+            return True
+
+    store, steps = Forgetful(), []
+    step = registered_first(store, lambda: steps.append(1) or 0.0)
+    with pytest.raises(FeatureStoreUnavailable):
+        step()
+    assert steps == []
+    assert (step(), step(), len(steps), store.asked) == (0.0, 0.0, 2, 2)
+    assert world.store.register_if_new() is False
 
 
 def test_live_events_go_before_a_rebuild(world: World) -> None:

@@ -157,3 +157,44 @@ def test_stamps_without_an_offset_and_without_a_zone_stop_the_file_but_one_among
         list(items(path, mapping))
     path.write_text("id,who,at,amount\n1,a,2026-03-02T00:00Z,1\n2,a,2026-03-02T00:00,1\n")
     assert verdicts(items(path, mapping)) == [(2, "good"), (3, RejectionCode.UNMAPPED)]
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59", "0001-01-01T00:00:00"])
+def test_a_stamp_at_the_end_of_time_costs_its_row_and_no_other(tmp_path, at):
+    path = tmp_path / "rows.csv"
+    path.write_text(f"id,who,at,amount\n1,a,2026-03-02T00:00,1\n2,a,{at},1\n3,a,2026-03-02T00:00,1\n")
+    mapping = MAPPING.model_copy(update={"time_zone": "America/New_York" if at > "1" else "Asia/Tokyo"})
+    assert [verdict for _, verdict in verdicts(items(path, mapping))] == ["good", RejectionCode.UNMAPPED, "good"]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([10**15, 4 * 10**18, 10**15], pa.timestamp("us", "UTC")),
+        pa.array([20_000, 2**31 - 1, 20_000], pa.date32()),
+        pa.Array.from_buffers(
+            pa.string(),
+            3,
+            [None, pa.py_buffer(b"\x00\0\0\0\x01\0\0\0\x03\0\0\0\x04\0\0\0"), pa.py_buffer(b"a\xff\xfeb")],
+        ),
+    ],
+    ids=["moment", "date", "text"],
+)
+def test_a_value_of_parquet_that_nothing_can_stand_for_costs_its_row_and_no_other(tmp_path, column):
+    pq.write_table(
+        pa.table({"id": [1, 2, 3], "who": ["a"] * 3, "at": ["2026-03-02T00:00"] * 3, "amount": column}),
+        tmp_path / "r.parquet",
+    )
+    mapping = EventMapping(
+        fields={
+            "source": {"constant": "tills"},
+            "event_id": {"template": "t-{id}"},
+            "type": {"constant": "purchase"},
+            "recipient_id": "who",
+            "occurred_at": "at",
+            "properties.odd": "amount",
+        },
+        time_zone="Europe/Paris",
+    )
+    found = verdicts(items(tmp_path / "r.parquet", mapping))
+    assert found == [(1, "good"), (2, RejectionCode.UNMAPPED), (3, "good")]

@@ -7,6 +7,7 @@ import pytest
 
 from domain.events import EventType
 from feature_repo.engagement import catalog, transform
+from feature_repo.engagement.expressions import MOST_CENTS
 from tests.feature_events import AS_OF, a_purchase, a_send, an_event, events, features, moments
 
 TICK = timedelta(microseconds=1)
@@ -116,3 +117,11 @@ def test_files_frames_and_tables_give_the_same_rows(tmp_path):
 def test_the_computation_has_a_name_that_stays():
     assert transform.version() == transform.version()
     assert len(transform.version()) == 16
+
+
+def test_the_largest_amounts_there_are_do_not_keep_a_recipient_from_their_features():
+    largest = 2**63 - 1
+    refund = a_purchase(AS_OF - timedelta(hours=1), cents=-largest - 1)
+    row = features(*(a_purchase(AS_OF - timedelta(hours=n), cents=largest) for n in (1, 2, 3)), refund)
+    assert row["purchase_value_cents_7d"] == 2 * MOST_CENTS
+    assert row["purchase_count_7d"] == 4
