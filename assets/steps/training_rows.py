@@ -122,6 +122,7 @@ def training_rows(
 
     Raises:
         Quarantined: a day of events broke its contract.
+        NotEnoughData: there is nothing to learn from yet.
     """
     lake.require_checked(event_days.TABLE)
     sends = _events(lake, EventType.NOTIFICATION_SENT, _SENT, nows).rename(columns={"occurred_at": DECIDED_AT})
@@ -129,6 +130,9 @@ def training_rows(
     allowed = sends[may_learn(sends, facts.histories)].drop(columns="properties")
     conversions = _events(lake, EventType.CONVERTED, _CONVERTED, nows)
     labelled = labels(allowed, conversions, cuts=_cuts(lake, nows))
+    if labelled.empty:
+        told = f"messages with consent to personalization and a way to be answered, of {len(sends)} sent"
+        raise spec.NotEnoughData(told, have=0, need=spec.MIN_ROWS)
     final = int(labelled["is_closed"].sum())
     report(f"{TABLE}: {len(sends)} messages, {len(allowed)} with consent, {final} with a closed window")
     rows = with_features(labelled, store).sort_values(_ORDER, ignore_index=True)
