@@ -40,9 +40,7 @@ class Receipt(Frozen):
     remains: dict[str, str] = Field(description="What stays of every erased person, each with the reason.")
 
 
-@router.post(
-    PREFIX + "/erasure", status_code=202, summary="Erase a recipient", responses=problems(422), tags=["recipients"]
-)
+@router.post(PREFIX + "/erasure", status_code=202, summary="Erase a recipient", responses=problems(422))
 def post_erasure(
     caller: Annotated[Caller, permission("privacy:write")],
     recipient_id: RecipientId,

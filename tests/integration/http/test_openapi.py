@@ -20,6 +20,13 @@ OPERATIONS = [
 with_operations = pytest.mark.parametrize(
     "operation", [each for _, each in OPERATIONS], ids=[name for name, _ in OPERATIONS]
 )
+
+
+@with_operations
+def test_an_operation_has_one_place_on_the_page(operation):
+    assert len(operation["tags"]) == 1
+
+
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 
