@@ -3,10 +3,7 @@
 A handler's refusal of an item is a verdict and the job goes on; anything unexpected ends the job, and says so.
 """
 
-import threading
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Self
 
 import structlog
 
@@ -16,6 +13,7 @@ from adapters.postgres.jobs import Claimed, Handler, Jobs, LeaseLost
 from adapters.postgres.tenants import Tenants
 from domain.tenants import Tenant
 from serving import metrics
+from serving.background import Background
 
 EVERY_SECONDS = 0.5
 CHUNK = 50
@@ -23,28 +21,24 @@ CHUNK = 50
 log = structlog.get_logger("kairos.jobs")
 
 
-class JobRunner:
+class JobRunner(Background):
     """Looks for jobs while the ``with`` block runs; at its end the chunk under way is finished."""
 
     def __init__(
         self, jobs: Jobs, tenants: Tenants, handlers: Mapping[str, Handler], *, every_seconds: float = EVERY_SECONDS
     ) -> None:
+        super().__init__("jobs", every_seconds=every_seconds, on_unavailable="jobs.waiting")
         self._jobs = jobs
         self._tenants = tenants
         self._handlers = handlers
-        self._every_seconds = every_seconds
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+    def work(self) -> None:
+        """Do every job that waits.
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ended.set()
-        self._thread.join()
+        Raises:
+            Unavailable: PostgreSQL is away; what was done stays done.
+        """
+        self.run_waiting()
 
     def run_waiting(self) -> int:
         """Do every job that waits, of every tenant; returns how many were worked on.
@@ -54,7 +48,7 @@ class JobRunner:
         """
         count = 0
         for tenant in self._tenants.all():
-            while not self._ended.is_set():
+            while not self.has_ended:
                 claimed = self._jobs.claim(tenant, list(self._handlers), now=real_now())
                 if claimed is None:
                     break
@@ -65,7 +59,7 @@ class JobRunner:
     def _work(self, tenant: Tenant, claimed: Claimed) -> None:
         handler = self._handlers[claimed.kind]
         try:
-            while claimed.position < claimed.total and not self._ended.is_set():
+            while claimed.position < claimed.total and not self.has_ended:
                 claimed = self._jobs.advance(tenant, claimed, handler, chunk=CHUNK, now=real_now())
         except LeaseLost:
             log.warning("job.taken_over", tenant=tenant.tenant, job_id=claimed.job_id)
@@ -80,11 +74,3 @@ class JobRunner:
             if claimed.position >= claimed.total:
                 log.info("job.done", tenant=tenant.tenant, job_id=claimed.job_id, items=claimed.total)
                 metrics.JOBS.labels(claimed.kind, "done").inc()
-
-    def _run(self) -> None:
-        while not self._ended.is_set():
-            try:
-                self.run_waiting()
-            except Unavailable:
-                log.warning("jobs.waiting")
-            self._ended.wait(self._every_seconds)
