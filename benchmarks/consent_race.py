@@ -24,6 +24,7 @@ from sqlalchemy import Connection, event, func, select
 from adapters.embedded.postgres import start_postgres
 from adapters.keyring import Keyring
 from adapters.postgres import allowances
+from adapters.postgres.budgets import ContactBudgets
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.decisions import DecisionLog
 from adapters.postgres.engine import Database
@@ -35,6 +36,7 @@ from adapters.postgres.tenants import Tenants
 from adapters.secrets import SecretBox
 from adapters.settings import Settings
 from domain.consent import ConsentChange, ConsentStatus
+from domain.contact_budget import ContactBudget
 from domain.decision_request import DecisionRequest
 from domain.gates import Allowances
 from domain.identity import subject_key
@@ -159,6 +161,8 @@ def _race(
     tenant = Tenants(quick, SecretBox.of(settings)).create(name, display_name=name, is_sandbox=True)[0]
     names = [f"r{number:05d}" for number in range(recipients)]
     MessageTypes(quick).publish(tenant, [MessageType.model_validate(NEWS)], actor="bench")
+    # Nobody is to be spared by a cap: a send that is not made cannot be late.
+    ContactBudgets(quick).publish(tenant, ContactBudget(), actor="bench")
     now = datetime.now(UTC)
     given = ConsentChange(
         purpose=Purpose.MARKETING, status=ConsentStatus.GIVEN, source="bench", effective_at=now - timedelta(days=1)

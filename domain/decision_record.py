@@ -149,6 +149,9 @@ def _allowance_facts(allowances: Allowances) -> dict[str, Any]:
         "preferences": [_preference_facts(each) for each in allowances.choices.preferences],
         "preference_defaults": [_preference_facts(each) for each in allowances.choices.defaults],
         "sent": [each.model_dump(mode="json") for each in allowances.choices.sent],
+        "budget": allowances.budget.model_dump(mode="json", by_alias=True),
+        "contacts": [each.model_dump(mode="json") for each in allowances.spent.contacts],
+        "used": dict(allowances.spent.used),
     }
 
 

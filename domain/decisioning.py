@@ -201,7 +201,17 @@ def _score(action: Action, p_convert: Mapping[Channel, float] | None, settings: 
     return Score(p_convert=p_convert[action.channel], value=value) if action.channel else Score(value=value)
 
 
-_LEADING_GATES = ("expiry", "law", "recipient", "suppression", "consent", "channel", "preference", "quiet_hours")
+_LEADING_GATES = (
+    "expiry",
+    "law",
+    "recipient",
+    "suppression",
+    "consent",
+    "channel",
+    "preference",
+    "quiet_hours",
+    "budget",
+)
 
 
 def _leading(reasons: Sequence[Reason]) -> Reason:

@@ -27,6 +27,8 @@ SENTENCES = {
     Reason.PREFERENCE_OUTSIDE_WINDOW: "It is outside the hours the recipient chose for such messages.",
     Reason.PREFERENCE_FREQUENCY: "The recipient chose to get such messages less often.",
     Reason.QUIET_HOURS_NOW: "It is quiet hours where the recipient is.",
+    Reason.BUDGET_RECIPIENT: "The recipient was contacted as often as the sender allows itself for now.",
+    Reason.BUDGET_CAPACITY: "The channel carries no more for now.",
     Reason.POLICY_SAMPLED: "The policy drew this action among those allowed.",
     Reason.POLICY_NO_SEND: "The policy drew sending nothing among the actions allowed.",
     Reason.POLICY_RULES: "No model spoke to this recipient, so the published order of channels decided.",

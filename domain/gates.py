@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from domain import consent, preference_gate, profiles, quiet_hours, suppression, switches, timing
+from domain import consent, contact_budget, preference_gate, profiles, quiet_hours, suppression, switches, timing
 from domain.consent import ConsentState
+from domain.contact_budget import Contact, ContactBudget, Spent
 from domain.decision_request import DecisionRequest
 from domain.legal import gate as law
 from domain.legal.gate import Closing, LegalFacts
@@ -29,7 +30,7 @@ from domain.values import Channel, Frozen, MessageClass, Purpose, Reason
 
 @dataclass(frozen=True)
 class Allowances:
-    """What a recipient allows, as one consistent reading; ``version`` counts its changes."""
+    """What a recipient allows and the sender allows itself, as one reading; ``version`` counts the former's changes."""
 
     version: int = 0
     consents: tuple[ConsentState, ...] = ()
@@ -37,6 +38,8 @@ class Allowances:
     suppressions: tuple[Suppression, ...] = ()
     is_deleted: bool = False
     choices: Choices = field(default_factory=Choices)
+    budget: ContactBudget = field(default_factory=ContactBudget)
+    spent: Spent = field(default_factory=Spent)
 
     def personalization_refusal(self, channels: Iterable[Channel], now: datetime) -> Reason | None:
         """Return why features may not be read and scored for one of the channels, or None when they may for all."""
@@ -56,6 +59,7 @@ class Situation:
     quiet: QuietHours
     now: datetime
     unsubscribe_url: str = ""
+    tenant_zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
 
     @property
     def zone(self) -> ZoneInfo:
@@ -154,6 +158,9 @@ def _verdicts(request: DecisionRequest, at: Situation, channel: Channel) -> Iter
     yield _for_good(profiles.refusal(at.profile, channel=channel))
     for hours, zone in _quiet_closings(at):
         yield _until_open(at, channel, quiet_hours.refusal(hours, now=at.now, zone=zone))
+    contact = contact_of(request, at, channel)
+    budget, spent, zones = at.allowances.budget, at.allowances.spent, at.law.place.zones
+    yield contact_budget.held(budget, spent, contact, zones=zones, tenant_zone=at.tenant_zone)
 
 
 def _denials(at: Situation, channel: Channel) -> Iterator[Reason | None]:
@@ -187,6 +194,18 @@ def asked(request: DecisionRequest, at: Situation, channel: Channel) -> Asked:
         now=at.now,
         context=_context(request, at),
         is_emergency=definition.is_emergency,
+    )
+
+
+def contact_of(request: DecisionRequest, at: Situation, channel: Channel) -> Contact:
+    """Return the contact that the message on one channel would be."""
+    definition = at.definition
+    return Contact(
+        channel=channel,
+        at=at.now,
+        message_class=definition.message_class,
+        category=definition.category,
+        campaign_id=request.campaign_id,
     )
 
 

@@ -106,6 +106,8 @@ class Reason(StrEnum):
     PREFERENCE_OUTSIDE_WINDOW = "preference.outside_window"
     PREFERENCE_FREQUENCY = "preference.frequency"
     QUIET_HOURS_NOW = "quiet_hours.now"
+    BUDGET_RECIPIENT = "budget.recipient"
+    BUDGET_CAPACITY = "budget.capacity"
     RECIPIENT_DELETED = "recipient.deleted"
     POLICY_SAMPLED = "policy.sampled"
     POLICY_NO_SEND = "policy.no_send"
@@ -124,5 +126,12 @@ class Reason(StrEnum):
 
 
 _TEMPORARY = frozenset(
-    {Reason.QUIET_HOURS_NOW, Reason.LAW_HOURS_CLOSED, Reason.PREFERENCE_OUTSIDE_WINDOW, Reason.PREFERENCE_FREQUENCY}
+    {
+        Reason.QUIET_HOURS_NOW,
+        Reason.LAW_HOURS_CLOSED,
+        Reason.PREFERENCE_OUTSIDE_WINDOW,
+        Reason.PREFERENCE_FREQUENCY,
+        Reason.BUDGET_RECIPIENT,
+        Reason.BUDGET_CAPACITY,
+    }
 )

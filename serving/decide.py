@@ -16,11 +16,12 @@ from adapters.postgres.decisions import DecisionLog, Finish, Known, Recorded, Ro
 from adapters.settings import Settings
 from adapters.unsubscribe_links import UnsubscribeLinks
 from domain import decisioning, identity
+from domain.contact_budget import Contact
 from domain.content import RenderedContent, render
 from domain.decision_record import Evidence, answer, record
 from domain.decision_request import DecisionRequest, Message
 from domain.decisioning import Draft
-from domain.gates import Allowances, Screened, Situation, screen
+from domain.gates import Allowances, Screened, Situation, contact_of, screen
 from domain.legal.gate import LegalFacts
 from domain.legal.places import place_of
 from domain.message_types import MessageType, check_variables
@@ -211,6 +212,7 @@ class Decider:
             quiet=self._quiet,
             now=now,
             unsubscribe_url=self._unsubscribe_url(tenant, request, published.definition, now),
+            tenant_zone=tenant.zone,
         )
 
     def _unsubscribe_url(
@@ -311,6 +313,7 @@ def _row(tenant: Tenant, draft: Draft, evidence: Evidence) -> Row:
         consent_version=draft.situation.allowances.version,
         category=draft.situation.definition.category,
         sent=_sent(draft),
+        contact=_contact(draft),
         record=record(draft, evidence),
         answer=answer(draft, evidence).model_dump(mode="json") | {"content": None},
     )
@@ -322,6 +325,13 @@ def _sent(draft: Draft) -> LastSent | None:
     if draft.outcome is not Outcome.SEND_NOW or channel is None:
         return None
     return LastSent(channel=channel, category=definition.category, content_type=definition.type, at=draft.situation.now)
+
+
+def _contact(draft: Draft) -> Contact | None:
+    channel = draft.action.channel
+    if draft.outcome is not Outcome.SEND_NOW or channel is None:
+        return None
+    return contact_of(draft.request, draft.situation, channel)
 
 
 def _model_facts(model: Model) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """What recipients chose, read for decisions: preferences, the tenant's defaults, and when they were last sent what.
 
-The last is asked only about recipients whose preferences limit how often; then one decision of them is recorded after
-the other, so that two at once cannot both be the first.
+The last is asked only about recipients whose preferences limit how often. What may send something is recorded one
+after the other for each recipient (``adapters.postgres.contacts``), so that two at once cannot both be the first.
 """
 
 import base64
@@ -22,23 +22,19 @@ from domain.tenants import Tenant
 
 
 def with_choices(
-    connection: Connection, tenant: Tenant, allowed: Mapping[str, Allowances], *, now: datetime, lock: bool
+    connection: Connection, tenant: Tenant, allowed: Mapping[str, Allowances], *, now: datetime
 ) -> dict[str, Allowances]:
     """Return what recipients allow together with what they chose.
 
     Args:
-        connection: a transaction of the tenant; with ``lock``, one that holds the recipients' heads.
+        connection: a transaction of the tenant.
         tenant: whose.
         allowed: by recipient, what was read already.
         now: the tenant's clock.
-        lock: a decision will be recorded in this transaction.
     """
     chosen = _chosen(connection, tenant, allowed)
     limited = {subject_key(tenant.subject_secret, who): who for who, each in chosen.items() if limits_frequency(each)}
     if limited:
-        if lock:
-            for name in sorted(limited):
-                connection.execute(_ONE_AFTER_THE_OTHER, {"name": f"{tenant.tenant}/{name}"})
         for name, sent in _sent(connection, list(limited), now).items():
             chosen[limited[name]] = replace(chosen[limited[name]], sent=tuple(sent))
     return {who: replace(each, choices=chosen[who]) for who, each in allowed.items()}
@@ -85,6 +81,3 @@ WHERE subject_key = ANY(CAST(:subject_key AS text[])) AND decided_at >= :since
     AND outcome = 'send_now' AND category IS NOT NULL
 GROUP BY subject_key, channel, category, message_type
 """)
-
-_ONE_AFTER_THE_OTHER = text("SELECT pg_advisory_xact_lock(hashtextextended('kairos.frequency/' || :name, 0))")
-"""Taken in order of names, after the heads: whoever waits here holds nothing that a holder could want."""

@@ -11,12 +11,14 @@ from typing import Any
 
 from sqlalchemy import Connection, select, text
 
-from adapters.postgres import allowances, audit, choices, message_types, profiles
+from adapters.postgres import allowances, audit, budgets, choices, contacts, message_types, profiles
 from adapters.postgres.audit import AuditEntry
 from adapters.postgres.engine import Database
 from adapters.postgres.mail_counts import ComplaintShares
 from adapters.postgres.profiles import StoredProfile
 from adapters.postgres.tables import decision as decisions
+from domain import contact_budget
+from domain.contact_budget import Contact
 from domain.gates import Allowances
 from domain.message_types import MessageType, PublishedType
 from domain.preference_gate import LastSent, after_sending
@@ -52,6 +54,7 @@ class Row:
     record: dict[str, Any]
     answer: dict[str, Any]
     sent: LastSent | None = None
+    contact: Contact | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ class DecisionLog:
                 # Those that exist with version 0 are left as they are.
                 allowances.make_heads(connection, tenant.tenant, headless)
             return Known(
-                allowances=choices.with_choices(connection, tenant, allowed, now=now, lock=False),
+                allowances=_standing(connection, tenant, allowed, now=now),
                 profiles=profiles.read(connection, tenant, recipient_ids),
                 types=message_types.read(connection, types),
                 complaint_share=self._complaints.read(connection, tenant.tenant, now=now, days=complaint_days),
@@ -130,13 +133,27 @@ class DecisionLog:
         Raises:
             Unavailable: PostgreSQL could not commit; nothing was decided.
         """
+        try:
+            return self._recorded(tenant, pending, actor, now, hold=False)
+        except contacts.Exhausted:
+            # Somebody used up a window since we read it: now it is held while we decide what still fits.
+            return self._recorded(tenant, pending, actor, now, hold=True)
+
+    def _recorded(
+        self, tenant: Tenant, pending: Sequence[tuple[str, str, Finish]], actor: str, now: datetime, *, hold: bool
+    ) -> dict[str, Recorded]:
+        who = [recipient for _, recipient, _ in pending]
         with self._database.tenant(tenant.tenant) as connection:
-            allowed = self._locked(connection, [recipient for _, recipient, _ in pending])
-            chosen = choices.with_choices(connection, tenant, allowed, now=now, lock=True)
-            rows = list(_finished(pending, chosen))
+            # First, and in a fair queue: were the heads taken before it, a withdrawal would wait for everybody in it.
+            contacts.one_after_the_other(connection, tenant, who)
+            allowed = self._locked(connection, who)
+            standing = _standing(connection, tenant, allowed, now=now, hold=hold)
+            rows = list(_finished(pending, standing))
             new = _insert(connection, tenant.tenant, actor, rows)
             fresh = [row for row in rows if row.decision_id in new]
             others = _recorded(connection, [row.decision_id for row in rows if row.decision_id not in new])
+            made = [contacts.Made(row.decision_id, row.subject_key, row.contact) for row in fresh if row.contact]
+            contacts.charge(connection, tenant, standing[who[0]].budget, made)
         return others | {row.decision_id: _told(row) for row in fresh}
 
     def definition(self, tenant: Tenant, message_type: str, version: int) -> MessageType:
@@ -163,14 +180,31 @@ class DecisionLog:
         return allowances.read(connection, recipient_ids, lock=True)
 
 
+def _standing(
+    connection: Connection, tenant: Tenant, allowed: Mapping[str, Allowances], *, now: datetime, hold: bool = False
+) -> dict[str, Allowances]:
+    """Return what recipients allow together with what they chose and what is spent on them."""
+    chosen = choices.with_choices(connection, tenant, allowed, now=now)
+    budget = budgets.read(connection).budget
+    spent = contacts.spent(connection, tenant, list(chosen), budget, now=now, lock=hold)
+    return {who: replace(each, budget=budget, spent=spent[who]) for who, each in chosen.items()}
+
+
 def _finished(pending: Sequence[tuple[str, str, Finish]], allowed: Mapping[str, Allowances]) -> Iterator[Row]:
-    """Yield each decision's row; what one of a batch sends is known to the next of the same recipient."""
+    """Yield each decision's row; what one of a batch sends is known to the next ones."""
     standing = dict(allowed)
+    used = dict(next(iter(standing.values())).spent.used) if standing else {}
     for _, recipient, finish in pending:
-        row = finish(standing[recipient])
+        before = standing[recipient]
+        row = finish(replace(before, spent=replace(before.spent, used=dict(used))))
         if row.sent is not None:
-            before = standing[recipient]
-            standing[recipient] = replace(before, choices=after_sending(before.choices, row.sent))
+            before = replace(before, choices=after_sending(before.choices, row.sent))
+        if row.contact is not None:
+            spent = replace(before.spent, contacts=(*before.spent.contacts, row.contact))
+            before = replace(before, spent=spent)
+            for rule in contact_budget.charged(before.budget, row.contact):
+                used[rule.id] = used.get(rule.id, 0) + 1
+        standing[recipient] = before
         yield row
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from adapters.postgres import allowances, audit, changes, consent, deletions, erasures, mail_counts
+from adapters.postgres import allowances, audit, changes, consent, contacts, deletions, erasures, mail_counts
 from adapters.postgres.audit import AuditEntry
 from domain.changes import ChangeKind
 from domain.consent import ConsentChange, ConsentStatus
@@ -49,6 +49,7 @@ class EventEffects:
                 told = {recipient: versions[recipient] for recipient in who}
                 changes.announce(connection, tenant.tenant, kind, told)
         mail_counts.count(connection, tenant.tenant, events)
+        contacts.note(connection, tenant, events, now=now)
 
 
 _WITH_EFFECT = frozenset({EventType.BOUNCED, EventType.COMPLAINED, EventType.UNSUBSCRIBED, EventType.RECIPIENT_DELETED})

@@ -7,6 +7,7 @@ itself here.
 from adapters.postgres import (
     audit_tables,
     change_tables,
+    contact_tables,
     erasure_tables,
     idempotency_tables,
     job_tables,
@@ -21,6 +22,7 @@ SUBJECTS = (
     tables,
     audit_tables,
     change_tables,
+    contact_tables,
     erasure_tables,
     idempotency_tables,
     job_tables,

@@ -14,12 +14,14 @@ from sqlalchemy import select, text
 from adapters.embedded.valkey import EmbeddedValkey
 from adapters.endpoints import Endpoints
 from adapters.feature_store import FeatureStore
+from adapters.postgres.budgets import ContactBudgets
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.decisions import DecisionLog
 from adapters.postgres.engine import Database, Unavailable
 from adapters.postgres.message_types import MessageTypes
 from adapters.postgres.tables import decision
 from adapters.settings import Settings
+from domain.contact_budget import ContactBudget
 from domain.consent import ConsentChange, ConsentStatus
 from domain.decision_request import DecisionRequest
 from domain.identity import in_share, subject_key
@@ -133,6 +135,7 @@ def test_a_batch_is_decided_together_and_each_recipient_by_their_own_consent(dec
 
 
 def test_what_was_recorded_is_how_often_it_happened(decide, db, tenant):
+    ContactBudgets(db).publish(tenant, ContactBudget(), actor="test")
     for _ in range(6):
         decide(*["r"] * 100)
     kept = records(db, tenant).values()
