@@ -10,8 +10,7 @@ import random
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -21,7 +20,6 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, event, func, select
 
-from adapters.embedded.postgres import start_postgres
 from adapters.keyring import Keyring
 from adapters.postgres import allowances
 from adapters.postgres.budgets import ContactBudgets
@@ -29,12 +27,12 @@ from adapters.postgres.consent import ConsentStore
 from adapters.postgres.decisions import DecisionLog
 from adapters.postgres.engine import Database
 from adapters.postgres.message_types import MessageTypes
-from adapters.postgres.migrate import prepare
 from adapters.postgres.roles import DatabaseUrls
 from adapters.postgres.tables import decision
 from adapters.postgres.tenants import Tenants
 from adapters.secrets import SecretBox
 from adapters.settings import Settings
+from benchmarks.servers import postgres
 from domain.consent import ConsentChange, ConsentStatus
 from domain.contact_budget import ContactBudget
 from domain.decision_request import DecisionRequest
@@ -130,7 +128,10 @@ def main() -> None:
     """Measure and print."""
     arguments = _arguments()
     logs.configure("error")
-    with tempfile.TemporaryDirectory(prefix="kairos-bench-") as folder, _server(Path(folder)) as (urls, settings):
+    with (
+        tempfile.TemporaryDirectory(prefix="kairos-bench-") as folder,
+        postgres(Path(folder)) as (urls, settings),
+    ):
         result = measure(urls, settings, recipients=arguments.recipients, deciders=arguments.deciders)
     if not arguments.json:
         for name, value in result.items():
@@ -186,16 +187,6 @@ def _counted(database: Database, tenant: Tenant, answered: dict[str, datetime]) 
         decisions = int(connection.execute(select(func.count()).select_from(decision)).scalar_one())
         late = sum(row.recorded_at > answered[row.subject_key] for row in connection.execute(sent))
     return decisions, late
-
-
-@contextmanager
-def _server(folder: Path) -> Iterator[tuple[DatabaseUrls, Settings]]:
-    settings = Settings(data_dir=folder)
-    with start_postgres(folder / "postgres", log=folder / "postgres.log") as server:
-        urls = DatabaseUrls.embedded(server.admin_url, SecretBox.of(settings))
-        prepare(server.admin_url, urls)
-        yield urls, settings
-        server.discard()
 
 
 def _arguments() -> argparse.Namespace:

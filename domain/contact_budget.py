@@ -172,18 +172,14 @@ def held(
 
 def _over(rule: BudgetRule, contacts: Iterable[Contact], now: datetime, zone: ZoneInfo) -> Held | None:
     """Return the refusal of a recipient's rule, with the moment from which it has room again."""
-    # One that is dated after this question counts too: it was asked later and recorded first.
-    counted = sorted(each.at for each in contacts if rule.scope.fits(each))
-    if rule.calendar is not None:
-        start, end = rule.calendar.bounds(now, zone)
-        in_window = [at for at in counted if at >= start]
-        opens_at: datetime | None = end if rule.limit else None
-    else:
-        window = timedelta(minutes=rule.rolling_minutes or 0)
-        in_window = [at for at in counted if at > now - window]
-        opens_at = in_window[-rule.limit] + window if 0 < rule.limit <= len(in_window) else None
-    if len(in_window) < rule.limit:
+    made = _in_window(rule, contacts, now, zone)
+    if len(made) < rule.limit:
         return None
+    opens_at = None
+    if rule.limit and rule.calendar is not None:
+        opens_at = rule.calendar.bounds(now, zone)[1]
+    elif rule.limit:
+        opens_at = made[-rule.limit] + timedelta(minutes=rule.rolling_minutes or 0)
     return Held(Reason.BUDGET_RECIPIENT, rule.id, opens_at)
 
 
@@ -197,3 +193,40 @@ def _full(budget: ContactBudget, spent: Spent, contact: Contact, zone: ZoneInfo)
 def charged(budget: ContactBudget, contact: Contact) -> tuple[BudgetRule, ...]:
     """Return the tenant's rules that a contact takes a unit of."""
     return tuple(rule for rule in budget.of(Per.TENANT) if rule.scope.fits(contact))
+
+
+class Standing(Frozen):
+    """How one rule stands for one recipient."""
+
+    rule: BudgetRule
+    used: int = Field(description="Contacts in the window that ends now.")
+    opens_at: Moment | None = Field(description="When there is room again; null when there is room, or never will be.")
+
+    @property
+    def has_room(self) -> bool:
+        """True when one more fits."""
+        return self.used < self.rule.limit
+
+
+def standings(
+    budget: ContactBudget, contacts: Sequence[Contact], *, now: datetime, zone: ZoneInfo
+) -> tuple[Standing, ...]:
+    """Return how each recipient's rule stands for a recipient, as if a message that fits it were asked for now."""
+    found = []
+    for rule in budget.of(Per.RECIPIENT):
+        over = _over(rule, contacts, now, zone)
+        used = len(_in_window(rule, contacts, now, zone))
+        found.append(Standing(rule=rule, used=used, opens_at=over.opens_at if over is not None else None))
+    return tuple(found)
+
+
+def _in_window(rule: BudgetRule, contacts: Iterable[Contact], now: datetime, zone: ZoneInfo) -> list[datetime]:
+    """Return when the contacts of a rule's present window were made, the oldest first.
+
+    One that is dated after this question counts too: it was asked later and recorded first.
+    """
+    counted = sorted(each.at for each in contacts if rule.scope.fits(each))
+    if rule.calendar is not None:
+        start = rule.calendar.bounds(now, zone)[0]
+        return [at for at in counted if at >= start]
+    return [at for at in counted if at > now - timedelta(minutes=rule.rolling_minutes or 0)]

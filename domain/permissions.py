@@ -24,6 +24,7 @@ class Permission(StrEnum):
     PREFERENCES_READ = "preferences:read"
     PREFERENCES_WRITE = "preferences:write"
     PREFERENCE_POLICY_WRITE = "preference_policy:write"
+    CONTACT_BUDGET_WRITE = "contact_budget:write"
     JOBS_READ = "jobs:read"
     TYPES_READ = "types:read"
     TYPES_WRITE = "types:write"

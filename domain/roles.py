@@ -41,7 +41,14 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.TYPES_READ,
         }
     ),
-    Role.MARKETER: frozenset({Permission.TYPES_READ, Permission.DECISIONS_READ, Permission.PREFERENCE_POLICY_WRITE}),
+    Role.MARKETER: frozenset(
+        {
+            Permission.TYPES_READ,
+            Permission.DECISIONS_READ,
+            Permission.PREFERENCE_POLICY_WRITE,
+            Permission.CONTACT_BUDGET_WRITE,
+        }
+    ),
     Role.ANALYST: frozenset({Permission.TYPES_READ, Permission.DECISIONS_READ}),
     Role.CONTENT_MANAGER: frozenset({Permission.TYPES_READ, Permission.TYPES_WRITE}),
     Role.OPERATOR: frozenset(
@@ -49,6 +56,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.TYPES_READ,
             Permission.DECISIONS_READ,
             Permission.DEAD_LETTERS_READ,
+            Permission.CONTACT_BUDGET_WRITE,
             Permission.SUPPRESSIONS_READ,
             Permission.SUPPRESSIONS_WRITE,
             Permission.JOBS_READ,

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from adapters.clock import Clock
 from adapters.postgres.api_keys import ApiKeys
 from adapters.postgres.audit_trail import AuditTrail
+from adapters.postgres.budgets import ContactBudgets
 from adapters.postgres.consent import ConsentStore
+from adapters.postgres.contacts import ContactLedger
 from adapters.postgres.dead_letters import DeadLetters
 from adapters.postgres.decisions import DecisionLog
 from adapters.postgres.erasures import Erasures
@@ -40,6 +42,8 @@ class Parts:
     dead_letters: DeadLetters
     profiles: Profiles
     consents: ConsentStore
+    contact_budgets: ContactBudgets
+    contact_ledger: ContactLedger
     preference_policies: PreferencePolicies
     jobs: Jobs
     preferences: Preferences

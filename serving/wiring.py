@@ -6,6 +6,7 @@ Building connects to nothing, so the service starts while any server is down and
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 from adapters import heartbeat
 from adapters.clock import Clock, real_now
@@ -13,8 +14,10 @@ from adapters.endpoints import Endpoints, resolve
 from adapters.keyring import Keyring
 from adapters.postgres.api_keys import ApiKeys
 from adapters.postgres.audit_trail import AuditTrail
+from adapters.postgres.budgets import ContactBudgets
 from adapters.postgres.changes import ChangeFeed
 from adapters.postgres.consent import ConsentStore
+from adapters.postgres.contacts import ContactLedger
 from adapters.postgres.dead_letters import DeadLetters
 from adapters.postgres.decisions import DecisionLog
 from adapters.postgres.engine import Database
@@ -58,33 +61,42 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
         yield Parts(
             settings=settings,
             clock=Clock(),
-            tenants=Tenants(database, box),
-            api_keys=ApiKeys(database, box),
-            event_log=EventLog(database, EventEffects(), retention=settings.event_retention),
-            dead_letters=DeadLetters(database),
-            profiles=Profiles(database),
-            consents=ConsentStore(database),
-            preferences=Preferences(database),
-            jobs=Jobs(database),
-            preference_policies=PreferencePolicies(database),
-            suppressed_addresses=SuppressedAddresses(database),
             unsubscribe_links=links,
             decisions=decisions,
-            audit_trail=AuditTrail(database),
-            erasures=Erasures(database),
             arrival_key=box.key("audit:arrival"),
             decider=Decider(decisions, lambda: models.current, settings, links),
             change_streams=ChangeStreams(
                 ChangeFeed(database), most=settings.change_streams, lifetime_seconds=settings.change_stream_seconds
             ),
             rate_limits=RateLimits.of(settings, redis),
-            idempotency=IdempotencyRecords(database, box),
             probes=_probes(settings, database, redis.ping, models),
+            **_kept_in_postgres(settings, database, box),
         )
     finally:
         models.stop()
         redis.close()
         database.close()
+
+
+def _kept_in_postgres(settings: Settings, database: Database, box: SecretBox) -> dict[str, Any]:
+    """Return the parts that are nothing but rows of PostgreSQL, by their names in ``Parts``."""
+    return {
+        "tenants": Tenants(database, box),
+        "api_keys": ApiKeys(database, box),
+        "event_log": EventLog(database, EventEffects(), retention=settings.event_retention),
+        "dead_letters": DeadLetters(database),
+        "profiles": Profiles(database),
+        "consents": ConsentStore(database),
+        "contact_budgets": ContactBudgets(database),
+        "contact_ledger": ContactLedger(database),
+        "preferences": Preferences(database),
+        "jobs": Jobs(database),
+        "preference_policies": PreferencePolicies(database),
+        "suppressed_addresses": SuppressedAddresses(database),
+        "audit_trail": AuditTrail(database),
+        "erasures": Erasures(database),
+        "idempotency": IdempotencyRecords(database, box),
+    }
 
 
 def _database(settings: Settings, endpoints: Endpoints) -> Database:

@@ -13,11 +13,14 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from adapters.postgres import budgets
+from adapters.postgres import audit, budgets, profiles
+from adapters.postgres.audit import AuditEntry
+from adapters.postgres.engine import Database
 from domain import contact_budget
-from domain.contact_budget import LONGEST, Contact, ContactBudget, Spent
+from domain.contact_budget import LONGEST, Contact, ContactBudget, Spent, Standing
 from domain.events import EngagementEvent, EventType
 from domain.identity import subject_key
+from domain.legal.places import place_of
 from domain.tenants import Tenant
 from domain.values import Channel, MessageClass
 
@@ -33,6 +36,24 @@ class Made:
     contact_id: str
     subject_key: str
     contact: Contact
+
+
+class ContactLedger:
+    """Shows what is spent on a recipient."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def standings(self, tenant: Tenant, recipient_id: str, *, actor: str, now: datetime) -> tuple[Standing, ...]:
+        """Return how the rules stand for one recipient, on the clock they are likeliest to have; reading is audited."""
+        with self._database.tenant(tenant.tenant) as connection:
+            budget = budgets.read(connection).budget
+            stored = profiles.read(connection, tenant, [recipient_id]).get(recipient_id)
+            made = spent(connection, tenant, [recipient_id], budget, now=now)[recipient_id].contacts
+            entry = AuditEntry(action="contacts.read", actor=actor, object="contact_budget", recipient_id=recipient_id)
+            audit.write(connection, tenant, [entry])
+        place = place_of(stored.profile if stored is not None else None, None, tenant.zone)
+        return contact_budget.standings(budget, made, now=now, zone=place.zone)
 
 
 def one_after_the_other(connection: Connection, tenant: Tenant, recipient_ids: Iterable[str]) -> None:

@@ -18,7 +18,7 @@ from adapters.postgres.mail_counts import ComplaintShares
 from adapters.postgres.profiles import StoredProfile
 from adapters.postgres.tables import decision as decisions
 from domain import contact_budget
-from domain.contact_budget import Contact
+from domain.contact_budget import Contact, ContactBudget, Spent
 from domain.gates import Allowances
 from domain.message_types import MessageType, PublishedType
 from domain.preference_gate import LastSent, after_sending
@@ -103,7 +103,9 @@ class DecisionLog:
                 # Those that exist with version 0 are left as they are.
                 allowances.make_heads(connection, tenant.tenant, headless)
             return Known(
-                allowances=_standing(connection, tenant, allowed, now=now),
+                allowances=_standing(
+                    connection, tenant, allowed, _spending(connection, tenant, list(allowed), now=now), now=now
+                ),
                 profiles=profiles.read(connection, tenant, recipient_ids),
                 types=message_types.read(connection, types),
                 complaint_share=self._complaints.read(connection, tenant.tenant, now=now, days=complaint_days),
@@ -146,14 +148,14 @@ class DecisionLog:
         with self._database.tenant(tenant.tenant) as connection:
             # First, and in a fair queue: were the heads taken before it, a withdrawal would wait for everybody in it.
             contacts.one_after_the_other(connection, tenant, who)
-            allowed = self._locked(connection, who)
-            standing = _standing(connection, tenant, allowed, now=now, hold=hold)
+            spending = _spending(connection, tenant, who, now=now, hold=hold)
+            standing = _standing(connection, tenant, self._locked(connection, who), spending, now=now)
             rows = list(_finished(pending, standing))
             new = _insert(connection, tenant.tenant, actor, rows)
             fresh = [row for row in rows if row.decision_id in new]
             others = _recorded(connection, [row.decision_id for row in rows if row.decision_id not in new])
             made = [contacts.Made(row.decision_id, row.subject_key, row.contact) for row in fresh if row.contact]
-            contacts.charge(connection, tenant, standing[who[0]].budget, made)
+            contacts.charge(connection, tenant, spending.budget, made)
         return others | {row.decision_id: _told(row) for row in fresh}
 
     def definition(self, tenant: Tenant, message_type: str, version: int) -> MessageType:
@@ -180,14 +182,27 @@ class DecisionLog:
         return allowances.read(connection, recipient_ids, lock=True)
 
 
+@dataclass(frozen=True)
+class _Spending:
+    """The contact budget in force, and what each recipient's part of it is spent on."""
+
+    budget: ContactBudget
+    spent: Mapping[str, Spent]
+
+
+def _spending(
+    connection: Connection, tenant: Tenant, recipient_ids: Sequence[str], *, now: datetime, hold: bool = False
+) -> _Spending:
+    budget = budgets.read(connection).budget
+    return _Spending(budget, contacts.spent(connection, tenant, recipient_ids, budget, now=now, lock=hold))
+
+
 def _standing(
-    connection: Connection, tenant: Tenant, allowed: Mapping[str, Allowances], *, now: datetime, hold: bool = False
+    connection: Connection, tenant: Tenant, allowed: Mapping[str, Allowances], spending: _Spending, *, now: datetime
 ) -> dict[str, Allowances]:
     """Return what recipients allow together with what they chose and what is spent on them."""
     chosen = choices.with_choices(connection, tenant, allowed, now=now)
-    budget = budgets.read(connection).budget
-    spent = contacts.spent(connection, tenant, list(chosen), budget, now=now, lock=hold)
-    return {who: replace(each, budget=budget, spent=spent[who]) for who, each in chosen.items()}
+    return {who: replace(each, budget=spending.budget, spent=spending.spent[who]) for who, each in chosen.items()}
 
 
 def _finished(pending: Sequence[tuple[str, str, Finish]], allowed: Mapping[str, Allowances]) -> Iterator[Row]:

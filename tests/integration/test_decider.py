@@ -21,8 +21,8 @@ from adapters.postgres.engine import Database, Unavailable
 from adapters.postgres.message_types import MessageTypes
 from adapters.postgres.tables import decision
 from adapters.settings import Settings
-from domain.contact_budget import ContactBudget
 from domain.consent import ConsentChange, ConsentStatus
+from domain.contact_budget import ContactBudget
 from domain.decision_request import DecisionRequest
 from domain.identity import in_share, subject_key
 from domain.values import Purpose

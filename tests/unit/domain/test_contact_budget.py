@@ -1,4 +1,4 @@
-"""A cap lets through exactly as many as it says, in windows that roll and in those of a calendar, and says when more."""
+"""A cap lets through as many as it says, in windows that roll and in a calendar's, and says when more may go."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -91,7 +91,7 @@ def test_who_may_be_in_two_zones_has_room_only_where_both_have_it() -> None:
         ({"campaign_id": "spring"}, {"campaign_id": "autumn"}, False),
     ],
 )
-def test_only_what_a_rule_is_about_counts(scope: dict, fields: dict, counts: bool) -> None:
+def test_only_what_a_rule_is_about_counts(scope: dict, fields: dict, *, counts: bool) -> None:
     budget = a_budget(scope=scope, limit=1)
     asked = {"campaign_id": scope.get("campaign_id")}
     assert (ask(budget, sent=[a_contact(**fields)], **asked) is not None) is counts
