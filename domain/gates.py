@@ -14,7 +14,7 @@ from pydantic import Field
 from domain import consent, contact_budget, preference_gate, profiles, quiet_hours, suppression, switches, timing
 from domain.consent import ConsentState
 from domain.contact_budget import Contact, ContactBudget, Spent
-from domain.decision_request import DecisionRequest
+from domain.decision_request import DecisionRequest, Message
 from domain.legal import gate as law
 from domain.legal.gate import Closing, LegalFacts
 from domain.message_types import MessageType
@@ -40,6 +40,19 @@ class Allowances:
     choices: Choices = field(default_factory=Choices)
     budget: ContactBudget = field(default_factory=ContactBudget)
     spent: Spent = field(default_factory=Spent)
+
+    def with_choices(self, choices: Choices) -> "Allowances":
+        """Return the same together with what was chosen."""
+        return Allowances(
+            self.version,
+            self.consents,
+            self.switches,
+            self.suppressions,
+            self.is_deleted,
+            choices,
+            self.budget,
+            self.spent,
+        )
 
     def personalization_refusal(self, channels: Iterable[Channel], now: datetime) -> Reason | None:
         """Return why features may not be read and scored for one of the channels, or None when they may for all."""
@@ -152,7 +165,7 @@ def _verdicts(request: DecisionRequest, at: Situation, channel: Channel) -> Iter
     yield _for_good(timing.refusal(request.message.expires_at, now=at.now))
     yield _until_open(at, channel, law.refusal(at.law, message_class=message_class, channel=channel, now=at.now))
     yield from map(_for_good, _denials(at, channel))
-    question = asked(request, at, channel)
+    question = asked(request.message, at, channel)
     for zone in at.law.place.zones:
         yield preference_gate.held(at.allowances.choices, question, zone=zone)
     yield _for_good(profiles.refusal(at.profile, channel=channel))
@@ -183,7 +196,7 @@ def _for_good(reason: Reason | None) -> Held | None:
     return Held(reason, "") if reason is not None else None
 
 
-def asked(request: DecisionRequest, at: Situation, channel: Channel) -> Asked:
+def asked(message: Message, at: Situation, channel: Channel) -> Asked:
     """Return the message on one channel, as preferences are asked about it."""
     definition = at.definition
     return Asked(
@@ -192,7 +205,7 @@ def asked(request: DecisionRequest, at: Situation, channel: Channel) -> Asked:
         content_type=definition.type,
         message_class=definition.message_class,
         now=at.now,
-        context=_context(request, at),
+        context=_context(message, at),
         is_emergency=definition.is_emergency,
     )
 
@@ -209,10 +222,10 @@ def contact_of(request: DecisionRequest, at: Situation, channel: Channel) -> Con
     )
 
 
-def _context(request: DecisionRequest, at: Situation) -> Context:
+def _context(message: Message, at: Situation) -> Context:
     known = {ContextDimension.TIME: times(at.now, at.zone)}
-    if request.message.urgency is not None:
-        known[ContextDimension.URGENCY] = frozenset({request.message.urgency})
+    if message.urgency is not None:
+        known[ContextDimension.URGENCY] = frozenset({message.urgency})
     if at.profile is not None and at.profile.country is not None:
         known[ContextDimension.LOCATION] = frozenset({at.profile.country})
     return known

@@ -4,17 +4,19 @@ Each field of the value is decided by itself, by the first rule of the list that
 further down can widen what is further up; among rules that are equally binding the strictest holds.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from itertools import groupby
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from pydantic import JsonValue
 
 from domain.preference_scopes import Context, PreferenceKind
 from domain.preferences import Frequency, Preference, PreferenceValue
-from domain.values import Channel, Frozen, MessageClass, Reason
-from domain.weekly_windows import Window
+from domain.values import Channel, MessageClass, Reason
+from domain.weekly_windows import WeeklyWindows, Window
 
 
 class Level(StrEnum):
@@ -30,7 +32,8 @@ class Level(StrEnum):
     BUILT_IN = "built_in"
 
 
-class Rule(Frozen):
+@dataclass(frozen=True, slots=True)
+class Rule:
     """One rule that speaks about a message: who says it, and which preference or reason it is."""
 
     level: Level
@@ -38,7 +41,8 @@ class Rule(Frozen):
     id: str
 
 
-class FieldOutcome(Frozen):
+@dataclass(frozen=True, slots=True)
+class FieldOutcome:
     """What holds for one field, the rule that won, and those it beat that said something else or the same."""
 
     value: Any
@@ -46,7 +50,8 @@ class FieldOutcome(Frozen):
     beaten: tuple[Rule, ...]
 
 
-class Resolved(Frozen):
+@dataclass(frozen=True, slots=True)
+class Resolved:
     """What holds for one message on one channel at one moment."""
 
     enabled: FieldOutcome
@@ -86,75 +91,100 @@ class Stack:
     switch: Reason | None = None
 
 
-@dataclass(frozen=True)
-class _Speaker:
+class _Said(NamedTuple):
+    """What one rule says about each field; None says nothing about it."""
+
+    enabled: bool | None
+    frequency: Frequency | None = None
+    windows: WeeklyWindows | None = None
+    settings: dict[str, JsonValue] | None = None
+
+
+class _Speaker(NamedTuple):
     rule: Rule
-    value: PreferenceValue
+    said: _Said
     rank: tuple[Any, ...]
 
 
-_LEVELS = list(Level)
-_DENIED = PreferenceValue(enabled=False)
-_REQUIRED = PreferenceValue(enabled=True, frequency=Frequency.IMMEDIATE)
-_BUILT_IN = PreferenceValue(enabled=True, frequency=Frequency.IMMEDIATE)
+_ORDER = {level: position for position, level in enumerate(Level)}
+_DENIED = _Said(enabled=False)
+_REQUIRED = _Said(enabled=True, frequency=Frequency.IMMEDIATE)
 _WHOLE_CHANNEL = frozenset({PreferenceKind.GLOBAL, PreferenceKind.CHANNEL})
+_rule = lru_cache(maxsize=4_096)(Rule)
+"""Recipients share scopes, and so the rules that are named by them."""
+_brief = lru_cache(maxsize=64)(_Said)
+"""What has neither windows nor settings is one of a few."""
+_MANDATORY_RANK = (_ORDER[Level.MANDATORY],)
+_BUILT_IN = _Speaker(Rule(level=Level.BUILT_IN, kind="built_in", id="built_in"), _REQUIRED, (_ORDER[Level.BUILT_IN],))
+_SILENCE = FieldOutcome(None, _BUILT_IN.rule, ())
+"""A field that nobody said anything about."""
 
 
 def resolve(stack: Stack, asked: Asked) -> Resolved:
     """Return what holds for a message, with the rule that won each field and those it beat."""
-    speakers = sorted(_speakers(stack, asked), key=lambda speaker: speaker.rank)
+    speakers = sorted(_speakers(stack, asked), key=_rank)
     # What is mandatory has no windows and no settings of anybody else's making.
-    last = _LEVELS.index(Level.MANDATORY) if asked.is_mandatory else len(_LEVELS)
-    binding = [speaker for speaker in speakers if speaker.rank[0] <= last]
+    binding = speakers
+    if asked.is_mandatory:
+        binding = [speaker for speaker in speakers if speaker.rank[0] <= _ORDER[Level.MANDATORY]]
     return Resolved(
-        enabled=_outcome(binding, speakers, _enabled, key=bool),
-        frequency=_outcome(binding, speakers, lambda value: value.frequency, key=lambda f: -f.strictness),
-        windows=_outcome(binding, speakers, lambda value: value.windows, key=_open_minutes),
-        settings=_outcome(binding, speakers, lambda value: value.settings, key=_equally),
+        enabled=_outcome(binding, speakers, 0, key=bool),
+        frequency=_outcome(binding, speakers, 1, key=_leniency),
+        windows=_outcome(binding, speakers, 2, key=_open_minutes),
+        settings=_outcome(binding, speakers, 3, key=_equally),
     )
 
 
-def _speakers(stack: Stack, asked: Asked) -> Iterable[_Speaker]:
-    denials = ((Level.LAW, stack.law), (Level.SUPPRESSION, stack.suppression), (Level.SWITCH, stack.switch))
-    for level, reason in denials:
+def _rank(speaker: _Speaker) -> tuple[Any, ...]:
+    return speaker.rank
+
+
+def _speakers(stack: Stack, asked: Asked) -> list[_Speaker]:
+    found = []
+    for level, reason in ((Level.LAW, stack.law), (Level.SUPPRESSION, stack.suppression), (Level.SWITCH, stack.switch)):
         if reason is not None:
-            yield _Speaker(Rule(level=level, kind="refusal", id=reason.value), _DENIED, (_LEVELS.index(level),))
+            found.append(_Speaker(_rule(level, "refusal", reason.value), _DENIED, (_ORDER[level],)))
     if asked.is_mandatory:
         name = "emergency" if asked.is_emergency else asked.message_class.value
-        rule = Rule(level=Level.MANDATORY, kind="class", id=name)
-        yield _Speaker(rule, _REQUIRED, (_LEVELS.index(Level.MANDATORY),))
-    yield from _chosen(Level.RECIPIENT, stack.preferences, asked)
-    yield from _chosen(Level.TEMPLATE, stack.template, asked, stack.template_id)
-    yield from _chosen(Level.TENANT_DEFAULT, stack.defaults, asked)
-    rule = Rule(level=Level.BUILT_IN, kind="built_in", id="built_in")
-    yield _Speaker(rule, _BUILT_IN, (_LEVELS.index(Level.BUILT_IN),))
+        found.append(_Speaker(_rule(Level.MANDATORY, "class", name), _REQUIRED, _MANDATORY_RANK))
+    _add_chosen(found, Level.RECIPIENT, stack.preferences, asked)
+    _add_chosen(found, Level.TEMPLATE, stack.template, asked, stack.template_id)
+    _add_chosen(found, Level.TENANT_DEFAULT, stack.defaults, asked)
+    found.append(_BUILT_IN)
+    return found
 
 
-def _chosen(level: Level, given: Iterable[Preference], asked: Asked, prefix: str = "") -> Iterable[_Speaker]:
+def _add_chosen(
+    found: list[_Speaker], level: Level, given: Sequence[Preference], asked: Asked, prefix: str = ""
+) -> None:
+    """Add those of some preferences that are about the message and hold now; the inner loop of every resolution."""
+    order = _ORDER[level]
     for preference in given:
-        scope, value = preference.scope, _heard(preference, asked)
-        if (
-            value is not None
-            and preference.counts(asked.now)
-            and scope.fits(
-                channel=asked.channel, category=asked.category, content_type=asked.content_type, context=asked.context
-            )
-        ):
-            name = f"{prefix}:{scope.id}" if prefix else scope.id
-            rank = (_LEVELS.index(level), scope.specificity, -preference.priority)
-            yield _Speaker(Rule(level=level, kind=scope.kind.value, id=name), value, rank)
+        scope = preference.scope
+        if not scope.fits(
+            channel=asked.channel, category=asked.category, content_type=asked.content_type, context=asked.context
+        ) or not preference.counts(asked.now):
+            continue
+        compiled = scope.compiled
+        said = _heard(preference.value, compiled.kind, asked)
+        if said is not None:
+            name = f"{prefix}:{compiled.id}" if prefix else compiled.id
+            rank = (order, compiled.specificity, -preference.priority)
+            found.append(_Speaker(_rule(level, compiled.kind.value, name), said, rank))
 
 
-def _heard(preference: Preference, asked: Asked) -> PreferenceValue | None:
+def _heard(value: PreferenceValue, kind: PreferenceKind, asked: Asked) -> _Said | None:
     """Return what a preference says to a class: a service message hears on and off of whole channels only."""
-    if asked.message_class is not MessageClass.SERVICE:
-        return preference.value
-    enabled = _enabled(preference.value)
-    return PreferenceValue(enabled=enabled) if preference.scope.kind in _WHOLE_CHANNEL and enabled is not None else None
+    enabled = False if value.is_denial else value.enabled
+    if asked.message_class is MessageClass.SERVICE:
+        return _brief(enabled, None) if kind in _WHOLE_CHANNEL and enabled is not None else None
+    if value.windows is None and value.settings is None:
+        return _brief(enabled, value.frequency)
+    return _Said(enabled, value.frequency, value.windows, value.settings)
 
 
-def _enabled(value: PreferenceValue) -> bool | None:
-    return False if value.is_denial else value.enabled
+def _leniency(frequency: Frequency) -> int:
+    return -frequency.strictness
 
 
 def _equally(_: Any) -> int:
@@ -168,16 +198,23 @@ def _open_minutes(windows: dict[Any, tuple[Window, ...]]) -> int:
 
 
 def _outcome(
-    binding: Sequence[_Speaker],
-    speakers: Sequence[_Speaker],
-    of: Callable[[PreferenceValue], Any],
-    *,
-    key: Callable[[Any], Any],
+    binding: Sequence[_Speaker], speakers: Sequence[_Speaker], field_at: int, *, key: Callable[[Any], Any]
 ) -> FieldOutcome:
     """Return the first said value; of several equally binding ones that with the least ``key``, the strictest."""
-    said = [(speaker, of(speaker.value)) for speaker in binding if of(speaker.value) is not None]
-    first = next((list(group) for _, group in groupby(said, key=lambda each: each[0].rank)), None)
-    nobody = speakers[-1]
-    winner, value = min(first, key=lambda each: key(each[1])) if first else (nobody, None)
-    beaten = tuple(s.rule for s in speakers if s is not winner and of(s.value) is not None)
-    return FieldOutcome(value=value, rule=winner.rule, beaten=beaten)
+    winner: _Speaker | None = None
+    for speaker in binding:
+        said = speaker.said[field_at]
+        if said is None:
+            continue
+        if winner is None:
+            winner = speaker
+        elif speaker.rank != winner.rank:
+            break
+        elif key(said) < key(winner.said[field_at]):
+            winner = speaker
+    if winner is None:
+        # Nobody binding spoke; what was said without binding is still named.
+        beaten = [each.rule for each in speakers if each.said[field_at] is not None]
+        return FieldOutcome(None, _BUILT_IN.rule, tuple(beaten)) if beaten else _SILENCE
+    beaten = [each.rule for each in speakers if each is not winner and each.said[field_at] is not None]
+    return FieldOutcome(winner.said[field_at], winner.rule, tuple(beaten))

@@ -7,7 +7,8 @@ import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from functools import lru_cache
+from typing import Annotated, NamedTuple
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, StringConstraints
@@ -56,44 +57,81 @@ class Scope(Frozen):
     )
 
     @property
+    def compiled(self) -> "CompiledScope":
+        """What follows from the scope alone; worked out once for all recipients who chose it."""
+        circumstances = tuple(sorted(self.context.items())) if self.context else ()
+        return _compiled(self.channel, self.category, self.content_type, circumstances)
+
+    @property
     def kind(self) -> PreferenceKind:
         """What it is about, by the most specific thing it names."""
-        if self.context:
-            return PreferenceKind.CONTEXTUAL
-        if self.content_type is not None:
-            return PreferenceKind.CONTENT_TYPE
-        if self.category is not None:
-            return PreferenceKind.CATEGORY
-        return PreferenceKind.GLOBAL if self.channel == ANY_CHANNEL else PreferenceKind.CHANNEL
+        return self.compiled.kind
 
     @property
     def id(self) -> str:
         """The name of the scope, 16 hexadecimal digits: equal scopes have equal names on every device."""
-        circumstances = ",".join(f"{name.value}={value}" for name, value in sorted(self.context.items()))
-        text = "|".join((self.channel, self.category or "", self.content_type or "", circumstances))
-        return hashlib.sha256(text.encode()).hexdigest()[:_ID_DIGITS]
+        return self.compiled.id
 
     @property
     def specificity(self) -> tuple[int, ...]:
         """How specific it is; of two scopes that fit a message the one that sorts first is more binding."""
-        order = list(PreferenceKind)
-        named = (self.content_type is not None, self.category is not None, self.channel != ANY_CHANNEL)
-        return (order.index(self.kind), *(-int(each) for each in named), -len(self.context))
+        return self.compiled.specificity
 
     def fits(self, *, channel: Channel, category: str, content_type: str, context: Context) -> bool:
         """Tell whether it is about a message; a circumstance that is unknown does not hold."""
         return (
             self.channel in (channel, ANY_CHANNEL)
-            and self.category in (category, None)
-            and self.content_type in (content_type, None)
-            and all(value in context.get(name, frozenset()) for name, value in self.context.items())
+            and (self.category is None or self.category == category)
+            and (self.content_type is None or self.content_type == content_type)
+            and (not self.context or self._holds(context))
         )
+
+    def _holds(self, context: Context) -> bool:
+        return all(value in context.get(name, frozenset()) for name, value in self.context.items())
+
+
+class CompiledScope(NamedTuple):
+    """A scope's kind, name and place in the order of specificity."""
+
+    kind: PreferenceKind
+    id: str
+    specificity: tuple[int, ...]
+
+
+_KEPT_SCOPES = 4_096
+"""Scopes are made of a tenant's categories and types, so recipients share few of them."""
+
+
+@lru_cache(maxsize=_KEPT_SCOPES)
+def _compiled(
+    channel: ChannelScope,
+    category: str | None,
+    content_type: str | None,
+    context: tuple[tuple[ContextDimension, str], ...],
+) -> CompiledScope:
+    named = (content_type is not None, category is not None, channel != ANY_CHANNEL)
+    if context:
+        kind = PreferenceKind.CONTEXTUAL
+    elif content_type is not None:
+        kind = PreferenceKind.CONTENT_TYPE
+    elif category is not None:
+        kind = PreferenceKind.CATEGORY
+    else:
+        kind = PreferenceKind.GLOBAL if channel == ANY_CHANNEL else PreferenceKind.CHANNEL
+    circumstances = ",".join(f"{name.value}={value}" for name, value in context)
+    text = "|".join((channel, category or "", content_type or "", circumstances))
+    return CompiledScope(
+        kind=kind,
+        id=hashlib.sha256(text.encode()).hexdigest()[:_ID_DIGITS],
+        specificity=(list(PreferenceKind).index(kind), *(-int(each) for each in named), -len(context)),
+    )
 
 
 _PARTS_OF_DAY = ((6, "night"), (12, "morning"), (18, "afternoon"), (22, "evening"), (24, "night"))
 _FRIDAY = 4
 
 
+@lru_cache(maxsize=1_024)
 def times(now: datetime, zone: ZoneInfo) -> frozenset[str]:
     """Return the values of the dimension ``time`` that hold at a moment in a zone: part of day, and of the week."""
     local = now.astimezone(zone)

@@ -42,9 +42,10 @@ class Frequency(StrEnum):
     @property
     def strictness(self) -> int:
         """Grows from ``immediate`` to ``never``."""
-        return list(Frequency).index(self)
+        return _STRICTNESS[self]
 
 
+_STRICTNESS = {frequency: position for position, frequency in enumerate(Frequency)}
 _PERIODS = {
     Frequency.HOURLY: timedelta(hours=1),
     Frequency.DAILY: timedelta(days=1),
@@ -68,7 +69,7 @@ class PreferenceValue(Frozen):
 
     @model_validator(mode="after")
     def _says_something_once(self) -> Self:
-        if not self.model_dump(exclude_none=True):
+        if self.enabled is None and self.frequency is None and self.windows is None and self.settings is None:
             raise ValueError("must say at least one of enabled, frequency, windows, settings")
         if self.enabled and self.frequency is Frequency.NEVER:
             raise ValueError("enabled true contradicts frequency never")

@@ -19,14 +19,15 @@ from domain import decisioning, identity
 from domain.contact_budget import Contact
 from domain.content import RenderedContent, render
 from domain.decision_record import Evidence, answer, record
-from domain.decision_request import DecisionRequest, Message
+from domain.decision_request import DecisionRequest
 from domain.decisioning import Draft
 from domain.gates import Allowances, Screened, Situation, contact_of, screen
 from domain.legal.gate import LegalFacts
 from domain.legal.places import place_of
-from domain.message_types import MessageType, check_variables
+from domain.message_types import MessageType, PublishedType, check_variables
 from domain.one_click import UnsubscribeGrant
 from domain.preference_gate import LastSent
+from domain.profiles import Profile
 from domain.quiet_hours import QuietHours
 from domain.tenants import Tenant
 from domain.values import Channel, MessageClass, Outcome, Purpose
@@ -177,15 +178,27 @@ class Decider:
     ) -> dict[str, Situation]:
         """Return what the gates would look at for a message with nothing but its type, at a moment, by recipient.
 
+        They carry no way out: nothing is rendered from them.
+
         Raises:
             UnknownType: the tenant has published no message type of this name.
         """
         days = self._rules.complaint_days
         known = self._log.known(tenant, recipient_ids, [message_type], now=now, complaint_days=days)
-        message = Message(type=message_type)
+        # Who has no profile is where the tenant is: one place for all of them.
+        laws = self._law(tenant, None, None, known)
+        definition = _published(known, message_type).definition
         return {
-            recipient: self._situation(tenant, DecisionRequest(recipient_id=recipient, message=message), known, now)
+            recipient: Situation(
+                definition=definition,
+                allowances=known.allowances[recipient],
+                profile=profile,
+                law=laws if profile is None else self._law(tenant, profile, None, known),
+                quiet=self._quiet,
+                now=now,
+            )
             for recipient in recipient_ids
+            for profile in [_profile(known, recipient)]
         }
 
     def _open(self, tenant: Tenant, ask: Ask, known: Known, now: datetime) -> _Open:
@@ -195,25 +208,22 @@ class Decider:
         return _Open(ask, situation, screen(ask.request, situation), version)
 
     def _situation(self, tenant: Tenant, request: DecisionRequest, known: Known, now: datetime) -> Situation:
-        published = known.types.get(request.message.type)
-        if published is None:
-            raise UnknownType("no message type of this name is published")
-        stored = known.profiles.get(request.recipient_id)
-        profile = stored.profile if stored is not None else None
+        definition = _published(known, request.message.type).definition
+        profile = _profile(known, request.recipient_id)
         return Situation(
-            definition=published.definition,
+            definition=definition,
             allowances=known.allowances[request.recipient_id],
             profile=profile,
-            law=LegalFacts(
-                rules=self._rules,
-                place=place_of(profile, request.context.time_zone, tenant.zone),
-                complaint_share=known.complaint_share,
-            ),
+            law=self._law(tenant, profile, request.context.time_zone, known),
             quiet=self._quiet,
             now=now,
-            unsubscribe_url=self._unsubscribe_url(tenant, request, published.definition, now),
+            unsubscribe_url=self._unsubscribe_url(tenant, request, definition, now),
             tenant_zone=tenant.zone,
         )
+
+    def _law(self, tenant: Tenant, profile: Profile | None, told_zone: str | None, known: Known) -> LegalFacts:
+        place = place_of(profile, told_zone, tenant.zone)
+        return LegalFacts(rules=self._rules, place=place, complaint_share=known.complaint_share)
 
     def _unsubscribe_url(
         self, tenant: Tenant, request: DecisionRequest, definition: MessageType, decided_at: datetime
@@ -286,6 +296,18 @@ class Decider:
     def _is_holdout(self, tenant: Tenant, recipient_id: str) -> bool:
         subject = identity.subject_key(tenant.subject_secret, recipient_id)
         return identity.in_share(subject, HOLDOUT, self._holdout_share)
+
+
+def _published(known: Known, message_type: str) -> PublishedType:
+    published = known.types.get(message_type)
+    if published is None:
+        raise UnknownType("no message type of this name is published")
+    return published
+
+
+def _profile(known: Known, recipient_id: str) -> Profile | None:
+    stored = known.profiles.get(recipient_id)
+    return stored.profile if stored is not None else None
 
 
 def _may_personalize(opened: _Open) -> bool:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from domain import consent, suppression, switches
-from domain.decision_request import DecisionRequest, Message
+from domain.decision_request import Message
 from domain.gates import Situation, asked
 from domain.legal import gate as law
+from domain.legal.places import Place
 from domain.preference_resolution import Resolved, Stack, resolve
 from domain.tenants import Tenant
 from domain.values import Channel, MessageClass, Purpose, Reason
@@ -43,32 +44,55 @@ def resolved_many(
     Raises:
         UnknownType: the tenant has published no message type of this name.
     """
-    situations = decider.situations(tenant, recipient_ids, question.message_type, now=question.at)
-    message = Message(type=question.message_type)
-    return {
-        recipient: _resolved(DecisionRequest(recipient_id=recipient, message=message), situation, question.channel)
-        for recipient, situation in situations.items()
-    }
+    message, laws = Message(type=question.message_type), _Laws(question.channel)
+    found: dict[str, Resolved] = {}
+    for start in range(0, len(recipient_ids), _AT_A_TIME):
+        some = recipient_ids[start : start + _AT_A_TIME]
+        situations = decider.situations(tenant, some, question.message_type, now=question.at)
+        for recipient, each in situations.items():
+            found[recipient] = _resolved(message, each, question.channel, laws)
+    return found
 
 
-def _resolved(request: DecisionRequest, situation: Situation, channel: Channel) -> Resolved:
+_AT_A_TIME = 2_000
+"""Recipients whose situations are held at once: what a few thousand hold is cheap to keep, and to collect."""
+
+
+class _Laws:
+    """What the law says about one message, worked out once for all who may be in the same places."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._known: dict[Place, Reason | None] = {}
+
+    def refusal(self, situation: Situation) -> Reason | None:
+        place = situation.law.place
+        if place not in self._known:
+            message_class = situation.definition.message_class
+            self._known[place] = law.refusal(
+                situation.law, message_class=message_class, channel=self._channel, now=situation.now
+            )
+        return self._known[place]
+
+
+def _resolved(message: Message, situation: Situation, channel: Channel, laws: _Laws) -> Resolved:
     allowed, message_class = situation.allowances, situation.definition.message_class
     stack = Stack(
         preferences=allowed.choices.preferences,
         defaults=allowed.choices.defaults,
-        law=_forbidden(situation, channel),
+        law=_forbidden(situation, channel, laws),
         suppression=suppression.refusal(allowed.suppressions, channel=channel, message_class=message_class),
         switch=switches.refusal(allowed.switches, channel=channel),
     )
-    return resolve(stack, asked(request, situation, channel))
+    return resolve(stack, asked(message, situation, channel))
 
 
-def _forbidden(situation: Situation, channel: Channel) -> Reason | None:
+def _forbidden(situation: Situation, channel: Channel, laws: _Laws) -> Reason | None:
     """Return why the law forbids the message: a rule about it, the recipient's deletion, or no consent to marketing."""
     allowed, message_class, now = situation.allowances, situation.definition.message_class, situation.now
     if allowed.is_deleted:
         return Reason.RECIPIENT_DELETED
-    found = law.refusal(situation.law, message_class=message_class, channel=channel, now=now)
+    found = laws.refusal(situation)
     if found is None and message_class is MessageClass.MARKETING:
         return consent.refusal(allowed.consents, purpose=Purpose.MARKETING, channel=channel, now=now)
     return found

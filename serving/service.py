@@ -4,6 +4,9 @@ Every request goes to our application, health and metrics included: BentoML's ow
 dependencies, and its pages load scripts from the internet.
 """
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import bentoml
@@ -11,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapters.settings import load_settings, silence_telemetry
 from serving.http.app import build_app
+from serving.parts import Parts
 from serving.wiring import open_parts
 
 silence_telemetry()
@@ -18,7 +22,20 @@ HOST = "127.0.0.1"
 PORT = 3000
 REQUEST_SECONDS = 30
 
-app = build_app(lambda: open_parts(load_settings()))
+
+@contextmanager
+def _opened() -> Iterator[Parts]:
+    """Open everything, and keep the collector off what was made by then: it stays until the process ends.
+
+    Looking through it again and again was a third of the time of a large batch.
+    """
+    with open_parts(load_settings()) as parts:
+        gc.collect()
+        gc.freeze()
+        yield parts
+
+
+app = build_app(_opened)
 
 
 class OursFirst:

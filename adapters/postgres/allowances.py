@@ -7,6 +7,7 @@ and so waits for changes under way and holds back later ones until it has commit
 from collections.abc import Iterable
 from typing import Any
 
+from pydantic import TypeAdapter
 from sqlalchemy import Connection, text
 
 from adapters.postgres import changes
@@ -76,13 +77,19 @@ def read(connection: Connection, recipient_ids: Iterable[str], *, lock: bool = F
 
 
 def _allowances(row: Any) -> Allowances:
+    _, version, is_deleted, consents, switches, suppressions = row
     return Allowances(
-        version=row.version,
-        consents=tuple(ConsentState.model_validate(each) for each in row.consents),
-        switches=tuple(ChannelSwitch.model_validate(each) for each in row.switches),
-        suppressions=tuple(Suppression.model_validate(each) for each in row.suppressions),
-        is_deleted=row.is_deleted,
+        version=version,
+        consents=_CONSENTS.validate_json(consents) if consents is not None else (),
+        switches=_SWITCHES.validate_json(switches) if switches is not None else (),
+        suppressions=_SUPPRESSIONS.validate_json(suppressions) if suppressions is not None else (),
+        is_deleted=is_deleted,
     )
+
+
+_CONSENTS = TypeAdapter(tuple[ConsentState, ...])
+_SWITCHES = TypeAdapter(tuple[ChannelSwitch, ...])
+_SUPPRESSIONS = TypeAdapter(tuple[Suppression, ...])
 
 
 def _in_order(recipient_ids: Iterable[str]) -> list[str]:
@@ -116,13 +123,13 @@ ORDER BY recipient_id COLLATE "C", purpose, channel FOR SHARE
 
 _READ = text("""
 SELECT asked.recipient_id, coalesce(h.version, 0) AS version, p.deleted_at IS NOT NULL AS is_deleted,
-    (SELECT coalesce(json_agg(json_build_object('purpose', s.purpose, 'channel', s.channel, 'status', s.status,
-        'effective_at', s.effective_at, 'expires_at', s.expires_at) ORDER BY s.purpose, s.channel), '[]')
+    (SELECT json_agg(json_build_object('purpose', s.purpose, 'channel', s.channel, 'status', s.status,
+        'effective_at', s.effective_at, 'expires_at', s.expires_at) ORDER BY s.purpose, s.channel)::text
      FROM consent_state s WHERE s.recipient_id = asked.recipient_id) AS consents,
-    (SELECT coalesce(json_agg(json_build_object('channel', c.channel, 'is_on', c.is_on) ORDER BY c.channel), '[]')
+    (SELECT json_agg(json_build_object('channel', c.channel, 'is_on', c.is_on) ORDER BY c.channel)::text
      FROM channel_switch c WHERE c.recipient_id = asked.recipient_id) AS switches,
-    (SELECT coalesce(json_agg(json_build_object('channel', u.channel, 'cause', u.reason, 'since', u.since)
-        ORDER BY u.channel, u.reason), '[]')
+    (SELECT json_agg(json_build_object('channel', u.channel, 'cause', u.reason, 'since', u.since)
+        ORDER BY u.channel, u.reason)::text
      FROM (SELECT channel, reason, since FROM suppression WHERE recipient_id = asked.recipient_id
            UNION ALL
            SELECT l.channel, l.reason, l.since FROM recipient_address a JOIN suppressed_address l

@@ -9,11 +9,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
 
 from sqlalchemy import Connection, text
 
 from adapters.postgres import preferences
+from adapters.postgres.preferences import Row
 from domain.gates import Allowances
 from domain.identity import subject_key
 from domain.preference_gate import Choices, LastSent, limits_frequency
@@ -37,24 +38,30 @@ def with_choices(
     if limited:
         for name, sent in _sent(connection, list(limited), now).items():
             chosen[limited[name]] = replace(chosen[limited[name]], sent=tuple(sent))
-    return {who: replace(each, choices=chosen[who]) for who, each in allowed.items()}
+    return {who: each.with_choices(chosen[who]) for who, each in allowed.items()}
 
 
 def _chosen(connection: Connection, tenant: Tenant, recipient_ids: Iterable[str]) -> dict[str, Choices]:
-    rows = connection.execute(_READ, {"recipient_id": list(recipient_ids)}).all()
-    policy = rows[0].policy if rows else None
-    defaults = PreferencePolicy.model_validate(policy).defaults if policy is not None else ()
-    given = [_given(row.recipient_id, each) for row in rows for each in row.preferences]
+    policy = connection.execute(_READ_POLICY).scalar_one_or_none()
+    defaults = _defaults(policy) if policy is not None else ()
+    chosen = {who: Choices(defaults=defaults) for who in recipient_ids}
+    sealed: list[Row] = []
+    for who, documents, hidden in connection.execute(_READ, {"recipient_id": list(chosen)}):
+        chosen[who] = Choices(tuple([preferences.put_together(*each) for each in documents]), defaults)
+        sealed += [(who, each[0], int(each[1]), each[2], base64.b64decode(each[3])) for each in hidden]
     mine: dict[str, list[Preference]] = defaultdict(list)
-    for (who, *_), preference in zip(given, preferences.opened(connection, tenant, given), strict=True):
+    for (who, *_), preference in zip(sealed, preferences.opened(connection, tenant, sealed), strict=True):
         if preference is not None:
             mine[who].append(preference)
-    return {row.recipient_id: Choices(tuple(mine[row.recipient_id]), defaults) for row in rows}
+    for who, opened in mine.items():
+        chosen[who] = Choices((*chosen[who].preferences, *opened), defaults)
+    return chosen
 
 
-def _given(recipient_id: str, row: Mapping[str, Any]) -> tuple[str, str, int, dict[str, Any], bytes | None]:
-    sealed = base64.b64decode(row["sealed"]) if row["sealed"] is not None else None
-    return recipient_id, row["preference_id"], row["version"], row["document"], sealed
+@lru_cache(maxsize=256)
+def _defaults(policy: str) -> tuple[Preference, ...]:
+    """Return a policy's defaults from its document; a policy is never changed, so its text is its version."""
+    return PreferencePolicy.model_validate_json(policy).defaults
 
 
 def _sent(connection: Connection, names: Sequence[str], now: datetime) -> dict[str, list[LastSent]]:
@@ -67,13 +74,17 @@ def _sent(connection: Connection, names: Sequence[str], now: datetime) -> dict[s
 
 
 _READ = text("""
-SELECT asked.recipient_id,
-    (SELECT document FROM preference_policy ORDER BY version DESC LIMIT 1) AS policy,
-    (SELECT coalesce(json_agg(json_build_object('preference_id', p.preference_id, 'version', p.version,
-        'document', p.document, 'sealed', encode(p.sealed, 'base64')) ORDER BY p.preference_id), '[]')
-     FROM preference p WHERE p.recipient_id = asked.recipient_id AND p.deleted_at IS NULL) AS preferences
-FROM unnest(CAST(:recipient_id AS text[])) AS asked (recipient_id)
+SELECT recipient_id,
+    coalesce(array_agg(ARRAY[document->>'scope', document->>'value', (document - 'scope' - 'value')::text]
+        ORDER BY preference_id) FILTER (WHERE sealed IS NULL), '{}') AS documents,
+    coalesce(array_agg(ARRAY[preference_id, version::text, document::text, encode(sealed, 'base64')]
+        ORDER BY preference_id) FILTER (WHERE sealed IS NOT NULL), '{}') AS hidden
+FROM preference WHERE recipient_id = ANY(CAST(:recipient_id AS text[])) AND deleted_at IS NULL
+GROUP BY recipient_id
 """)
+"""Documents as text and in parts: what two recipients wrote alike is parsed once."""
+
+_READ_POLICY = text("SELECT document::text FROM preference_policy ORDER BY version DESC LIMIT 1")
 
 _SENT = text("""
 SELECT subject_key, channel, category, message_type, max(decided_at) AS at FROM decision

@@ -6,9 +6,10 @@ A change goes through the recipient's head like a consent does, so a decision un
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Text, cast, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from adapters.postgres import allowances, audit, preference_policies, subject_keys
@@ -19,7 +20,8 @@ from adapters.postgres.preference_tables import preference_version
 from adapters.postgres.subject_keys import Place
 from domain import preferences as rules
 from domain.changes import ChangeKind
-from domain.preferences import MAX_PREFERENCES, Finding, Preference
+from domain.preference_scopes import Scope
+from domain.preferences import MAX_PREFERENCES, Finding, Preference, PreferenceValue
 from domain.tenants import Tenant
 from domain.values import Frozen, Moment
 
@@ -208,15 +210,17 @@ def put(
     return StoredPreference(preference_id=preference_id, version=version, preference=preference, updated_at=updated_at)
 
 
-def opened(
-    connection: Connection, tenant: Tenant, rows: Sequence[tuple[str, str, int, dict[str, Any], bytes | None]]
-) -> list[Preference | None]:
+Row = tuple[str, str, int, str, bytes | None]
+"""A stored preference: recipient id, preference id, version, document as JSON text, sealed part."""
+
+
+def opened(connection: Connection, tenant: Tenant, rows: Sequence[Row]) -> list[Preference | None]:
     """Return preferences from their rows, with one reading of the keys.
 
     Args:
         connection: a transaction of the tenant.
         tenant: whose.
-        rows: recipient id, preference id, version, document and sealed part of each.
+        rows: as they are stored.
 
     Returns:
         In the same order; None where the recipient was erased.
@@ -226,21 +230,35 @@ def opened(
     return [_whole(document, part, next(plain) if part is not None else None) for *_, document, part in rows]
 
 
-def _whole(document: dict[str, Any], sealed: bytes | None, plain: bytes | None) -> Preference | None:
+def _whole(document: str, sealed: bytes | None, plain: bytes | None) -> Preference | None:
     if sealed is None:
-        return Preference.model_validate(document)
+        return Preference.model_validate_json(document)
     if plain is None:
         return None
-    hidden = json.loads(plain)
-    scope = document["scope"] | {"context": hidden["context"]}
-    value = document["value"] | {"settings": hidden["settings"]}
-    return Preference.model_validate(document | {"scope": scope, "value": value})
+    hidden, whole = json.loads(plain), json.loads(document)
+    whole["scope"] |= {"context": hidden["context"]}
+    whole["value"] |= {"settings": hidden["settings"]}
+    return Preference.model_validate(whole)
+
+
+@lru_cache(maxsize=16_384)
+def put_together(scope: str, value: str, rest: str) -> Preference:
+    """Return a preference nothing of which is sealed, from the JSON text of its parts; each part is checked once.
+
+    What many recipients say alike they share: a preference and its parts are immutable and name nobody.
+    """
+    return Preference(scope=_scope(scope), value=_value(value), **json.loads(rest))
+
+
+_scope = lru_cache(maxsize=4_096)(Scope.model_validate_json)
+_value = lru_cache(maxsize=4_096)(PreferenceValue.model_validate_json)
 
 
 def _stored(connection: Connection, tenant: Tenant, recipient_id: str) -> dict[str, StoredPreference]:
     here = (preferences.c.recipient_id == recipient_id) & preferences.c.deleted_at.is_(None)
-    rows = connection.execute(select(preferences).where(here)).all()
-    given = [(r.recipient_id, r.preference_id, r.version, r.document, r.sealed and bytes(r.sealed)) for r in rows]
+    text = cast(preferences.c.document, Text).label("text")
+    rows = connection.execute(select(preferences, text).where(here)).all()
+    given = [(r.recipient_id, r.preference_id, r.version, r.text, r.sealed and bytes(r.sealed)) for r in rows]
     return {
         row.preference_id: StoredPreference(
             preference_id=row.preference_id, version=row.version, preference=preference, updated_at=row.updated_at
