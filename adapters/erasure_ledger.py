@@ -8,6 +8,8 @@ import os
 from datetime import datetime
 from pathlib import Path
 
+from adapters.settings import Settings
+
 FOLDER = "erasure-ledger"
 
 
@@ -18,9 +20,9 @@ class ErasureLedger:
         self._folder = folder
 
     @classmethod
-    def below(cls, data_dir: Path) -> "ErasureLedger":
+    def of(cls, settings: Settings) -> "ErasureLedger":
         """Return the ledger of an installation."""
-        return cls(data_dir / FOLDER)
+        return cls(settings.erasure_ledger_dir or settings.data_dir / FOLDER)
 
     def add(self, tenant: str, subject_key: str, *, at: datetime) -> None:
         """Note an erasure, on disk when this returns; noting it twice is harmless."""

@@ -191,16 +191,21 @@ class Lake:
         path.parent.mkdir(parents=True, exist_ok=True)
         incoming = self.root / ".incoming"
         incoming.mkdir(exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=incoming)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(payload)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        replace_file(path, payload, incoming=incoming)
+
+
+def replace_file(path: Path, payload: bytes, *, incoming: Path) -> None:
+    """Replace a file whole or not at all; ``incoming`` is a folder of the same file system."""
+    handle, name = tempfile.mkstemp(dir=incoming)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(payload)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def _encode(rows: pa.Table, notes: Mapping[str, str]) -> bytes:

@@ -64,6 +64,11 @@ class Settings(Frozen):
         description="Folder of the signed checkpoints of the audit trail, best where the database's writers cannot "
         "reach it; unset keeps them below the data folder.",
     )
+    erasure_ledger_dir: Path | None = Field(
+        None,
+        description="Folder of the pseudonyms of erased people, best where no backup of the data folder is restored "
+        "over it; unset keeps it below the data folder.",
+    )
     api_key: SecretStr | None = Field(None, description="The key the command line authenticates with.")
     api_port: PositiveInt = Field(3000, le=65535, description="Port of the API on loopback.")
     dagster_port: PositiveInt = Field(3001, le=65535, description="Port of the Dagster pages on loopback.")

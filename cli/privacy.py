@@ -42,7 +42,7 @@ def erase(
 
 @app.command()
 def run(*, as_json: AsJson = False) -> None:
-    """Go on with every request of the tenant that is not finished, such as those that came over the API."""
+    """Go on now with every request of the tenant that is not finished; the eraser does so by itself."""
     from adapters.postgres.erasures import Erasures
 
     with session(WRITE) as opened, _eraser(opened) as eraser:
@@ -76,9 +76,9 @@ def _eraser(opened: Session) -> "Iterator[Eraser]":
 
     settings = opened.settings
     with connect(resolve(settings).redis_url, timeout_ms=BACKGROUND_TIMEOUT_MS) as redis:
-        everywhere = places(Lake(settings.lake_dir), redis)
+        everywhere = places(Lake(settings.lake_dir), redis, settings.data_dir)
         try:
-            yield Eraser(opened.database, everywhere, ErasureLedger.below(settings.data_dir))
+            yield Eraser(opened.database, everywhere, ErasureLedger.of(settings))
         except OnlineUnavailable as error:
             raise Refused(f"{error}; what is done stays done, run it again", ExitCode.NOT_RUNNING) from None
 

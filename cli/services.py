@@ -25,9 +25,10 @@ RELAY = "relay"
 CONSUMER = "consumer"
 SEALER = "sealer"
 ANNOUNCER = "announcer"
+ERASER = "eraser"
 BY_PORT = {"api": API, "dagster": DAGSTER_WEB, "mlflow": MLFLOW, "dagster-code": DAGSTER_CODE}
 """The service that listens on each port of the run file."""
-ALL = (MLFLOW, DAGSTER_CODE, DAGSTER_WEB, DAGSTER_DAEMON, API, RELAY, CONSUMER, SEALER, ANNOUNCER)
+ALL = (MLFLOW, DAGSTER_CODE, DAGSTER_WEB, DAGSTER_DAEMON, API, RELAY, CONSUMER, SEALER, ANNOUNCER, ERASER)
 _PLAIN_LOG = ("--log-format", "json")  # the default colours lines even in a file
 DAGSTER = (DAGSTER_CODE, DAGSTER_WEB, DAGSTER_DAEMON)
 
@@ -63,6 +64,7 @@ def children(site: Site, names: Sequence[str]) -> list[Child]:
         CONSUMER: _consumer,
         SEALER: _sealer,
         ANNOUNCER: _announcer,
+        ERASER: _eraser,
     }
     return [makers[name](site) for name in ALL if name in names]
 
@@ -164,6 +166,10 @@ def _sealer(site: Site) -> Child:
 
 def _announcer(site: Site) -> Child:
     return _child(site, ANNOUNCER, ["serving.announcer"], beats(site.home, ANNOUNCER))
+
+
+def _eraser(site: Site) -> Child:
+    return _child(site, ERASER, ["serving.eraser"], beats(site.home, ERASER))
 
 
 def _child(

@@ -123,6 +123,8 @@ def _probes(
         Probe("sealer", partial(_beats, settings, "sealer")),
         # Without this one nobody is told of a change; it waits, committed.
         Probe("announcer", partial(_beats, settings, "announcer")),
+        # Without this one erasures wait; who asked for one is refused messages all the same.
+        Probe("eraser", partial(_beats, settings, "eraser")),
     )
 
 

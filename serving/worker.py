@@ -22,10 +22,11 @@ from prometheus_client.registry import Collector
 from adapters import heartbeat
 from adapters.feature_store import FeatureStoreUnavailable
 from adapters.heartbeat import Doing, Heartbeat
+from adapters.personal_data.online_place import OnlineUnavailable
 from adapters.postgres.engine import Unavailable
 from adapters.redis.streams import StreamUnavailable
 
-AWAY = (Unavailable, StreamUnavailable, FeatureStoreUnavailable)
+AWAY = (Unavailable, StreamUnavailable, FeatureStoreUnavailable, OnlineUnavailable)
 """A store is away: waiting helps, and nothing is lost by it."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 _BEAT_SECONDS = 1.0
@@ -52,7 +53,7 @@ class Worker(Collector):
         """Do nothing yet.
 
         Args:
-            name: ``relay``, ``consumer`` or ``sealer``; the prefix of log events, metrics and of the heartbeat's file.
+            name: such as ``relay``; the prefix of log events, metrics and of the heartbeat's file.
             step: does some work and returns how many seconds to wait before the next.
             observe: asked about once a second; its counts become ``kairos_<name>_<count>_total``.
             data_dir: where the heartbeat goes.

@@ -27,10 +27,18 @@ class OnlineFeatures:
         Raises:
             OnlineUnavailable: Valkey does not answer.
         """
+        return self.forget(person.tenant.tenant, person.recipient_id)
+
+    def forget(self, tenant: str, recipient_id: str) -> int:
+        """Delete the key of a recipient.
+
+        Raises:
+            OnlineUnavailable: Valkey does not answer.
+        """
         # Imported when needed: it loads Feast, which takes seconds.
         from adapters.redis import online_store
 
-        stored_at = online_store.key(self._project, person.tenant.tenant, person.recipient_id)
+        stored_at = online_store.key(self._project, tenant, recipient_id)
         try:
             return int(self._client.delete(stored_at))  # type: ignore[arg-type]
         except RedisError as error:

@@ -1,4 +1,4 @@
-"""The places that hold personal data, by name: every table that names a recipient or a pseudonym, and three more.
+"""The places that hold personal data, by name: every table that names a recipient or a pseudonym, and some more.
 
 The tables are found in the schema itself, so that one that is added is erased without being asked for.
 """
@@ -9,7 +9,7 @@ KEPT = {
     "profile": "a tombstone, emptied, by which every later message is refused",
     "suppression": "refuses later messages; names a channel and a cause, and no content",
     "consent_head": "a counter that decisions lock; names the recipient and nothing about them",
-    "recipient_change": "numbered without a gap for listeners; names the recipient, never a value; pruned by age",
+    "recipient_change": "one line, by which listeners learn of the deletion; never a value; pruned by age",
     "event_key": "the digest by which an erased event is not stored again; names no person",
     "audit": "pseudonyms only; what changed is sealed under the destroyed key",
     "erasure": "the receipt itself, without the recipient's id once it is finished",
@@ -18,8 +18,11 @@ KEPT = {
 
 DATA_KEY = "subject_data_key"
 OUTBOX = "outbox"
+CHANGES = "recipient_change"
 DEAD_LETTERS = "dead_letter"
+JOBS = "job"
 LAKE = "lake"
+ARTIFACTS = "mlflow_artifacts"
 ONLINE = "online_features"
 
 
@@ -31,7 +34,7 @@ def tables() -> tuple[str, ...]:
 
 def every() -> tuple[str, ...]:
     """Return every place, in the order in which they are erased."""
-    return (DATA_KEY, *tables(), OUTBOX, DEAD_LETTERS, LAKE, ONLINE)
+    return (DATA_KEY, *tables(), OUTBOX, CHANGES, DEAD_LETTERS, JOBS, LAKE, ARTIFACTS, ONLINE)
 
 
 def erasable() -> tuple[str, ...]:

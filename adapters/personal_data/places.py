@@ -5,6 +5,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
+from domain.identity import subject_key
 from domain.tenants import Tenant
 
 
@@ -15,6 +16,15 @@ class Person:
     tenant: Tenant
     recipient_id: str
     erasure_id: str
+
+    @property
+    def subject_key(self) -> str:
+        """Their pseudonym."""
+        return subject_key(self.tenant.subject_secret, self.recipient_id)
+
+
+class NotYet(RuntimeError):
+    """A place cannot be erased now; the others are, and this one is asked again later."""
 
 
 class Place(Protocol):
@@ -33,4 +43,7 @@ class Place(Protocol):
 
         Returns:
             How many rows, files' rows or letters were erased this time.
+
+        Raises:
+            NotYet: something has to end first.
         """

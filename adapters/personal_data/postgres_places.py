@@ -9,7 +9,6 @@ from adapters.personal_data.places import Person
 from adapters.postgres import dead_letters, subject_keys
 from adapters.postgres.outbox import EVENTS
 from adapters.postgres.tables import dead_letter
-from domain.identity import subject_key
 
 
 class Table:
@@ -34,6 +33,16 @@ class Outbox:
         return connection.execute(_ERASE_OUTBOX, {"key": person.recipient_id, "topic": EVENTS}).rowcount
 
 
+class ChangeList:
+    """What listeners are told: numbers and kinds of changes, without values."""
+
+    name = "recipient_change"
+
+    def erase(self, connection: Connection, person: Person) -> int:
+        """Delete the person's lines but the newest of the profile, by which listeners learn of the deletion."""
+        return connection.execute(_ERASE_CHANGES, {"recipient_id": person.recipient_id}).rowcount
+
+
 class DeadLetters:
     """What was received, is no event, and names the person anywhere in its bytes."""
 
@@ -44,8 +53,7 @@ class DeadLetters:
 
         A name counts as a word of its own: rather one letter too many than one too few.
         """
-        theirs = subject_key(person.tenant.subject_secret, person.recipient_id)
-        found = list(connection.execute(_SEALED_FOR.where(dead_letter.c.sealed_for == theirs)).scalars())
+        found = list(connection.execute(_SEALED_FOR.where(dead_letter.c.sealed_for == person.subject_key)).scalars())
         named = _naming(person.recipient_id)
         found += [letter for letter, raw in dead_letters.unclaimed(connection, person.tenant) if named.search(raw)]
         given = {"request": person.erasure_id, "letters": found}
@@ -75,3 +83,7 @@ _SEALED_FOR = select(dead_letter.c.dead_letter_id)
 _ERASE = text("SELECT kairos_erase_rows(:request, :place)")
 _ERASE_LETTERS = text("SELECT kairos_erase_dead_letters(:request, CAST(:letters AS bigint[]))")
 _ERASE_OUTBOX = text("DELETE FROM outbox WHERE key = :key AND topic = :topic")
+_ERASE_CHANGES = text("""
+DELETE FROM recipient_change WHERE recipient_id = :recipient_id AND change_id <> coalesce(
+    (SELECT max(change_id) FROM recipient_change WHERE recipient_id = :recipient_id AND kind = 'profile'), 0)
+""")

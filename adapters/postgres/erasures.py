@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, text, update
 
-from adapters.postgres import allowances, audit, changes, deletions
+from adapters.postgres import allowances, audit, changes, deletions, suppressed_addresses
 from adapters.postgres.audit import AuditEntry
 from adapters.postgres.engine import Database
 from adapters.postgres.erasure_tables import erasure as erasures
@@ -52,7 +52,7 @@ class Erasures:
         with self._database.tenant(tenant.tenant) as connection:
             # A deletion takes away what was allowed, so it waits for decisions under way like a withdrawal does.
             versions = allowances.touch(connection, tenant.tenant, [recipient_id])
-            request(connection, tenant, [recipient_id], actor=actor, keep=keep or {})
+            request(connection, tenant, [recipient_id], actor=actor, keep=keep or {}, now=now)
             deletions.delete(connection, tenant.tenant, {recipient_id: now})
             changes.announce(connection, tenant.tenant, ChangeKind.PROFILE, versions)
             key = subject_key(tenant.subject_secret, recipient_id)
@@ -75,11 +75,32 @@ class Erasures:
         with self._database.tenant(tenant.tenant) as connection:
             return [row.erasure_id for row in connection.execute(_OPEN.order_by(erasures.c.requested_at))]
 
+    def waiting(self, tenant: Tenant) -> tuple[int, datetime | None]:
+        """Return how many requests are not finished, and since when the oldest is."""
+        with self._database.tenant(tenant.tenant) as connection:
+            row = connection.execute(_WAITING).one()
+        return int(row.waiting), row.oldest_at
+
+    def recipient(self, tenant: Tenant, erasure_id: str) -> str | None:
+        """Return who an open request is about; nobody knows once it is finished."""
+        query = select(erasures.c.recipient_id).where(erasures.c.erasure_id == erasure_id)
+        with self._database.tenant(tenant.tenant) as connection:
+            return connection.execute(query).scalar_one_or_none()
+
 
 def request(
-    connection: Connection, tenant: Tenant, recipient_ids: Iterable[str], *, actor: str, keep: Mapping[str, str]
+    connection: Connection,
+    tenant: Tenant,
+    recipient_ids: Iterable[str],
+    *,
+    actor: str,
+    keep: Mapping[str, str],
+    now: datetime,
 ) -> None:
-    """Ask for erasures in a transaction that holds the recipients' heads; who has an open request gets no second."""
+    """Ask for erasures in a transaction that holds the recipients' heads; who has an open request gets no second.
+
+    The addresses are listed as erased, so that the person imported anew under another id is not written to either.
+    """
     named = {subject_key(tenant.subject_secret, each): each for each in recipient_ids}
     known = set(connection.execute(_OPEN.where(erasures.c.subject_key.in_(named))).scalars("subject_key"))
     new = {key: recipient for key, recipient in named.items() if key not in known}
@@ -90,6 +111,8 @@ def request(
     ]
     if rows:
         connection.execute(insert(erasures), rows)
+        for recipient in sorted(new.values()):
+            suppressed_addresses.suppress_erased(connection, tenant, recipient, actor=actor, now=now)
         audit.write(connection, tenant, [_entry("erasure.requested", actor, row) for row in rows])
 
 
@@ -116,6 +139,12 @@ def subjects(connection: Connection) -> set[str]:
     return set(connection.execute(select(erasures.c.subject_key)).scalars())
 
 
+def unseen(connection: Connection, *, place: str) -> set[str]:
+    """Return the pseudonyms of those who were erased in a place to the end: nothing of them belongs there any more."""
+    ended = erasures.c.finished_at.is_not(None) & ~erasures.c.keep.has_key(place)
+    return set(connection.execute(select(erasures.c.subject_key).where(ended)).scalars())
+
+
 def _erasure(row: Any) -> Erasure:
     return Erasure.model_validate({name: row._mapping[name] for name in Erasure.model_fields})  # noqa: SLF001
 
@@ -131,3 +160,4 @@ _NOTE = text("""
 UPDATE erasure SET done = done || jsonb_build_object(CAST(:place AS text), CAST(:count AS bigint))
 WHERE erasure_id = :erasure_id
 """)
+_WAITING = text("SELECT count(*) AS waiting, min(requested_at) AS oldest_at FROM erasure WHERE finished_at IS NULL")

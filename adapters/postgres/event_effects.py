@@ -44,7 +44,7 @@ class EventEffects:
             consent.apply(connection, tenant, _withdrawals(found), actor=ACTOR, now=now)
             suppressed, deleted = _suppressions(found), _deletions(found)
             _suppress(connection, tenant, suppressed)
-            _delete(connection, tenant, deleted)
+            _delete(connection, tenant, deleted, now=now)
             for kind, who in ((ChangeKind.SUPPRESSION, {key[0] for key in suppressed}), (ChangeKind.PROFILE, deleted)):
                 told = {recipient: versions[recipient] for recipient in who}
                 changes.announce(connection, tenant.tenant, kind, told)
@@ -136,7 +136,7 @@ def _deletions(events: Iterable[EngagementEvent]) -> dict[str, datetime]:
     return earliest
 
 
-def _delete(connection: Connection, tenant: Tenant, deleted: dict[str, datetime]) -> None:
+def _delete(connection: Connection, tenant: Tenant, deleted: dict[str, datetime], *, now: datetime) -> None:
     if not deleted:
         return
     deletions.delete(connection, tenant.tenant, deleted)
@@ -145,4 +145,4 @@ def _delete(connection: Connection, tenant: Tenant, deleted: dict[str, datetime]
         for recipient in sorted(deleted)
     ]
     audit.write(connection, tenant, entries)
-    erasures.request(connection, tenant, deleted, actor=ACTOR, keep={})
+    erasures.request(connection, tenant, deleted, actor=ACTOR, keep={}, now=now)

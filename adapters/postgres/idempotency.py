@@ -33,7 +33,7 @@ class KeyOfAnother(RuntimeError):
     """The key stands for a request that was not this one."""
 
 
-_Row = dict[str, str | bytes]
+_Row = dict[str, str | bytes | None]
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,8 @@ class Request:
     route: str
     key: str
     content: bytes = field(repr=False)
+    subject_key: str | None = None
+    """Whose data the answer may hold: with them it is erased."""
 
 
 class Claim:
@@ -106,6 +108,7 @@ class IdempotencyRecords:
             "route": request.route,
             "key_digest": self._digest(request.key.encode()),
             "fingerprint": self._digest(request.content),
+            "subject_key": request.subject_key,
         }
         name = self._name(request)
         with self._database.joined(request.tenant) as connection:

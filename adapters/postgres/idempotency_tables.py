@@ -15,5 +15,7 @@ idempotency_record = Table(
     Column("status", SmallInteger, nullable=False),
     Column("answer", LargeBinary, nullable=False, comment="headers and body, sealed for this row"),
     recorded(),
+    Column("subject_key", Text, comment="whose data the answer may hold, when the address names a recipient"),
+    Index("idempotency_record_subject", "tenant", "subject_key"),
     Index("idempotency_record_age", "tenant", "recorded_at"),
 )

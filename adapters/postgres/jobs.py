@@ -5,7 +5,7 @@ Who works on a job holds a lease; when its holder dies the lease runs out and so
 
 import json
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -146,6 +146,13 @@ class Jobs:
         with self._database.tenant(tenant.tenant) as connection:
             held = (jobs.c.job_id == claimed.job_id) & (jobs.c.leased_until == claimed.lease)
             connection.execute(update(jobs).where(held).values(**ended, updated_at=func.clock_timestamp()))
+
+
+def opened(connection: Connection, tenant: Tenant, payloads: Mapping[str, bytes]) -> list[Any]:
+    """Return what jobs were asked for, given the sealed payloads by job."""
+    sealed = [(_place(job_id), bytes(payload)) for job_id, payload in payloads.items()]
+    plain = subject_keys.of(connection).open_many(connection, tenant, sealed) if sealed else []
+    return [json.loads(each) for each in plain if each is not None]
 
 
 def _job(connection: Connection, job_id: str) -> Job:

@@ -16,6 +16,7 @@ from fastapi.routing import APIRoute
 from adapters.postgres import idempotency
 from adapters.postgres.engine import Unavailable
 from adapters.postgres.idempotency import InFlight, KeptAnswer, KeyOfAnother
+from domain.identity import subject_key
 from serving import metrics
 from serving.http.auth import Caller, PartsOf, Required
 from serving.http.errors import FieldError, Refused, failed, request_id, respond
@@ -73,7 +74,9 @@ class Attempt:
         )
         framed = b"".join(len(part).to_bytes(4) + part for part in content)
         route = f"{self.request.method} {scope['route'].path}"
-        return idempotency.Request(caller.tenant.tenant, caller.actor, route, key, framed)
+        whose = scope["path_params"].get("recipient_id")
+        subject = subject_key(caller.tenant.subject_secret, whose) if whose is not None else None
+        return idempotency.Request(caller.tenant.tenant, caller.actor, route, key, framed, subject)
 
 
 def attempt(request: Request, parts: PartsOf, key: IdempotencyKey = None) -> Attempt:

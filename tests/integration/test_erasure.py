@@ -1,14 +1,12 @@
 """Erasing a person: nothing of them is left in any store, everybody else's data is, and a kill changes nothing."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 
-import pyarrow as pa
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
 from adapters.erasure_ledger import ErasureLedger
-from adapters.feature_store import PROJECT
 from adapters.lake import Lake
 from adapters.personal_data import place_names
 from adapters.personal_data.eraser import Eraser, places
@@ -21,18 +19,13 @@ from adapters.postgres.events import EventLog
 from adapters.postgres.profiles import Profiles, UnknownRecipient
 from adapters.postgres.schema import metadata
 from adapters.postgres.tables import profile
-from adapters.redis import online_store
 from adapters.redis.client import connect
-from domain.consent import ConsentChange, ConsentStatus
 from domain.identity import subject_key
-from domain.ingest import parse, read
+from domain.ingest import parse
 from domain.profiles import Profile
-from domain.values import Purpose
+from tests.canaries import DAY, NOW, hits, mark, plant
 
-NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
-CANARY = "canary-7f3a"
 GONE, STAYS = "person-gone", "person-gone-2"
-DAY = date(2026, 3, 2)
 
 
 class Killed(BaseException):
@@ -52,12 +45,12 @@ def redis(valkey):
 
 @pytest.fixture
 def ledger(tmp_path):
-    return ErasureLedger.below(tmp_path)
+    return ErasureLedger(tmp_path / "ledger")
 
 
 @pytest.fixture
-def eraser(db, lake, redis, ledger):
-    return Eraser(db, places(lake, redis), ledger)
+def eraser(db, lake, redis, ledger, tmp_path):
+    return Eraser(db, places(lake, redis, tmp_path), ledger)
 
 
 @pytest.fixture
@@ -68,60 +61,7 @@ def planted(db, tenant, lake, redis):
     return tenant
 
 
-def mark(who):
-    return f"{CANARY}:{who}:"
-
-
-def plant(db, tenant, lake, redis, who):
-    event = {"source": "app", "event_id": f"e-{who}", "type": "page_viewed", "recipient_id": who}
-    event |= {"occurred_at": "2026-03-02T03:00:00Z", "properties": {"url": mark(who)}}
-    broken = event | {"event_id": f"b-{who}", "type": "no such type"}
-    torn = f'{{"recipient_id": "{who}", {mark(who)}'.encode()
-    log = EventLog(db, EventEffects(), retention=timedelta(days=365))
-    items = [parse(each, position) for position, each in enumerate((event, broken))]
-    items.append(read(torn, 2))
-    verdicts = [each.verdict for each in log.append(tenant, items, origin="api", received_at=NOW, now=NOW)]
-    assert verdicts[0] == "stored"
-    assert verdicts[1] != "stored"
-    Profiles(db).put(tenant, who, Profile(city=mark(who)), actor="test")
-    given = ConsentChange(purpose=Purpose.MARKETING, status=ConsentStatus.GIVEN, source="f", proof={"at": mark(who)})
-    ConsentStore(db).record(tenant, who, [given], actor="test", now=NOW)
-    with db.tenant(tenant.tenant) as connection:
-        connection.execute(
-            _DECISION, {"t": tenant.tenant, "s": subject_key(tenant.subject_secret, who), "canary": f'"{mark(who)}"'}
-        )
-    rows = pa.table(
-        {"tenant": [tenant.tenant, "other"], "recipient_id": [who, GONE], "properties": [mark(who), "kept"]}
-    )
-    both = pa.concat_tables([lake.read("events", day=DAY), rows]) if lake.exists("events", day=DAY) else rows
-    lake.write("events", both, day=DAY, notes={"since": "2020"})
-    lake.quarantine("events", DAY, "claim", both)
-    redis.hset(online_store.key(PROJECT, tenant.tenant, who), "row:v", mark(who))
-
-
-def hits(db, tenant, lake, redis, who):
-    """Return every place in which the canary of a person is found, whoever could read it."""
-    wanted = mark(who)
-    found = set()
-    with db.tenant(tenant.tenant) as connection:
-        for table in metadata.sorted_tables:
-            dump = connection.execute(text(f"SELECT string_agg(t::text, '|') FROM {table.name} t")).scalar() or ""
-            if wanted in dump or wanted.encode().hex() in dump:
-                found.add(table.name)
-    found |= {"lake" for path in lake.files() if wanted.encode() in _plain(path)}
-    found |= {
-        "online_features" for each in redis.hvals(online_store.key(PROJECT, tenant.tenant, who)) if wanted in str(each)
-    }
-    return found
-
-
-def _plain(path):
-    import pyarrow.parquet as pq
-
-    return str(pq.read_table(path).to_pylist()).encode()
-
-
-IN_CLEAR = {"event", "decision", "lake", "online_features"}
+IN_CLEAR = {"event", "decision", "lake", "online_features", "mlflow_artifacts"}
 
 
 def test_nothing_of_an_erased_person_is_left_in_any_store_and_everybody_else_is(db, planted, lake, redis, eraser):
@@ -135,7 +75,7 @@ def test_nothing_of_an_erased_person_is_left_in_any_store_and_everybody_else_is(
     counted = {place: count for place, count in receipt.done.items() if count}
     assert counted == {
         "subject_data_key": 1, "event": 1, "consent_record": 1, "consent_state": 1, "decision": 1, "dead_letter": 2,
-        "outbox": 1, "lake": 2, "online_features": 1,
+        "outbox": 1, "lake": 2, "mlflow_artifacts": 4, "online_features": 1,
     }  # fmt: skip
     assert lake.notes("events", day=DAY) == {"since": "2020"}
     assert [row["tenant"] for row in lake.read("events", day=DAY).to_pylist()].count("other") == 2
@@ -155,7 +95,7 @@ def test_the_suppression_is_at_once_and_a_repeated_request_is_the_same(db, plant
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_an_erasure_killed_at_any_step_goes_on_and_is_complete(db, planted, lake, redis, ledger, when):
+def test_an_erasure_killed_at_any_step_goes_on_and_is_complete(db, planted, lake, redis, ledger, tmp_path, when):
     class Deadly:
         def __init__(self, place):
             self.name = place.name
@@ -170,7 +110,7 @@ def test_an_erasure_killed_at_any_step_goes_on_and_is_complete(db, planted, lake
                 self._place.erase(connection, person)
             raise Killed
 
-    everywhere = [Deadly(place) for place in places(lake, redis)]
+    everywhere = [Deadly(place) for place in places(lake, redis, tmp_path)]
     asked = Erasures(db).request(planted, GONE, actor="test", now=NOW)
     for number in range(len(everywhere)):
         with pytest.raises(Killed):
@@ -233,10 +173,3 @@ def test_every_table_that_names_a_person_is_erased_or_says_why_not():
     named = {each.name for each in metadata.sorted_tables if {"recipient_id", "subject_key"} & set(each.c.keys())}
     assert named <= set(place_names.every()) | place_names.KEPT.keys()
     assert profile.name in place_names.KEPT
-
-
-_DECISION = text("""
-INSERT INTO decision (tenant, decision_id, subject_key, request_fingerprint, decided_at, outcome, message_type, reason,
-    action_probability, is_holdout, consent_version, record, answer)
-VALUES (:t, :s, :s, '', now(), 'suppress', 'news', 'policy.chose_nothing', 1, false, 1, CAST(:canary AS jsonb), '{}')
-""")

@@ -1,5 +1,10 @@
 """Erasure over HTTP: accepted, suppressed at once, and a receipt that names every place."""
 
+from sqlalchemy import text
+
+from adapters.personal_data.places import Person
+from adapters.personal_data.postgres_places import Table
+
 PROFILE = "/v1/recipients/r/profile"
 
 
@@ -29,3 +34,14 @@ def test_a_request_may_be_narrowed_on_a_stated_ground_only(api):
 
 def test_an_unknown_receipt_is_not_found(api):
     assert api.get("/v1/erasures/none").status_code == 404
+
+
+def test_answers_kept_for_a_key_go_with_the_person_they_are_about(api, db, tenant):
+    for who in ("r", "s"):
+        answer = api.put(f"/v1/recipients/{who}/profile", json={"city": "Laval"}, headers={"Idempotency-Key": who})
+        assert answer.status_code == 200
+    asked = api.post("/v1/recipients/r/erasure", json={}, headers={"Idempotency-Key": "e"}).json()
+    with db.tenant(tenant.tenant) as connection:
+        person = Person(tenant, "r", asked["erasure_id"])
+        assert Table("idempotency_record").erase(connection, person) == 2
+        assert connection.execute(text("SELECT count(*) FROM idempotency_record")).scalar_one() == 1

@@ -1,0 +1,50 @@
+"""Rows of people in one Parquet file: whom it names, and the file without one of them."""
+
+import functools
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from adapters.lake import replace_file
+from adapters.personal_data.places import Person
+
+RECIPIENT, SUBJECT, TENANT = "recipient_id", "subject_key", "tenant"
+
+
+def without(path: Path, person: Person, *, key: str | None = None) -> tuple[pa.Table | None, int]:
+    """Return the file's rows without those of a person and how many those were; None when it has none of them.
+
+    ``key`` is the person's pseudonym where nothing else is known.
+    """
+    names = {RECIPIENT: person.recipient_id, SUBJECT: key or person.subject_key}
+    with pq.ParquetFile(path) as file:
+        present = [name for name in names if name in file.schema_arrow.names]
+        if not present or TENANT not in file.schema_arrow.names:
+            return None, 0
+        rows = file.read(columns=[TENANT, *present])
+        named = functools.reduce(pc.or_kleene, [pc.equal(rows[name], names[name]) for name in present])
+        mine = pc.and_kleene(pc.equal(rows[TENANT], person.tenant.tenant), named)
+        theirs = pc.fill_null(mine, pa.scalar(value=False))
+        count = int(pc.sum(theirs).as_py() or 0)
+        return (file.read().filter(pc.invert(theirs)) if count else None), count
+
+
+def people(path: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield whom a file names, each once: tenant, ``recipient_id`` or ``subject_key``, and the value."""
+    with pq.ParquetFile(path) as file:
+        names = file.schema_arrow.names
+        for column in (RECIPIENT, SUBJECT):
+            if column in names and TENANT in names:
+                rows = file.read(columns=[TENANT, column]).group_by([TENANT, column]).aggregate([]).to_pylist()
+                yield from ((row[TENANT], column, row[column]) for row in rows if row[column] is not None)
+
+
+def rewrite(path: Path, rows: pa.Table) -> None:
+    """Replace a file that is not of the lake."""
+    buffer = io.BytesIO()
+    pq.write_table(rows, buffer)
+    replace_file(path, buffer.getvalue(), incoming=path.parent)
