@@ -13,7 +13,7 @@ from pydantic import Field
 from domain.values import Frozen, Reason
 
 Hour = Annotated[int, Field(ge=0, le=23)]
-_DAYS_AHEAD = range(-1, 3)
+_DAYS_AHEAD = range(-1, 4)
 """Local days in which the next opening must lie: a zone that skips a whole day (Samoa, 2011) needs the third."""
 
 
@@ -37,16 +37,21 @@ def refusal(hours: QuietHours, *, now: datetime, zone: ZoneInfo) -> Reason | Non
 
 def next_opening(hours: QuietHours, *, now: datetime, zone: ZoneInfo) -> datetime:
     """Return the first moment from now on, UTC, at which it is not quiet in the zone."""
-    return now if refusal(hours, now=now, zone=zone) is None else _next(hours.end, now=now, zone=zone)
+    if refusal(hours, now=now, zone=zone) is None:
+        return now
+    ends = _following(hours.end, now=now, zone=zone)
+    # A day whose open hours the clock skips over (midnight in Sao Paulo, until 2018) has no opening.
+    return next(at for at in ends if refusal(hours, now=at, zone=zone) is None)
 
 
 def next_closing(hours: QuietHours, *, now: datetime, zone: ZoneInfo) -> datetime | None:
     """Return the next moment, UTC, at which quiet hours begin, or None when they never do."""
-    return None if hours.start == hours.end else _next(hours.start, now=now, zone=zone)
+    return None if hours.start == hours.end else _following(hours.start, now=now, zone=zone)[0]
 
 
-def _next(hour: int, *, now: datetime, zone: ZoneInfo) -> datetime:
+def _following(hour: int, *, now: datetime, zone: ZoneInfo) -> list[datetime]:
+    """Return the next moments, UTC, at which a clock in the zone reaches the hour, the earliest first."""
     today = now.astimezone(zone).date()
     wall = (datetime.combine(today + timedelta(days=n), time(hour), zone) for n in _DAYS_AHEAD)
     # In a gap the first reading (fold 0) counts from before it, which is the moment the clock jumps past the hour.
-    return min(moment for at in wall if (moment := at.astimezone(UTC)) > now)
+    return sorted(moment for at in wall if (moment := at.astimezone(UTC)) > now)

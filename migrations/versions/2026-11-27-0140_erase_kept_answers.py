@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "erase_kept_answers"
-down_revision = "key_roles"
+down_revision = "contact_budget"
 branch_labels = None
 depends_on = None
 

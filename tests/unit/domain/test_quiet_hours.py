@@ -60,6 +60,13 @@ def test_an_opening_inside_a_gap_is_the_moment_the_clock_jumps():
     assert opens == local("2026-03-08T03:00")
 
 
+def test_a_day_without_the_only_open_hour_has_no_opening():
+    but_at_midnight = QuietHours(start=1, end=0)
+    before = local("2018-11-03T23:59", "America/Sao_Paulo")
+    opens = quiet_hours.next_opening(but_at_midnight, now=before, zone=ZoneInfo("America/Sao_Paulo"))
+    assert opens == local("2018-11-05T00:00", "America/Sao_Paulo")
+
+
 def test_equal_start_and_end_mean_that_nothing_is_quiet():
     assert not any(QuietHours(start=8, end=8).covers(hour) for hour in range(24))
     assert quiet_hours.next_closing(QuietHours(start=8, end=8), now=local("2026-06-01T12:00"), zone=NEW_YORK) is None
