@@ -147,6 +147,8 @@ def _allowance_facts(allowances: Allowances) -> dict[str, Any]:
         "suppressions": [each.model_dump(mode="json") for each in allowances.suppressions],
         "is_deleted": allowances.is_deleted,
         "preferences": [_preference_facts(each) for each in allowances.choices.preferences],
+        "template": allowances.choices.template_name or None,
+        "template_preferences": [_preference_facts(each) for each in allowances.choices.template],
         "preference_defaults": [_preference_facts(each) for each in allowances.choices.defaults],
         "sent": [each.model_dump(mode="json") for each in allowances.choices.sent],
         "budget": allowances.budget.model_dump(mode="json", by_alias=True),

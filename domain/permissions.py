@@ -25,6 +25,8 @@ class Permission(StrEnum):
     PREFERENCES_WRITE = "preferences:write"
     PREFERENCE_POLICY_WRITE = "preference_policy:write"
     CONTACT_BUDGET_WRITE = "contact_budget:write"
+    TEMPLATES_READ = "templates:read"
+    TEMPLATES_WRITE = "templates:write"
     JOBS_READ = "jobs:read"
     TYPES_READ = "types:read"
     TYPES_WRITE = "types:write"

@@ -27,11 +27,28 @@ class LastSent(Frozen):
 
 @dataclass(frozen=True)
 class Choices:
-    """What a recipient chose, what the tenant says for those who did not, and what was sent last."""
+    """What a recipient chose, the template applied to them, what the tenant says otherwise, and what was sent last."""
 
     preferences: tuple[Preference, ...] = ()
     defaults: tuple[Preference, ...] = ()
     sent: tuple[LastSent, ...] = ()
+    template: tuple[Preference, ...] = ()
+    template_name: str = ""
+
+    @property
+    def all(self) -> tuple[Preference, ...]:
+        """Every preference that may speak, most binding first."""
+        return (*self.preferences, *self.template, *self.defaults)
+
+    def stack(self, **refusals: Reason | None) -> Stack:
+        """Return everything that may speak, with what the gates ``law``, ``suppression`` and ``switch`` refuse."""
+        return Stack(
+            preferences=self.preferences,
+            defaults=self.defaults,
+            template=self.template,
+            template_id=self.template_name,
+            **refusals,
+        )
 
 
 @dataclass(frozen=True)
@@ -51,9 +68,9 @@ def held(choices: Choices, asked: Asked, *, zone: ZoneInfo) -> Held | None:
         asked: the message, its channel and the moment.
         zone: where the recipient is; windows are read off the clock there.
     """
-    if asked.is_mandatory or not (choices.preferences or choices.defaults):
+    if asked.is_mandatory or not choices.all:
         return None
-    resolved = resolve(Stack(choices.preferences, choices.defaults), asked)
+    resolved = resolve(choices.stack(), asked)
     return _off(resolved) or _outside(resolved, asked, zone) or _too_soon(resolved, choices, asked)
 
 
@@ -77,7 +94,7 @@ def _too_soon(resolved: Resolved, choices: Choices, asked: Asked) -> Held | None
     period = frequency.value.period
     if period is None:
         return None
-    scope = _scope(frequency.rule.id, (*choices.preferences, *choices.defaults))
+    scope = _scope(frequency.rule.id, choices.all)
     # One that is dated after this question counts too: it was asked later and recorded first.
     others = [each.at for each in choices.sent if _counts_against(scope, each)]
     opens_at = max(others) + period if others else asked.now
@@ -85,7 +102,9 @@ def _too_soon(resolved: Resolved, choices: Choices, asked: Asked) -> Held | None
 
 
 def _scope(rule_id: str, preferences: Sequence[Preference]) -> Scope:
-    return next(each.scope for each in preferences if each.preference_id == rule_id)
+    # A template's rule has the template's name before the scope's.
+    scope_id = rule_id.rpartition(":")[2]
+    return next(each.scope for each in preferences if each.preference_id == scope_id)
 
 
 def _counts_against(scope: Scope, sent: LastSent) -> bool:
@@ -96,8 +115,8 @@ def _counts_against(scope: Scope, sent: LastSent) -> bool:
 
 def limits_frequency(choices: Choices) -> bool:
     """Tell whether anything chosen depends on what was sent before."""
-    chosen = (*choices.preferences, *choices.defaults)
-    return any(each.value.frequency is not None and each.value.frequency.period is not None for each in chosen)
+    said = (each.value.frequency for each in choices.all)
+    return any(frequency is not None and frequency.period is not None for frequency in said)
 
 
 def after_sending(choices: Choices, sent: LastSent) -> Choices:

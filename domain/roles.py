@@ -37,6 +37,8 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.CHANGES_READ,
             Permission.SUPPRESSIONS_READ,
             Permission.SUPPRESSIONS_WRITE,
+            Permission.TEMPLATES_READ,
+            Permission.TEMPLATES_WRITE,
             Permission.JOBS_READ,
             Permission.TYPES_READ,
         }
@@ -47,9 +49,11 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.DECISIONS_READ,
             Permission.PREFERENCE_POLICY_WRITE,
             Permission.CONTACT_BUDGET_WRITE,
+            Permission.TEMPLATES_READ,
+            Permission.TEMPLATES_WRITE,
         }
     ),
-    Role.ANALYST: frozenset({Permission.TYPES_READ, Permission.DECISIONS_READ}),
+    Role.ANALYST: frozenset({Permission.TYPES_READ, Permission.DECISIONS_READ, Permission.TEMPLATES_READ}),
     Role.CONTENT_MANAGER: frozenset({Permission.TYPES_READ, Permission.TYPES_WRITE}),
     Role.OPERATOR: frozenset(
         {
@@ -70,6 +74,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.CONSENTS_WRITE,
             Permission.PREFERENCES_READ,
             Permission.PREFERENCES_WRITE,
+            Permission.TEMPLATES_READ,
             Permission.CHANGES_READ,
             Permission.DECISIONS_READ,
             Permission.AUDIT_READ,

@@ -18,9 +18,11 @@ from adapters.postgres.events import EventLog
 from adapters.postgres.idempotency import IdempotencyRecords
 from adapters.postgres.jobs import Jobs
 from adapters.postgres.preference_policies import PreferencePolicies
+from adapters.postgres.preference_templates import PreferenceTemplates
 from adapters.postgres.preferences import Preferences
 from adapters.postgres.profiles import Profiles
 from adapters.postgres.suppressed_addresses import SuppressedAddresses
+from adapters.postgres.template_applications import TemplateApplications
 from adapters.postgres.tenants import Tenants
 from adapters.redis.rate_limits import RateLimits
 from adapters.settings import Settings
@@ -28,6 +30,14 @@ from adapters.unsubscribe_links import UnsubscribeLinks
 from serving.change_streams import ChangeStreams
 from serving.decide import Decider
 from serving.probes import Probe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Templates:
+    """What has to do with preference templates."""
+
+    published: PreferenceTemplates
+    applications: TemplateApplications
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +55,7 @@ class Parts:
     contact_budgets: ContactBudgets
     contact_ledger: ContactLedger
     preference_policies: PreferencePolicies
+    templates: Templates
     jobs: Jobs
     preferences: Preferences
     suppressed_addresses: SuppressedAddresses

@@ -9,7 +9,7 @@ from domain.decision_request import Message
 from domain.gates import Situation, asked
 from domain.legal import gate as law
 from domain.legal.places import Place
-from domain.preference_resolution import Resolved, Stack, resolve
+from domain.preference_resolution import Resolved, resolve
 from domain.tenants import Tenant
 from domain.values import Channel, MessageClass, Purpose, Reason
 from serving.decide import Decider
@@ -77,9 +77,7 @@ class _Laws:
 
 def _resolved(message: Message, situation: Situation, channel: Channel, laws: _Laws) -> Resolved:
     allowed, message_class = situation.allowances, situation.definition.message_class
-    stack = Stack(
-        preferences=allowed.choices.preferences,
-        defaults=allowed.choices.defaults,
+    stack = allowed.choices.stack(
         law=_forbidden(situation, channel, laws),
         suppression=suppression.refusal(allowed.suppressions, channel=channel, message_class=message_class),
         switch=switches.refusal(allowed.switches, channel=channel),

@@ -12,6 +12,7 @@ from adapters import heartbeat
 from adapters.clock import Clock, real_now
 from adapters.endpoints import Endpoints, resolve
 from adapters.keyring import Keyring
+from adapters.lake import Lake
 from adapters.postgres.api_keys import ApiKeys
 from adapters.postgres.audit_trail import AuditTrail
 from adapters.postgres.budgets import ContactBudgets
@@ -27,19 +28,23 @@ from adapters.postgres.events import EventLog
 from adapters.postgres.idempotency import IdempotencyRecords
 from adapters.postgres.jobs import Jobs
 from adapters.postgres.preference_policies import PreferencePolicies
+from adapters.postgres.preference_templates import PreferenceTemplates
 from adapters.postgres.preferences import Preferences
 from adapters.postgres.profiles import Profiles
+from adapters.postgres.recipient_facts import RecipientFacts
 from adapters.postgres.suppressed_addresses import SuppressedAddresses
+from adapters.postgres.template_applications import TemplateApplications
 from adapters.postgres.tenants import Tenants
 from adapters.redis.client import connect
 from adapters.redis.rate_limits import RateLimits
 from adapters.secrets import SecretBox
+from adapters.segment_rows import SegmentRows
 from adapters.settings import Settings
 from adapters.unsubscribe_links import UnsubscribeLinks
 from serving.change_streams import ChangeStreams
 from serving.decide import Decider
 from serving.models import EngagementModels
-from serving.parts import Parts
+from serving.parts import Parts, Templates
 from serving.probes import Probe
 
 
@@ -95,8 +100,16 @@ def _kept_in_postgres(settings: Settings, database: Database, box: SecretBox) ->
         "suppressed_addresses": SuppressedAddresses(database),
         "audit_trail": AuditTrail(database),
         "erasures": Erasures(database),
+        "templates": _templates(settings, database),
         "idempotency": IdempotencyRecords(database, box),
     }
+
+
+def _templates(settings: Settings, database: Database) -> Templates:
+    facts = RecipientFacts(SegmentRows(Lake(settings.lake_dir)))
+    return Templates(
+        published=PreferenceTemplates(database), applications=TemplateApplications(database, facts, Clock())
+    )
 
 
 def _database(settings: Settings, endpoints: Endpoints) -> Database:

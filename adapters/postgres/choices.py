@@ -1,4 +1,4 @@
-"""What recipients chose, read for decisions: preferences, the tenant's defaults, and when they were last sent what.
+"""What recipients chose, for decisions: preferences, template, the tenant's defaults, and when what was last sent.
 
 The last is asked only about recipients whose preferences limit how often. What may send something is recorded one
 after the other for each recipient (``adapters.postgres.contacts``), so that two at once cannot both be the first.
@@ -13,11 +13,12 @@ from functools import lru_cache
 
 from sqlalchemy import Connection, text
 
-from adapters.postgres import preferences
+from adapters.postgres import preference_templates, preferences
 from adapters.postgres.preferences import Row
 from domain.gates import Allowances
 from domain.identity import subject_key
 from domain.preference_gate import Choices, LastSent, limits_frequency
+from domain.preference_templates import named
 from domain.preferences import LONGEST_PERIOD, Preference, PreferencePolicy
 from domain.tenants import Tenant
 
@@ -55,7 +56,22 @@ def _chosen(connection: Connection, tenant: Tenant, recipient_ids: Iterable[str]
             mine[who].append(preference)
     for who, opened in mine.items():
         chosen[who] = Choices((*chosen[who].preferences, *opened), defaults)
-    return chosen
+    return _with_templates(connection, chosen)
+
+
+def _with_templates(connection: Connection, chosen: Mapping[str, Choices]) -> dict[str, Choices]:
+    """Return the choices with what the templates say that are applied to some of them, parsed once for all of one."""
+    members = connection.execute(_READ_MEMBERS, {"recipient_id": list(chosen)}).all()
+    known = preference_templates.versions_of(connection, {(row.template_id, row.version): None for row in members})
+    said: dict[tuple[str, int, tuple[int, ...]], tuple[Preference, ...]] = {}
+    found = dict(chosen)
+    for row in members:
+        key = (row.template_id, row.version, tuple(row.held or ()))
+        if key not in said:
+            said[key] = known[row.template_id, row.version].held(key[2])
+        name = named(row.template_id, row.version)
+        found[row.recipient_id] = replace(chosen[row.recipient_id], template=said[key], template_name=name)
+    return found
 
 
 @lru_cache(maxsize=256)
@@ -83,6 +99,11 @@ FROM preference WHERE recipient_id = ANY(CAST(:recipient_id AS text[])) AND dele
 GROUP BY recipient_id
 """)
 """Documents as text and in parts: what two recipients wrote alike is parsed once."""
+
+_READ_MEMBERS = text("""
+SELECT recipient_id, template_id, version, held FROM template_member
+WHERE recipient_id = ANY(CAST(:recipient_id AS text[]))
+""")
 
 _READ_POLICY = text("SELECT document::text FROM preference_policy ORDER BY version DESC LIMIT 1")
 

@@ -13,6 +13,7 @@ from adapters.postgres import (
     job_tables,
     law_tables,
     preference_tables,
+    preference_template_tables,
     profile_tables,
     subject_key_tables,
     tables,
@@ -28,6 +29,7 @@ SUBJECTS = (
     job_tables,
     law_tables,
     preference_tables,
+    preference_template_tables,
     profile_tables,
     subject_key_tables,
 )
@@ -38,5 +40,6 @@ APPEND_ONLY = (
     *erasure_tables.APPEND_ONLY,
     *law_tables.APPEND_ONLY,
     *preference_tables.APPEND_ONLY,
+    *preference_template_tables.APPEND_ONLY,
     *profile_tables.APPEND_ONLY,
 )

@@ -6,12 +6,13 @@ from datetime import date, datetime
 import pandas as pd
 import pyarrow as pa
 
+from adapters import segment_rows
 from adapters.lake import Lake, NoSuchTable, Written
 from assets.steps import event_days, feature_days, pictures
 from assets.steps.online import newest_days
 from models.segments import rfm
 
-TABLE = "out_segment_membership"
+TABLE = segment_rows.TABLE
 SCHEMA = pa.schema(
     [
         ("tenant", pa.string()),

@@ -11,7 +11,9 @@ import anyio.to_thread
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
-from adapters.postgres.bulk_preferences import KIND, store
+from adapters.postgres import bulk_preferences as bulk
+from adapters.postgres.jobs import Handler
+from adapters.postgres.template_applications import APPLY_KIND, ROLL_BACK_KIND
 from serving import logs
 from serving.books import Books
 from serving.http import (
@@ -30,11 +32,13 @@ from serving.http import (
     keys,
     openapi,
     preference_policy,
+    preference_templates,
     preferences,
     privacy,
     profiles,
     sms_replies,
     suppressions,
+    template_applications,
     tenants,
     unsubscribe,
 )
@@ -62,6 +66,9 @@ ROUTERS = (
     changes.router,
     contact_budget.router,
     preference_policy.router,
+    preference_templates.router,
+    # Before the one that reads any other last part as the name of a preference.
+    template_applications.router,
     preferences.router,
     bulk_preferences.router,
     jobs.router,
@@ -70,6 +77,15 @@ ROUTERS = (
     health.router,
     docs.router,
 )
+
+
+def _handlers(parts: Parts) -> dict[str, Handler]:
+    """Return what does each kind of job."""
+    return {
+        bulk.KIND: bulk.store,
+        APPLY_KIND: parts.templates.applications.apply_items,
+        ROLL_BACK_KIND: parts.templates.applications.restore_items,
+    }
 
 
 def build_app(open_parts: Callable[[], AbstractContextManager[Parts]]) -> FastAPI:
@@ -91,7 +107,7 @@ def build_app(open_parts: Callable[[], AbstractContextManager[Parts]]) -> FastAP
             loop = asyncio.get_running_loop()
             with (
                 Books(parts.tenants, parts.event_log),
-                JobRunner(parts.jobs, parts.tenants, {KIND: store}),
+                JobRunner(parts.jobs, parts.tenants, _handlers(parts)),
                 parts.change_streams as streams,
                 told_to_stop(lambda: loop.call_soon_threadsafe(streams.end)),
             ):
