@@ -1,4 +1,4 @@
-"""The eraser: carries out every open erasure, and takes out what comes back of those who were erased.
+"""The eraser: carries out every open erasure, takes out what comes back of those who were erased, and writes exports.
 
 It needs PostgreSQL and Valkey; a request whose place is away or busy waits, and the others go on.
 """
@@ -14,14 +14,18 @@ from adapters.clock import Clock
 from adapters.erasure_ledger import ErasureLedger
 from adapters.lake import Lake
 from adapters.personal_data.eraser import Eraser, places
+from adapters.personal_data.exporter import Exporter, sources
 from adapters.personal_data.online_place import OnlineFeatures, OnlineUnavailable
 from adapters.personal_data.returning import Sweep, ask_again
 from adapters.postgres.engine import Database, Unavailable
 from adapters.postgres.erasures import Erasures
+from adapters.postgres.exports import Exports
 from adapters.redis.client import BACKGROUND_TIMEOUT_MS, connect
+from adapters.secrets import SecretBox
 from adapters.settings import load_settings
 from domain.tenants import Tenant
 from serving import stream_wiring
+from serving.export_worker import ExportWorker
 from serving.stream_wiring import StreamParts
 from serving.worker import LAG, Numbers, Worker
 
@@ -148,13 +152,25 @@ def main() -> None:
         settings = parts.settings
         lake = Lake(settings.lake_dir)
         with connect(parts.endpoints.redis_url, timeout_ms=BACKGROUND_TIMEOUT_MS) as redis:
-            worker = ErasureWorker(
+            erasing = ErasureWorker(
                 database=parts.database,
                 eraser=Eraser(parts.database, places(lake, redis, settings.data_dir), ErasureLedger.of(settings)),
                 sweep=Sweep(parts.database, lake, OnlineFeatures(redis)),
                 tenants=lambda: list(parts.tenants.all()),
             )
-            Worker("eraser", worker.step, observe=worker.observe, data_dir=settings.data_dir).run_until_signalled()
+            store = Exports(parts.database, SecretBox.of(settings))
+            exporter = Exporter(store, sources(lake, redis, settings.data_dir), settings.data_dir)
+            exporting = ExportWorker(store, exporter, lambda: list(parts.tenants.all()))
+
+            def observe() -> Numbers:
+                """Return the numbers of both."""
+                return Numbers({**erasing.observe().counts, **asdict(exporting.counts)}, erasing.observe().gauges)
+
+            def step() -> float:
+                """Erase first: nobody's data is written out while they wait to be forgotten."""
+                return min(erasing.step(), exporting.step())
+
+            Worker("eraser", step, observe=observe, data_dir=settings.data_dir).run_until_signalled()
 
     stream_wiring.run(load_settings(), work)
 

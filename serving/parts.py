@@ -15,6 +15,7 @@ from adapters.postgres.dead_letters import DeadLetters
 from adapters.postgres.decisions import DecisionLog
 from adapters.postgres.erasures import Erasures
 from adapters.postgres.events import EventLog
+from adapters.postgres.exports import Exports
 from adapters.postgres.idempotency import IdempotencyRecords
 from adapters.postgres.jobs import Jobs
 from adapters.postgres.preference_policies import PreferencePolicies
@@ -63,6 +64,7 @@ class Parts:
     decisions: DecisionLog
     audit_trail: AuditTrail
     erasures: Erasures
+    exports: Exports
     arrival_key: bytes
     decider: Decider
     change_streams: ChangeStreams

@@ -25,6 +25,7 @@ from adapters.postgres.engine import Database
 from adapters.postgres.erasures import Erasures
 from adapters.postgres.event_effects import EventEffects
 from adapters.postgres.events import EventLog
+from adapters.postgres.exports import Exports
 from adapters.postgres.idempotency import IdempotencyRecords
 from adapters.postgres.jobs import Jobs
 from adapters.postgres.preference_policies import PreferencePolicies
@@ -68,6 +69,9 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             clock=Clock(),
             unsubscribe_links=links,
             decisions=decisions,
+            audit_trail=AuditTrail(database),
+            erasures=Erasures(database),
+            exports=Exports(database, box),
             arrival_key=box.key("audit:arrival"),
             decider=Decider(decisions, lambda: models.current, settings, links),
             change_streams=ChangeStreams(

@@ -6,7 +6,7 @@ Kairos writes models, pictures and figures there, which name nobody; this holds 
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,37 @@ class Artifacts:
 
     def erase(self, connection: Connection, person: Person) -> int:  # noqa: ARG002 - the files are not in PostgreSQL
         """Write every file anew that has rows of the person; the others are not touched."""
-        paths = sorted(path for folder in self._folders for path in folder.rglob("*") if path.is_file())
-        return sum(_READERS[path.suffix](path, person) for path in paths if path.suffix in _READERS)
+        return sum(_READERS[path.suffix](path, person) for path in self.paths())
+
+    def paths(self) -> list[Path]:
+        """Return every file that may hold rows, in order."""
+        found = sorted(path for folder in self._folders for path in folder.rglob("*") if path.is_file())
+        return [path for path in found if path.suffix in _READERS]
+
+
+def rows_of(path: Path, person: Person) -> list[dict[str, Any]]:
+    """Return a person's rows of one file."""
+    if path.suffix == ".parquet":
+        return [row for batch in parquet_rows.batches_of(path, person, size=500) for row in batch]
+    text = path.read_text(errors=_BYTES)
+    if path.suffix == ".csv":
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    elif path.suffix == ".json":
+        rows = list(_objects(_loaded(text)))
+    else:
+        rows = [loaded for line in text.splitlines() if isinstance(loaded := _loaded(line), dict)]
+    return [row for row in rows if _is_theirs(row, person)]
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield every object inside a value, and every row of a table of MLflow, as one."""
+    if isinstance(value, dict):
+        yield value
+        columns, data = value.get("columns"), value.get("data")
+        if isinstance(columns, list) and isinstance(data, list):
+            yield from (_row(columns, row) for row in data if isinstance(row, list))
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _objects(each)
 
 
 def _parquet(path: Path, person: Person) -> int:

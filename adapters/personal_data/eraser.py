@@ -10,6 +10,7 @@ from adapters.clock import real_now
 from adapters.erasure_ledger import ErasureLedger
 from adapters.lake import Lake
 from adapters.personal_data.artifact_place import Artifacts
+from adapters.personal_data.export_place import ExportFiles
 from adapters.personal_data.job_place import OpenJobs
 from adapters.personal_data.lake_place import LakeFiles
 from adapters.personal_data.online_place import OnlineFeatures
@@ -27,7 +28,7 @@ _log = structlog.get_logger(__name__)
 def places(lake: Lake, redis: Redis, data_dir: Path) -> list[Place]:
     """Return every place, the key first: from then on nothing that is sealed opens."""
     rows: list[Place] = [Table(name) for name in tables()]
-    inside: list[Place] = [DataKey(), *rows, Outbox(), ChangeList(), DeadLetters(), OpenJobs()]
+    inside: list[Place] = [DataKey(), *rows, Outbox(), ChangeList(), DeadLetters(), OpenJobs(), ExportFiles(data_dir)]
     return [*inside, LakeFiles(lake), Artifacts(data_dir), OnlineFeatures(redis)]
 
 

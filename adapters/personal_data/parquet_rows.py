@@ -4,6 +4,7 @@ import functools
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,6 +14,8 @@ from adapters.lake import replace_file
 from adapters.personal_data.places import Person
 
 RECIPIENT, SUBJECT, TENANT = "recipient_id", "subject_key", "tenant"
+_BUFFER_BYTES = 65_536
+"""Read of a column at a time; without it a whole column of a row group is in memory."""
 
 
 def without(path: Path, person: Person, *, key: str | None = None) -> tuple[pa.Table | None, int]:
@@ -41,6 +44,20 @@ def people(path: Path) -> Iterator[tuple[str, str, str]]:
             if column in names and TENANT in names:
                 rows = file.read(columns=[TENANT, column]).group_by([TENANT, column]).aggregate([]).to_pylist()
                 yield from ((row[TENANT], column, row[column]) for row in rows if row[column] is not None)
+
+
+def batches_of(path: Path, person: Person, *, size: int) -> Iterator[list[dict[str, Any]]]:
+    """Yield a person's rows of a file, batch by batch of the file's rows; a batch without any is an empty list."""
+    with pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER_BYTES) as file:
+        names = file.schema_arrow.names
+        present = [name for name in (RECIPIENT, SUBJECT) if name in names]
+        if not present or TENANT not in names:
+            return
+        wanted = {RECIPIENT: person.recipient_id, SUBJECT: person.subject_key}
+        for batch in file.iter_batches(batch_size=size, use_threads=False):
+            named = functools.reduce(pc.or_kleene, [pc.equal(batch[name], wanted[name]) for name in present])
+            mine = pc.and_kleene(pc.equal(batch[TENANT], person.tenant.tenant), named)
+            yield batch.filter(pc.fill_null(mine, pa.scalar(value=False))).to_pylist()
 
 
 def rewrite(path: Path, rows: pa.Table) -> None:

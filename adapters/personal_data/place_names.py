@@ -16,6 +16,7 @@ KEPT = {
 }
 """What stays of everybody who was erased, each with the reason; the receipt says so."""
 
+EXPORTS = "data_export"
 DATA_KEY = "subject_data_key"
 OUTBOX = "outbox"
 CHANGES = "recipient_change"
@@ -29,12 +30,12 @@ ONLINE = "online_features"
 def tables() -> tuple[str, ...]:
     """Return the tables with rows of a person that are erased."""
     personal = {table.name for table in metadata.sorted_tables if _NAMING & set(table.c.keys())}
-    return tuple(sorted(personal - KEPT.keys() - {DATA_KEY}))
+    return tuple(sorted(personal - KEPT.keys() - {DATA_KEY, EXPORTS}))
 
 
 def every() -> tuple[str, ...]:
     """Return every place, in the order in which they are erased."""
-    return (DATA_KEY, *tables(), OUTBOX, CHANGES, DEAD_LETTERS, JOBS, LAKE, ARTIFACTS, ONLINE)
+    return (DATA_KEY, *tables(), OUTBOX, CHANGES, DEAD_LETTERS, JOBS, EXPORTS, LAKE, ARTIFACTS, ONLINE)
 
 
 def erasable() -> tuple[str, ...]:

@@ -53,7 +53,7 @@ class DeadLetters:
         newest = wanted.order_by(dead_letter.c.received_at.desc(), dead_letter.c.dead_letter_id.desc()).limit(limit)
         with self._database.tenant(tenant.tenant) as connection:
             rows = connection.execute(newest).all()
-            letters = [_letter(row, raw) for row, raw in zip(rows, _opened(connection, tenant, rows), strict=True)]
+            letters = [_letter(row, raw) for row, raw in zip(rows, opened(connection, tenant, rows), strict=True)]
             audit.write(connection, tenant, [_read(actor, rows)])
         return letters
 
@@ -104,7 +104,7 @@ def unclaimed(connection: Connection, tenant: Tenant) -> Iterator[tuple[int, byt
     while True:
         query = select(dead_letter).where(nobody, dead_letter.c.dead_letter_id > after)
         rows = connection.execute(query.order_by(dead_letter.c.dead_letter_id).limit(_AT_A_TIME)).all()
-        yield from zip((row.dead_letter_id for row in rows), _opened(connection, tenant, rows), strict=True)
+        yield from zip((row.dead_letter_id for row in rows), opened(connection, tenant, rows), strict=True)
         if len(rows) < _AT_A_TIME:
             return
         after = rows[-1].dead_letter_id
@@ -113,7 +113,8 @@ def unclaimed(connection: Connection, tenant: Tenant) -> Iterator[tuple[int, byt
 _AT_A_TIME = 500
 
 
-def _opened(connection: Connection, tenant: Tenant, rows: Sequence[Row[Any]]) -> list[bytes]:
+def opened(connection: Connection, tenant: Tenant, rows: Sequence[Row[Any]]) -> list[bytes]:
+    """Return the bytes of letters from their rows; empty for those of a person who was erased."""
     sealed = {
         row.dead_letter_id: (_place(None, row._mapping, row.sealed_for), row.raw)  # noqa: SLF001
         for row in rows

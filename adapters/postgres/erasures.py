@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, text, update
 
-from adapters.postgres import allowances, audit, changes, deletions, suppressed_addresses
+from adapters.postgres import allowances, audit, changes, deletions, exports, suppressed_addresses
 from adapters.postgres.audit import AuditEntry
 from adapters.postgres.engine import Database
 from adapters.postgres.erasure_tables import erasure as erasures
@@ -111,6 +111,8 @@ def request(
     ]
     if rows:
         connection.execute(insert(erasures), rows)
+        for subject in new:
+            exports.cancel(connection, tenant, subject, actor=actor)
         for recipient in sorted(new.values()):
             suppressed_addresses.suppress_erased(connection, tenant, recipient, actor=actor, now=now)
         audit.write(connection, tenant, [_entry("erasure.requested", actor, row) for row in rows])
