@@ -69,9 +69,6 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             clock=Clock(),
             unsubscribe_links=links,
             decisions=decisions,
-            audit_trail=AuditTrail(database),
-            erasures=Erasures(database),
-            exports=Exports(database, box),
             arrival_key=box.key("audit:arrival"),
             decider=Decider(decisions, lambda: models.current, settings, links),
             change_streams=ChangeStreams(
@@ -105,6 +102,7 @@ def _kept_in_postgres(settings: Settings, database: Database, box: SecretBox) ->
         "audit_trail": AuditTrail(database),
         "erasures": Erasures(database),
         "templates": _templates(settings, database),
+        "exports": Exports(database, box),
         "idempotency": IdempotencyRecords(database, box),
     }
 

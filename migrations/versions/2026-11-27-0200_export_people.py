@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "data_exports"
-down_revision = "erase_kept_answers"
+down_revision = "preference_templates"
 branch_labels = None
 depends_on = None
 
