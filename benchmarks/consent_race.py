@@ -1,11 +1,13 @@
 """Opt-outs against deciders: how many sends are recorded after the opt-out was acknowledged, with the lock and without.
 
-Every statement of a decider is delayed at random, so that an opt-out can come in between any two of them. ``--json``
-prints one object for machines on the last line. PostgreSQL is started for the measurement and removed after it.
+Every statement of a decider is delayed at random, so that an opt-out can come in between any two of them. The same
+opt-outs with nobody deciding show what the machine takes for them by itself, in the same run. ``--json`` prints one
+object on the last line. PostgreSQL is started for the measurement and removed after it.
 """
 
 import argparse
 import json
+import os
 import random
 import tempfile
 import threading
@@ -21,7 +23,7 @@ import numpy as np
 from sqlalchemy import Connection, event, func, select
 
 from adapters.keyring import Keyring
-from adapters.postgres import allowances
+from adapters.postgres import choices
 from adapters.postgres.budgets import ContactBudgets
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.decisions import DecisionLog
@@ -63,8 +65,10 @@ NEWS = {
 class Unlocked(DecisionLog):
     """Reads again as late as the real log does, and holds nothing: the defence switched off."""
 
-    def _locked(self, connection: Connection, recipient_ids: Sequence[str]) -> dict[str, Allowances]:
-        return allowances.read(connection, recipient_ids)
+    def _locked(
+        self, connection: Connection, tenant: Tenant, recipient_ids: Sequence[str], *, now: datetime
+    ) -> dict[str, Allowances]:
+        return choices.read(connection, tenant, recipient_ids, now=now)
 
 
 @dataclass
@@ -140,23 +144,32 @@ def main() -> None:
 
 
 def measure(urls: DatabaseUrls, settings: Settings, *, recipients: int, deciders: int) -> dict[str, float]:
-    """Race with the lock and without it and return the counts; a late send is one recorded after the answer."""
+    """Race with the lock, without it, and with nobody deciding; a late send is one recorded after the answer."""
     locked, (decisions, late) = _race(urls, settings, "locked", DecisionLog, recipients, deciders)
     _, (_, late_without) = _race(urls, settings, "unlocked", Unlocked, recipients, deciders)
+    alone, _ = _race(urls, settings, "alone", DecisionLog, recipients, 0)
     return {
         "decisions": decisions,
         "opt_outs": len(locked.answered),
         "late_sends": late,
         "late_sends_without_lock": late_without,
-        "opt_out_p99_ms": round(float(np.percentile(locked.waits_ms, 99)), 1),
+        "opt_out_p50_ms": _percentile(locked, 50),
+        "opt_out_p99_ms": _percentile(locked, 99),
+        "opt_out_alone_p50_ms": _percentile(alone, 50),
+        "opt_out_alone_p99_ms": _percentile(alone, 99),
+        "load_average": round(os.getloadavg()[0], 1),
     }
+
+
+def _percentile(race: Race, percent: int) -> float:
+    return round(float(np.percentile(race.waits_ms, percent)), 1)
 
 
 def _race(
     urls: DatabaseUrls, settings: Settings, name: str, log: type[DecisionLog], recipients: int, deciders: int
 ) -> tuple[Race, tuple[int, int]]:
     keyring = Keyring.of(settings)
-    slow, quick = Database(urls.app, keyring=keyring, pool_size=deciders), Database(urls.app, keyring=keyring)
+    slow, quick = Database(urls.app, keyring=keyring, pool_size=max(1, deciders)), Database(urls.app, keyring=keyring)
     dice = random.Random(SEED)  # noqa: S311 - load
     event.listen(slow.engine, "before_cursor_execute", lambda *_: time.sleep(dice.uniform(0, LONGEST_DELAY)))
     tenant = Tenants(quick, SecretBox.of(settings)).create(name, display_name=name, is_sandbox=True)[0]

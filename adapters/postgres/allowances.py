@@ -1,10 +1,10 @@
 """What recipients allow, read as one: consents, channel switches, suppressions, deletion.
 
-Every change of it goes through ``touch``, which locks the recipient's head row; a decision reads with ``lock=True``
-and so waits for changes under way and holds back later ones until it has committed.
+Every change of it goes through ``touch``, which locks the recipient's head row; a decision takes the same ``lock``
+before it reads, and so waits for changes under way and holds back later ones until it has committed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -55,29 +55,28 @@ def make_heads(connection: Connection, tenant: str, recipient_ids: Iterable[str]
     connection.execute(_MAKE_HEADS, {"tenant": tenant, "recipient_id": _in_order(recipient_ids)})
 
 
-def read(connection: Connection, recipient_ids: Iterable[str], *, lock: bool = False) -> dict[str, Allowances]:
-    """Return what each recipient allows now; the version of one without a head is 0.
+def read(connection: Connection, recipient_ids: Iterable[str]) -> dict[str, Allowances]:
+    """Return what each recipient allows now, without their choices; the version of one without a head is 0."""
+    rows = connection.execute(_READ, {"recipient_id": _in_order(recipient_ids)})
+    return {row[0]: from_row(row) for row in rows}
 
-    Args:
-        connection: a transaction of the tenant.
-        recipient_ids: whom to read.
-        lock: hold every one of them as they are until the transaction ends.
+
+def lock(connection: Connection, recipient_ids: Iterable[str]) -> None:
+    """Wait for changes of what recipients allow, and hold back later ones until this transaction ends.
+
+    What is read by the next statement sees what the others committed while we waited for them.
 
     Raises:
-        NoHead: ``lock`` is asked for and ``make_heads`` was not called before.
+        NoHead: ``make_heads`` was not called before.
     """
-    wanted = {"recipient_id": _in_order(recipient_ids)}
-    if lock:
-        heads = connection.execute(_LOCK_HEADS, wanted).all()
-        if len(heads) < len(wanted["recipient_id"]):
-            raise NoHead("a recipient has no head to lock; make_heads must have committed before")
-        connection.execute(_LOCK_STATES, wanted)
-    # A statement of its own, after the locks: it sees what the others committed while we waited for them.
-    return {row.recipient_id: _allowances(row) for row in connection.execute(_READ, wanted)}
+    wanted = _in_order(recipient_ids)
+    if len(connection.execute(_LOCK, {"recipient_id": wanted}).all()) < len(wanted):
+        raise NoHead("a recipient has no head to lock; make_heads must have committed before")
 
 
-def _allowances(row: Any) -> Allowances:
-    _, version, is_deleted, consents, switches, suppressions = row
+def from_row(row: Sequence[Any]) -> Allowances:
+    """Return what the six ``COLUMNS`` of a row say."""
+    _, version, is_deleted, consents, switches, suppressions = row[:6]
     return Allowances(
         version=version,
         consents=_CONSENTS.validate_json(consents) if consents is not None else (),
@@ -110,19 +109,23 @@ SELECT :tenant, recipient_id, 0 FROM unnest(CAST(:recipient_id AS text[])) AS as
 ON CONFLICT DO NOTHING
 """)
 
-_LOCK_HEADS = text("""
-SELECT recipient_id FROM consent_head WHERE recipient_id = ANY(CAST(:recipient_id AS text[]))
-ORDER BY recipient_id COLLATE "C" FOR SHARE
+_LOCK = text("""
+WITH heads AS MATERIALIZED (
+    SELECT recipient_id FROM consent_head WHERE recipient_id = ANY(CAST(:recipient_id AS text[]))
+    ORDER BY recipient_id COLLATE "C" FOR NO KEY UPDATE
+), states AS MATERIALIZED (
+    SELECT recipient_id FROM consent_state
+    WHERE recipient_id = ANY(CAST((SELECT array_agg(recipient_id) FROM heads) AS text[]))
+    ORDER BY recipient_id COLLATE "C", purpose, channel FOR SHARE
+)
+SELECT recipient_id FROM heads WHERE (SELECT count(*) FROM states) >= 0
 """)
+"""All heads, then all states: the states wait for the array. Every writer goes through the head; one that should ever
+bypass it meets the second lock. One statement, because an opt-out waits for every round trip made under the lock; and
+not a shared lock, because whoever asks for one goes past an opt-out that waits, and so could the next, and the next.
+"""
 
-_LOCK_STATES = text("""
-SELECT 1 FROM consent_state WHERE recipient_id = ANY(CAST(:recipient_id AS text[]))
-ORDER BY recipient_id COLLATE "C", purpose, channel FOR SHARE
-""")
-"""Every writer goes through the head; one that should ever bypass it meets this lock."""
-
-_READ = text("""
-SELECT asked.recipient_id, coalesce(h.version, 0) AS version, p.deleted_at IS NOT NULL AS is_deleted,
+COLUMNS = """asked.recipient_id, coalesce(h.version, 0) AS version, p.deleted_at IS NOT NULL AS is_deleted,
     (SELECT json_agg(json_build_object('purpose', s.purpose, 'channel', s.channel, 'status', s.status,
         'effective_at', s.effective_at, 'expires_at', s.expires_at) ORDER BY s.purpose, s.channel)::text
      FROM consent_state s WHERE s.recipient_id = asked.recipient_id) AS consents,
@@ -134,7 +137,7 @@ SELECT asked.recipient_id, coalesce(h.version, 0) AS version, p.deleted_at IS NO
            UNION ALL
            SELECT l.channel, l.reason, l.since FROM recipient_address a JOIN suppressed_address l
                ON l.tenant = a.tenant AND l.channel = a.channel AND l.address_hash = a.address_hash
-           WHERE a.recipient_id = asked.recipient_id) u) AS suppressions
-FROM unnest(CAST(:recipient_id AS text[])) AS asked (recipient_id)
-LEFT JOIN consent_head h USING (recipient_id) LEFT JOIN profile p USING (recipient_id)
-""")
+           WHERE a.recipient_id = asked.recipient_id) u) AS suppressions"""
+ASKED = """FROM unnest(CAST(:recipient_id AS text[])) WITH ORDINALITY AS asked (recipient_id, place)
+LEFT JOIN consent_head h USING (recipient_id) LEFT JOIN profile p USING (recipient_id)"""
+_READ = text(f"SELECT {COLUMNS} {ASKED}")

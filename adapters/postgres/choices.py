@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from sqlalchemy import Connection, text
 
-from adapters.postgres import preference_templates, preferences
+from adapters.postgres import allowances, preference_templates, preferences
 from adapters.postgres.preferences import Row
 from domain.gates import Allowances
 from domain.identity import subject_key
@@ -23,45 +23,52 @@ from domain.preferences import LONGEST_PERIOD, Preference, PreferencePolicy
 from domain.tenants import Tenant
 
 
-def with_choices(
-    connection: Connection, tenant: Tenant, allowed: Mapping[str, Allowances], *, now: datetime
+def read(
+    connection: Connection, tenant: Tenant, recipient_ids: Iterable[str], *, now: datetime
 ) -> dict[str, Allowances]:
-    """Return what recipients allow together with what they chose.
+    """Return what recipients allow together with what they chose, in one statement.
 
     Args:
         connection: a transaction of the tenant.
         tenant: whose.
-        allowed: by recipient, what was read already.
+        recipient_ids: whom it is about.
         now: the tenant's clock.
     """
-    chosen = _chosen(connection, tenant, allowed)
-    limited = {subject_key(tenant.subject_secret, who): who for who, each in chosen.items() if limits_frequency(each)}
+    found = _read(connection, tenant, recipient_ids)
+    limited = {
+        subject_key(tenant.subject_secret, who): who for who, each in found.items() if limits_frequency(each.choices)
+    }
     if limited:
         for name, sent in _sent(connection, list(limited), now).items():
-            chosen[limited[name]] = replace(chosen[limited[name]], sent=tuple(sent))
-    return {who: each.with_choices(chosen[who]) for who, each in allowed.items()}
+            before = found[limited[name]]
+            found[limited[name]] = before.with_choices(replace(before.choices, sent=tuple(sent)))
+    return found
 
 
-def _chosen(connection: Connection, tenant: Tenant, recipient_ids: Iterable[str]) -> dict[str, Choices]:
-    policy = connection.execute(_READ_POLICY).scalar_one_or_none()
+def _read(connection: Connection, tenant: Tenant, recipient_ids: Iterable[str]) -> dict[str, Allowances]:
+    rows = connection.execute(_READ, {"recipient_id": sorted(set(recipient_ids))}).all()
+    policy = next((row.policy for row in rows if row.policy is not None), None)
     defaults = _defaults(policy) if policy is not None else ()
-    chosen = {who: Choices(defaults=defaults) for who in recipient_ids}
     sealed: list[Row] = []
-    for who, documents, hidden in connection.execute(_READ, {"recipient_id": list(chosen)}):
-        chosen[who] = Choices(tuple([preferences.put_together(*each) for each in documents]), defaults)
-        sealed += [(who, each[0], int(each[1]), each[2], base64.b64decode(each[3])) for each in hidden]
-    mine: dict[str, list[Preference]] = defaultdict(list)
+    mine: dict[str, list[Preference]] = {}
+    for row in rows:
+        mine[row.recipient_id] = [preferences.put_together(*each) for each in row.documents or ()]
+        sealed += [
+            (row.recipient_id, name, int(at), said, base64.b64decode(s)) for name, at, said, s in row.hidden or ()
+        ]
     for (who, *_), preference in zip(sealed, preferences.opened(connection, tenant, sealed), strict=True):
         if preference is not None:
             mine[who].append(preference)
-    for who, opened in mine.items():
-        chosen[who] = Choices((*chosen[who].preferences, *opened), defaults)
-    return _with_templates(connection, chosen)
+    chosen = {who: Choices(tuple(theirs), defaults) for who, theirs in mine.items()}
+    with_templates = _with_templates(connection, chosen)
+    return {row.recipient_id: allowances.from_row(row).with_choices(with_templates[row.recipient_id]) for row in rows}
 
 
 def _with_templates(connection: Connection, chosen: Mapping[str, Choices]) -> dict[str, Choices]:
     """Return the choices with what the templates say that are applied to some of them, parsed once for all of one."""
     members = connection.execute(_READ_MEMBERS, {"recipient_id": list(chosen)}).all()
+    if not members:
+        return dict(chosen)
     known = preference_templates.versions_of(connection, {(row.template_id, row.version): None for row in members})
     said: dict[tuple[str, int, tuple[int, ...]], tuple[Preference, ...]] = {}
     found = dict(chosen)
@@ -89,23 +96,23 @@ def _sent(connection: Connection, names: Sequence[str], now: datetime) -> dict[s
     return found
 
 
-_READ = text("""
-SELECT recipient_id,
-    coalesce(array_agg(ARRAY[document->>'scope', document->>'value', (document - 'scope' - 'value')::text]
-        ORDER BY preference_id) FILTER (WHERE sealed IS NULL), '{}') AS documents,
-    coalesce(array_agg(ARRAY[preference_id, version::text, document::text, encode(sealed, 'base64')]
-        ORDER BY preference_id) FILTER (WHERE sealed IS NOT NULL), '{}') AS hidden
-FROM preference WHERE recipient_id = ANY(CAST(:recipient_id AS text[])) AND deleted_at IS NULL
-GROUP BY recipient_id
+_READ = text(f"""
+SELECT {allowances.COLUMNS},
+    (SELECT array_agg(ARRAY[document->>'scope', document->>'value', (document - 'scope' - 'value')::text]
+        ORDER BY preference_id) FROM preference c
+     WHERE c.recipient_id = asked.recipient_id AND c.deleted_at IS NULL AND c.sealed IS NULL) AS documents,
+    (SELECT array_agg(ARRAY[preference_id, version::text, document::text, encode(sealed, 'base64')]
+        ORDER BY preference_id) FROM preference c
+     WHERE c.recipient_id = asked.recipient_id AND c.deleted_at IS NULL AND c.sealed IS NOT NULL) AS hidden,
+    CASE WHEN place = 1 THEN (SELECT document::text FROM preference_policy ORDER BY version DESC LIMIT 1) END AS policy
+{allowances.ASKED}
 """)
-"""Documents as text and in parts: what two recipients wrote alike is parsed once."""
+"""Documents in parts, as text: what two recipients wrote alike is parsed once. The first row brings the policy."""
 
 _READ_MEMBERS = text("""
 SELECT recipient_id, template_id, version, held FROM template_member
 WHERE recipient_id = ANY(CAST(:recipient_id AS text[]))
 """)
-
-_READ_POLICY = text("SELECT document::text FROM preference_policy ORDER BY version DESC LIMIT 1")
 
 _SENT = text("""
 SELECT subject_key, channel, category, message_type, max(decided_at) AS at FROM decision

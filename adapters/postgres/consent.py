@@ -36,8 +36,10 @@ class ConsentStore:
         self, tenant: Tenant, recipient_id: str, changes: Sequence[ConsentChange], *, actor: str, now: datetime
     ) -> tuple[ConsentState, ...]:
         """Record what one recipient said and return what holds afterwards; effective when this returns."""
-        self.record_many(tenant, {recipient_id: changes}, actor=actor, now=now)
-        return self.allowances(tenant, recipient_id).consents
+        with self._database.tenant(tenant.tenant) as connection:
+            apply(connection, tenant, {recipient_id: changes}, actor=actor, now=now)
+            # In the same transaction, which holds the head: nothing else can hold at the commit.
+            return allowances.read(connection, [recipient_id])[recipient_id].consents
 
     def record_many(self, tenant: Tenant, changes: Changes, *, actor: str, now: datetime) -> None:
         """Record what several recipients said, all or nothing.

@@ -98,14 +98,12 @@ class DecisionLog:
             Unavailable: PostgreSQL is away, and with it all knowledge of consent.
         """
         with self._database.tenant(tenant.tenant) as connection:
-            allowed = allowances.read(connection, recipient_ids)
+            allowed = choices.read(connection, tenant, recipient_ids, now=now)
             if headless := [recipient for recipient, each in allowed.items() if each.version == 0]:
                 # Those that exist with version 0 are left as they are.
                 allowances.make_heads(connection, tenant.tenant, headless)
             return Known(
-                allowances=_standing(
-                    connection, tenant, allowed, _spending(connection, tenant, list(allowed), now=now), now=now
-                ),
+                allowances=_standing(allowed, _spending(connection, tenant, list(allowed), now=now)),
                 profiles=profiles.read(connection, tenant, recipient_ids),
                 types=message_types.read(connection, types),
                 complaint_share=self._complaints.read(connection, tenant.tenant, now=now, days=complaint_days),
@@ -149,8 +147,7 @@ class DecisionLog:
             # First, and in a fair queue: were the heads taken before it, a withdrawal would wait for everybody in it.
             contacts.one_after_the_other(connection, tenant, who)
             spending = _spending(connection, tenant, who, now=now, hold=hold)
-            standing = _standing(connection, tenant, self._locked(connection, who), spending, now=now)
-            rows = list(_finished(pending, standing))
+            rows = list(_finished(pending, _standing(self._locked(connection, tenant, who, now=now), spending)))
             new = _insert(connection, tenant.tenant, actor, rows)
             fresh = [row for row in rows if row.decision_id in new]
             others = _recorded(connection, [row.decision_id for row in rows if row.decision_id not in new])
@@ -177,9 +174,12 @@ class DecisionLog:
             audit.write(connection, tenant, [read])
         return {**row.record, "recorded_at": row.recorded_at.isoformat()}
 
-    def _locked(self, connection: Connection, recipient_ids: Sequence[str]) -> dict[str, Allowances]:
+    def _locked(
+        self, connection: Connection, tenant: Tenant, recipient_ids: Sequence[str], *, now: datetime
+    ) -> dict[str, Allowances]:
         """Read under lock; a test replaces this to show what happens without."""
-        return allowances.read(connection, recipient_ids, lock=True)
+        allowances.lock(connection, recipient_ids)
+        return choices.read(connection, tenant, recipient_ids, now=now)
 
 
 @dataclass(frozen=True)
@@ -197,12 +197,9 @@ def _spending(
     return _Spending(budget, contacts.spent(connection, tenant, recipient_ids, budget, now=now, lock=hold))
 
 
-def _standing(
-    connection: Connection, tenant: Tenant, allowed: Mapping[str, Allowances], spending: _Spending, *, now: datetime
-) -> dict[str, Allowances]:
-    """Return what recipients allow together with what they chose and what is spent on them."""
-    chosen = choices.with_choices(connection, tenant, allowed, now=now)
-    return {who: replace(each, budget=spending.budget, spent=spending.spent[who]) for who, each in chosen.items()}
+def _standing(allowed: Mapping[str, Allowances], spending: _Spending) -> dict[str, Allowances]:
+    """Return what recipients allow together with what is spent on them."""
+    return {who: replace(each, budget=spending.budget, spent=spending.spent[who]) for who, each in allowed.items()}
 
 
 def _finished(pending: Sequence[tuple[str, str, Finish]], allowed: Mapping[str, Allowances]) -> Iterator[Row]:

@@ -6,13 +6,15 @@ The same race without the lock does send against it, which shows that the test c
 import random
 import threading
 import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select, text
 
-from adapters.postgres import allowances
-from adapters.postgres.consent import ConsentStore
+from adapters.postgres import allowances, choices
+from adapters.postgres.consent import ConsentStore, apply
 from adapters.postgres.decisions import DecisionLog
 from adapters.postgres.event_effects import EventEffects
 from adapters.postgres.events import EventLog
@@ -39,8 +41,8 @@ LONGEST_PAUSE = 0.03
 class Locked(DecisionLog):
     """The real log, taking its time."""
 
-    def _locked(self, connection, recipient_ids):
-        read = super()._locked(connection, recipient_ids)
+    def _locked(self, connection, tenant, recipient_ids, *, now):
+        read = super()._locked(connection, tenant, recipient_ids, now=now)
         time.sleep(random.uniform(0, LONGEST_PAUSE))
         return read
 
@@ -48,8 +50,8 @@ class Locked(DecisionLog):
 class Unlocked(DecisionLog):
     """Reads again like the real log, and as late, but holds nothing."""
 
-    def _locked(self, connection, recipient_ids):
-        read = allowances.read(connection, recipient_ids)
+    def _locked(self, connection, tenant, recipient_ids, *, now):
+        read = choices.read(connection, tenant, recipient_ids, now=now)
         time.sleep(random.uniform(0, LONGEST_PAUSE))
         return read
 
@@ -168,3 +170,57 @@ def test_nothing_is_sent_after_a_withdrawal_was_answered(db, consenting):
 
 def test_without_the_lock_something_is(db, consenting):
     assert Race(db, consenting, Unlocked(db)).run()[1] > 0
+
+
+def waiting(db, tenant, names) -> int:
+    """Return how many of the statements under way wait for a lock on the heads."""
+    asked = text("""
+        SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%' || :name || '%'
+    """)
+    with db.tenant(tenant.tenant) as connection:
+        return sum(connection.execute(asked, {"name": name}).scalar_one() for name in names)
+
+
+def until(found, what) -> None:
+    for _ in range(1_000):
+        if found():
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"never came: {what}")
+
+
+def test_a_decision_that_comes_after_a_waiting_opt_out_does_not_go_past_it(db, consenting):
+    """With a shared lock it would, and so would the next: an opt-out could wait for as long as somebody decides."""
+    recipient, seen = RECIPIENTS[0], []
+    marks = [f"/* {uuid.uuid4().hex} */" for _ in range(2)]
+
+    def marked(mark):
+        def mark_it(conn, cursor, statement, parameters, context, executemany):
+            return f"{statement} {mark}", parameters
+
+        return mark_it
+
+    def opt_out():
+        withdrawn = ConsentChange(purpose=Purpose.MARKETING, status=ConsentStatus.WITHDRAWN, source="test")
+        with db.tenant(consenting.tenant) as connection:
+            event.listen(connection, "before_cursor_execute", marked(marks[0]), retval=True)
+            apply(connection, consenting, {recipient: [withdrawn]}, actor="test", now=NOON)
+
+    def decide():
+        with db.tenant(consenting.tenant) as connection:
+            event.listen(connection, "before_cursor_execute", marked(marks[1]), retval=True)
+            allowances.lock(connection, [recipient])
+            seen.append(allowances.read(connection, [recipient])[recipient].consents[0].status)
+
+    with db.tenant(consenting.tenant) as holder, ThreadPoolExecutor(2) as pool:
+        allowances.lock(holder, [recipient])
+        try:
+            opted_out = pool.submit(opt_out)
+            until(lambda: waiting(db, consenting, marks[:1]) == 1, "the opt-out, waiting for the decision under way")
+            decided = pool.submit(decide)
+            until(lambda: decided.done() or waiting(db, consenting, marks[1:]) == 1, "the second decision")
+            assert not decided.done(), "the second decision went past the opt-out"
+        finally:
+            holder.commit()
+        opted_out.result(), decided.result()
+    assert seen == [ConsentStatus.WITHDRAWN]

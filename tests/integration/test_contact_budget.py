@@ -175,8 +175,8 @@ def test_a_connection_that_dies_while_it_decides_charges_nothing(db, consenting,
     ContactBudgets(db).publish(consenting, a_budget(THREE_A_DAY, FIVE_A_MINUTE), actor="test")
 
     class Dying(DecisionLog):
-        def _locked(self, connection, recipient_ids):
-            read = super()._locked(connection, recipient_ids)
+        def _locked(self, connection, tenant, recipient_ids, *, now):
+            read = super()._locked(connection, tenant, recipient_ids, now=now)
             connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
             return read
 
