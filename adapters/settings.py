@@ -146,6 +146,10 @@ class Settings(Frozen):
     change_stream_seconds: PositiveInt = Field(
         300, description="Seconds a stream of changes lives; the listener then connects, and is checked, anew."
     )
+    egress_allow_loopback: bool = Field(
+        default=False,
+        description="For development only: webhooks may go to this machine, without encryption too.",
+    )
     service_threads: PositiveInt = Field(16, description="Requests one service worker handles at a time.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severity that is logged.")
 
