@@ -146,6 +146,7 @@ def _allowance_facts(allowances: Allowances) -> dict[str, Any]:
         "switches": [each.model_dump(mode="json") for each in allowances.switches],
         "suppressions": [each.model_dump(mode="json") for each in allowances.suppressions],
         "is_deleted": allowances.is_deleted,
+        "paused": sorted(allowances.paused),
         "preferences": [_preference_facts(each) for each in allowances.choices.preferences],
         "template": allowances.choices.template_name or None,
         "template_preferences": [_preference_facts(each) for each in allowances.choices.template],

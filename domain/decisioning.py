@@ -203,6 +203,7 @@ def _score(action: Action, p_convert: Mapping[Channel, float] | None, settings: 
 
 _LEADING_GATES = (
     "expiry",
+    "pause",
     "law",
     "recipient",
     "suppression",

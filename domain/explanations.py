@@ -8,6 +8,8 @@ from domain.values import Outcome, Reason
 SENTENCES = {
     Reason.EXPIRY_PASSED: "The message had expired.",
     Reason.EXPIRY_BEFORE_OPENING: "The message would have expired before it could be sent.",
+    Reason.PAUSE_TENANT: "An operator has paused everything.",
+    Reason.PAUSE_CHANNEL: "An operator has paused this channel.",
     Reason.LAW_HOURS_CLOSED: "The law allows no such message at this hour where the recipient is, or may be.",
     Reason.LAW_COMPLAINT_STOP: "Too many recipients complained about e-mail lately; mailbox providers demand a stop.",
     Reason.LAW_NO_OPENING: "No hour is allowed in every time zone the recipient may be in.",

@@ -11,7 +11,17 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from domain import consent, contact_budget, preference_gate, profiles, quiet_hours, suppression, switches, timing
+from domain import (
+    consent,
+    contact_budget,
+    pauses,
+    preference_gate,
+    profiles,
+    quiet_hours,
+    suppression,
+    switches,
+    timing,
+)
 from domain.consent import ConsentState
 from domain.contact_budget import Contact, ContactBudget, Spent
 from domain.decision_request import DecisionRequest, Message
@@ -30,13 +40,17 @@ from domain.values import Channel, Frozen, MessageClass, Purpose, Reason
 
 @dataclass(frozen=True)
 class Allowances:
-    """What a recipient allows and the sender allows itself, as one reading; ``version`` counts the former's changes."""
+    """What a recipient allows and the sender allows itself, as one reading; ``version`` counts the former's changes.
+
+    ``paused`` is what operators stopped, for every recipient alike: channels, or ``*`` for all of them.
+    """
 
     version: int = 0
     consents: tuple[ConsentState, ...] = ()
     switches: tuple[ChannelSwitch, ...] = ()
     suppressions: tuple[Suppression, ...] = ()
     is_deleted: bool = False
+    paused: frozenset[str] = frozenset()
     choices: Choices = field(default_factory=Choices)
     budget: ContactBudget = field(default_factory=ContactBudget)
     spent: Spent = field(default_factory=Spent)
@@ -44,14 +58,15 @@ class Allowances:
     def with_choices(self, choices: Choices) -> "Allowances":
         """Return the same together with what was chosen."""
         return Allowances(
-            self.version,
-            self.consents,
-            self.switches,
-            self.suppressions,
-            self.is_deleted,
-            choices,
-            self.budget,
-            self.spent,
+            version=self.version,
+            consents=self.consents,
+            switches=self.switches,
+            suppressions=self.suppressions,
+            is_deleted=self.is_deleted,
+            paused=self.paused,
+            choices=choices,
+            budget=self.budget,
+            spent=self.spent,
         )
 
     def personalization_refusal(self, channels: Iterable[Channel], now: datetime) -> Reason | None:
@@ -163,6 +178,7 @@ def _verdicts(request: DecisionRequest, at: Situation, channel: Channel) -> Iter
     """Yield each gate's answer in order of precedence, for the gates that the message's class must pass."""
     message_class = at.definition.message_class
     yield _for_good(timing.refusal(request.message.expires_at, now=at.now))
+    yield _for_good(pauses.refusal(at.allowances.paused, channel=channel))
     yield _until_open(at, channel, law.refusal(at.law, message_class=message_class, channel=channel, now=at.now))
     yield from map(_for_good, _denials(at, channel))
     question = asked(request.message, at, channel)

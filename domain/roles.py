@@ -64,6 +64,8 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.SUPPRESSIONS_READ,
             Permission.SUPPRESSIONS_WRITE,
             Permission.JOBS_READ,
+            Permission.PAUSES_READ,
+            Permission.PAUSES_WRITE,
         }
     ),
     Role.PRIVACY_OFFICER: frozenset(
@@ -84,7 +86,15 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.PRIVACY_WRITE,
         }
     ),
-    Role.TENANT_ADMIN: frozenset({Permission.KEYS_READ, Permission.KEYS_WRITE, Permission.TYPES_READ}),
+    Role.TENANT_ADMIN: frozenset(
+        {
+            Permission.KEYS_READ,
+            Permission.KEYS_WRITE,
+            Permission.TYPES_READ,
+            Permission.PAUSES_READ,
+            Permission.PAUSES_WRITE,
+        }
+    ),
     Role.PLATFORM_ADMIN: frozenset({Permission.TENANTS_READ, Permission.TENANTS_WRITE}),
 }
 

@@ -88,6 +88,8 @@ class Reason(StrEnum):
 
     EXPIRY_PASSED = "expiry.passed"
     EXPIRY_BEFORE_OPENING = "expiry.before_opening"
+    PAUSE_TENANT = "pause.tenant"
+    PAUSE_CHANNEL = "pause.channel"
     LAW_HOURS_CLOSED = "law.hours_closed"
     LAW_COMPLAINT_STOP = "law.complaint_stop"
     LAW_NO_OPENING = "law.no_opening"

@@ -18,6 +18,7 @@ from adapters.postgres.events import EventLog
 from adapters.postgres.exports import Exports
 from adapters.postgres.idempotency import IdempotencyRecords
 from adapters.postgres.jobs import Jobs
+from adapters.postgres.pauses import Pauses
 from adapters.postgres.preference_policies import PreferencePolicies
 from adapters.postgres.preference_templates import PreferenceTemplates
 from adapters.postgres.preferences import Preferences
@@ -59,6 +60,7 @@ class Parts:
     templates: Templates
     jobs: Jobs
     preferences: Preferences
+    pauses: Pauses
     suppressed_addresses: SuppressedAddresses
     unsubscribe_links: UnsubscribeLinks
     decisions: DecisionLog

@@ -28,6 +28,7 @@ from adapters.postgres.events import EventLog
 from adapters.postgres.exports import Exports
 from adapters.postgres.idempotency import IdempotencyRecords
 from adapters.postgres.jobs import Jobs
+from adapters.postgres.pauses import Pauses
 from adapters.postgres.preference_policies import PreferencePolicies
 from adapters.postgres.preference_templates import PreferenceTemplates
 from adapters.postgres.preferences import Preferences
@@ -103,6 +104,7 @@ def _kept_in_postgres(settings: Settings, database: Database, box: SecretBox) ->
         "erasures": Erasures(database),
         "templates": _templates(settings, database),
         "exports": Exports(database, box),
+        "pauses": Pauses(database),
         "idempotency": IdempotencyRecords(database, box),
     }
 

@@ -1,4 +1,4 @@
-"""What recipients allow, read as one: consents, channel switches, suppressions, deletion.
+"""What recipients allow, read as one: consents, channel switches, suppressions, deletion; and what is paused.
 
 Every change of it goes through ``touch``, which locks the recipient's head row; a decision takes the same ``lock``
 before it reads, and so waits for changes under way and holds back later ones until it has committed.
@@ -62,7 +62,7 @@ def read(connection: Connection, recipient_ids: Iterable[str]) -> dict[str, Allo
 
 
 def lock(connection: Connection, recipient_ids: Iterable[str]) -> None:
-    """Wait for changes of what recipients allow, and hold back later ones until this transaction ends.
+    """Wait for changes of what recipients allow and of what is paused, and hold back later ones until the end.
 
     What is read by the next statement sees what the others committed while we waited for them.
 
@@ -70,19 +70,21 @@ def lock(connection: Connection, recipient_ids: Iterable[str]) -> None:
         NoHead: ``make_heads`` was not called before.
     """
     wanted = _in_order(recipient_ids)
+    connection.execute(_LOCK_PAUSES)
     if len(connection.execute(_LOCK, {"recipient_id": wanted}).all()) < len(wanted):
         raise NoHead("a recipient has no head to lock; make_heads must have committed before")
 
 
 def from_row(row: Sequence[Any]) -> Allowances:
-    """Return what the six ``COLUMNS`` of a row say."""
-    _, version, is_deleted, consents, switches, suppressions = row[:6]
+    """Return what the seven ``COLUMNS`` of a row say."""
+    _, version, is_deleted, paused, consents, switches, suppressions = row[:7]
     return Allowances(
         version=version,
         consents=_CONSENTS.validate_json(consents) if consents is not None else (),
         switches=_SWITCHES.validate_json(switches) if switches is not None else (),
         suppressions=_SUPPRESSIONS.validate_json(suppressions) if suppressions is not None else (),
         is_deleted=is_deleted,
+        paused=frozenset(paused),
     )
 
 
@@ -125,7 +127,13 @@ bypass it meets the second lock. One statement, because an opt-out waits for eve
 not a shared lock, because whoever asks for one goes past an opt-out that waits, and so could the next, and the next.
 """
 
+_LOCK_PAUSES = text(
+    "SELECT pg_advisory_xact_lock_shared(hashtextextended('kairos.pause/' || current_setting('kairos.tenant'), 0))"
+)
+"""Decisions share it; whoever pauses takes it alone, before any row, so nobody waits in a circle."""
+
 COLUMNS = """asked.recipient_id, coalesce(h.version, 0) AS version, p.deleted_at IS NOT NULL AS is_deleted,
+    ARRAY(SELECT channel FROM pause) AS paused,
     (SELECT json_agg(json_build_object('purpose', s.purpose, 'channel', s.channel, 'status', s.status,
         'effective_at', s.effective_at, 'expires_at', s.expires_at) ORDER BY s.purpose, s.channel)::text
      FROM consent_state s WHERE s.recipient_id = asked.recipient_id) AS consents,
