@@ -176,10 +176,13 @@ def _twice(given: Sequence[Preference]) -> Iterable[Finding]:
 
 
 class PreferencePolicy(Frozen):
-    """What a tenant says about preferences: its defaults, and which custom settings there are."""
+    """What a tenant says about preferences: its defaults, whether they are learned, and which settings there are."""
 
     defaults: tuple[Preference, ...] = Field(default=(), max_length=MAX_PREFERENCES)
     settings_schema: dict[str, JsonValue] | None = Field(default=None, description="JSON Schema of custom settings.")
+    learned_defaults: bool = Field(
+        default=False, description="Whether a new recipient gets the template that similar ones engaged with most."
+    )
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:

@@ -19,12 +19,14 @@ from adapters.postgres.exports import Exports
 from adapters.postgres.idempotency import IdempotencyRecords
 from adapters.postgres.jobs import Jobs
 from adapters.postgres.pauses import Pauses
+from adapters.postgres.learned_defaults import LearnedDefaults
 from adapters.postgres.preference_policies import PreferencePolicies
 from adapters.postgres.preference_templates import PreferenceTemplates
 from adapters.postgres.preferences import Preferences
 from adapters.postgres.profiles import Profiles
 from adapters.postgres.suppressed_addresses import SuppressedAddresses
 from adapters.postgres.template_applications import TemplateApplications
+from adapters.postgres.template_outcomes import TemplateStatistics
 from adapters.postgres.tenants import Tenants
 from adapters.redis.rate_limits import RateLimits
 from adapters.settings import Settings
@@ -40,6 +42,8 @@ class Templates:
 
     published: PreferenceTemplates
     applications: TemplateApplications
+    statistics: TemplateStatistics
+    defaults: LearnedDefaults
 
 
 @dataclass(frozen=True, kw_only=True)

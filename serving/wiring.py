@@ -29,6 +29,7 @@ from adapters.postgres.exports import Exports
 from adapters.postgres.idempotency import IdempotencyRecords
 from adapters.postgres.jobs import Jobs
 from adapters.postgres.pauses import Pauses
+from adapters.postgres.learned_defaults import LearnedDefaults
 from adapters.postgres.preference_policies import PreferencePolicies
 from adapters.postgres.preference_templates import PreferenceTemplates
 from adapters.postgres.preferences import Preferences
@@ -36,6 +37,7 @@ from adapters.postgres.profiles import Profiles
 from adapters.postgres.recipient_facts import RecipientFacts
 from adapters.postgres.suppressed_addresses import SuppressedAddresses
 from adapters.postgres.template_applications import TemplateApplications
+from adapters.postgres.template_outcomes import TemplateStatistics
 from adapters.postgres.tenants import Tenants
 from adapters.redis.client import connect
 from adapters.redis.rate_limits import RateLimits
@@ -110,9 +112,13 @@ def _kept_in_postgres(settings: Settings, database: Database, box: SecretBox) ->
 
 
 def _templates(settings: Settings, database: Database) -> Templates:
-    facts = RecipientFacts(SegmentRows(Lake(settings.lake_dir)))
+    facts, clock = RecipientFacts(SegmentRows(Lake(settings.lake_dir))), Clock()
+    applications = TemplateApplications(database, facts, clock)
     return Templates(
-        published=PreferenceTemplates(database), applications=TemplateApplications(database, facts, Clock())
+        published=PreferenceTemplates(database),
+        applications=applications,
+        statistics=TemplateStatistics(database),
+        defaults=LearnedDefaults(database, facts, applications, clock),
     )
 
 

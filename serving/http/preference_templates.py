@@ -7,6 +7,7 @@ from pydantic import Field
 
 from adapters.postgres.preference_templates import Feedback, PublishedTemplate, TemplateChanged, UnknownTemplate
 from adapters.postgres.preferences import NotAllowed
+from adapters.postgres.template_outcomes import Statistics
 from domain.events import Name
 from domain.preference_templates import Template
 from domain.values import Frozen
@@ -128,6 +129,18 @@ def get_template_feedback(
     """Return ratings and comments, newest first."""
     try:
         return FeedbackList(feedback=parts.templates.published.feedback(caller.tenant, template_id, limit=limit))
+    except UnknownTemplate:
+        raise unknown() from None
+
+
+@router.get("/{template_id}/statistics", summary="Read what became of a template", responses=problems(404))
+def get_template_statistics(
+    caller: Reader, template_id: TemplateId, parts: PartsOf, version: Version = None
+) -> Statistics:
+    """Return how much a version is used, how it is rated, and what members did in 90 days; no group below 10."""
+    now = parts.clock.now(caller.tenant)
+    try:
+        return parts.templates.statistics.read(caller.tenant, template_id, version, now=now)
     except UnknownTemplate:
         raise unknown() from None
 

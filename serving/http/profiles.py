@@ -7,6 +7,7 @@ from fastapi import APIRouter, Header, Query, Response
 from adapters.postgres.profiles import PastProfile, StoredProfile, UnknownRecipient, VersionConflict
 from domain.profiles import Profile, ProfilePatch
 from domain.values import Frozen
+from serving import new_recipients
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
 from serving.http.problem_codes import declared
@@ -66,8 +67,8 @@ def put_profile(
 ) -> StoredProfile:
     """Replace the whole profile; what the body leaves out is forgotten. A deleted recipient stays deleted."""
     try:
-        stored = parts.profiles.put(
-            caller.tenant, recipient_id, body, actor=caller.actor, if_version=_version(if_match)
+        stored = new_recipients.put_profile(
+            parts, caller.tenant, recipient_id, body, actor=caller.actor, if_version=_version(if_match)
         )
     except (UnknownRecipient, VersionConflict) as error:
         raise _refused(error) from None

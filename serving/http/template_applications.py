@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 
 from adapters.postgres.preference_templates import UnknownTemplate
 from adapters.postgres.preferences import RecipientGone
+from adapters.postgres.profiles import UnknownRecipient
 from adapters.postgres.template_applications import (
     MAX_AUDIENCE,
     AppliedTemplate,
@@ -17,6 +18,7 @@ from adapters.postgres.template_applications import (
     UnknownAudience,
 )
 from domain.events import Identifier, Name
+from domain.learned_defaults import Evidence
 from domain.preference_templates import Membership
 from domain.values import Frozen
 from serving.http.auth import Caller, PartsOf, permission
@@ -78,6 +80,23 @@ def get_recipient_template(
     """Return the template and version that was applied, and which of its values are for this recipient."""
     found = parts.templates.applications.membership(caller.tenant, recipient_id, actor=caller.actor)
     return TemplateOfRecipient(membership=found)
+
+
+@router.get(
+    PREFIX + "/preferences/defaults", summary="Ask which template similar recipients suggest", responses=problems(404)
+)
+def get_learned_defaults(
+    caller: Annotated[Caller, permission("preferences:read")], recipient_id: RecipientId, parts: PartsOf
+) -> Evidence:
+    """Return the template a new recipient with this profile gets, with the evidence for each; nothing is changed.
+
+    It compares with members of the templates in force who consented to personalization, as this recipient must have.
+    Groups below the minimum are not told of. What is chosen is a preference and never a consent.
+    """
+    try:
+        return parts.templates.defaults.evidence(caller.tenant, recipient_id, actor=caller.actor)
+    except UnknownRecipient:
+        raise Refused(ProblemCode.NOT_FOUND, "There is no profile of this recipient.") from None
 
 
 @router.put(PREFIX + "/preferences/template", summary="Apply a template to a recipient", responses=problems(404, 409))

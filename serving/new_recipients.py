@@ -1,0 +1,29 @@
+"""What happens when a recipient becomes known: the profile and the template similar ones suggest, in one commit."""
+
+import structlog
+
+from adapters.postgres.profiles import StoredProfile
+from domain.profiles import Profile
+from domain.tenants import Tenant
+from serving.parts import Parts
+
+log = structlog.get_logger("kairos.learned_defaults")
+
+
+def put_profile(
+    parts: Parts, tenant: Tenant, recipient_id: str, profile: Profile, *, actor: str, if_version: int | None
+) -> StoredProfile:
+    """Store a profile; where the tenant has learned defaults, a new recipient gets theirs with it.
+
+    Raises:
+        VersionConflict: another version is stored.
+        UnknownRecipient: the recipient was deleted.
+    """
+    if not parts.preference_policies.get(tenant).policy.learned_defaults:
+        return parts.profiles.put(tenant, recipient_id, profile, actor=actor, if_version=if_version)
+    with parts.templates.defaults.beginning(tenant, recipient_id):
+        stored = parts.profiles.put(tenant, recipient_id, profile, actor=actor, if_version=if_version)
+        if stored.version == 1:
+            given = parts.templates.defaults.give(tenant, recipient_id, actor=actor)
+            log.info("learned_defaults.given", tenant=tenant.tenant, template=given.name if given else None)
+    return stored
