@@ -18,8 +18,9 @@ from adapters.postgres.events import EventLog
 from adapters.postgres.exports import Exports
 from adapters.postgres.idempotency import IdempotencyRecords
 from adapters.postgres.jobs import Jobs
-from adapters.postgres.pauses import Pauses
 from adapters.postgres.learned_defaults import LearnedDefaults
+from adapters.postgres.message_types import MessageTypes
+from adapters.postgres.pauses import Pauses
 from adapters.postgres.preference_policies import PreferencePolicies
 from adapters.postgres.preference_templates import PreferenceTemplates
 from adapters.postgres.preferences import Preferences
@@ -44,6 +45,7 @@ class Templates:
     applications: TemplateApplications
     statistics: TemplateStatistics
     defaults: LearnedDefaults
+    types: MessageTypes
 
 
 @dataclass(frozen=True, kw_only=True)

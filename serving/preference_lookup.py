@@ -75,6 +75,11 @@ class _Laws:
         return self._known[place]
 
 
+def resolved_in(situation: Situation, channel: Channel) -> Resolved:
+    """Return what holds in a situation that was read before, or made up from one."""
+    return _resolved(Message(type=situation.definition.type), situation, channel, _Laws(channel))
+
+
 def _resolved(message: Message, situation: Situation, channel: Channel, laws: _Laws) -> Resolved:
     allowed, message_class = situation.allowances, situation.definition.message_class
     stack = allowed.choices.stack(

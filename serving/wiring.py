@@ -28,8 +28,9 @@ from adapters.postgres.events import EventLog
 from adapters.postgres.exports import Exports
 from adapters.postgres.idempotency import IdempotencyRecords
 from adapters.postgres.jobs import Jobs
-from adapters.postgres.pauses import Pauses
 from adapters.postgres.learned_defaults import LearnedDefaults
+from adapters.postgres.message_types import MessageTypes
+from adapters.postgres.pauses import Pauses
 from adapters.postgres.preference_policies import PreferencePolicies
 from adapters.postgres.preference_templates import PreferenceTemplates
 from adapters.postgres.preferences import Preferences
@@ -119,6 +120,7 @@ def _templates(settings: Settings, database: Database) -> Templates:
         applications=applications,
         statistics=TemplateStatistics(database),
         defaults=LearnedDefaults(database, facts, applications, clock),
+        types=MessageTypes(database),
     )
 
 

@@ -107,7 +107,7 @@ class LearnedDefaults:
     ) -> bool:
         asked = Application(_NOT_APPLIED, each, actor, self._clock.now(tenant))
         judged = template_applying.judge(connection, tenant, [recipient_id], asked, self._facts)
-        return not isinstance(judged[recipient_id], template_applying.Applied)
+        return not isinstance(judged.of[recipient_id], template_applying.Applied)
 
     def _members(
         self, connection: Connection, tenant: Tenant, recipient_id: str, versions: dict[str, int]

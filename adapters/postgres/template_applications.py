@@ -16,9 +16,10 @@ from adapters.postgres.engine import Database
 from adapters.postgres.job_tables import job as jobs
 from adapters.postgres.jobs import Jobs
 from adapters.postgres.preference_template_tables import template_application as applications
+from adapters.postgres.preference_templates import PublishedTemplate
 from adapters.postgres.preferences import RecipientGone
 from adapters.postgres.recipient_facts import RecipientFacts
-from adapters.postgres.template_applying import Application, Applied
+from adapters.postgres.template_applying import Application, Applied, Judged
 from domain.changes import ChangeKind
 from domain.jobs import ItemResult, ItemVerdict, Job, JobState
 from domain.preference_templates import Membership
@@ -137,9 +138,7 @@ class TemplateApplications:
             TooMany: an audience is looked for among more recipients than is done at once.
         """
         with self._database.joined(tenant.tenant) as connection:
-            published = preference_templates.read(connection, template_id, version)
-            if audience is not None and published.template.audience(audience) is None:
-                raise UnknownAudience("the template has no such audience")
+            published = _published(connection, template_id, version, audience)
             named = list(recipient_ids) if recipient_ids is not None else _everybody(connection)
             now = self._clock.now(tenant)
             asked = Application(str(uuid.uuid4()), published, actor, now, audience)
@@ -150,6 +149,32 @@ class TemplateApplications:
             )
             self._record(connection, tenant, asked, total=len(named), job_id=job.job_id if job else None)
             return self._read(connection, tenant, asked.application_id)
+
+    def judged(
+        self,
+        tenant: Tenant,
+        template_id: str,
+        version: int | None,
+        recipient_ids: Sequence[str],
+        *,
+        audience: str | None,
+        actor: str,
+    ) -> Judged:
+        """Return what applying a version, None for the newest, would do to each recipient; nothing is changed.
+
+        Raises:
+            UnknownTemplate: there is no such version.
+            UnknownAudience: the version has no such audience.
+        """
+        with self._database.tenant(tenant.tenant) as connection:
+            published = _published(connection, template_id, version, audience)
+            asked = Application(str(uuid.uuid4()), published, actor, self._clock.now(tenant), audience)
+            return template_applying.judge(connection, tenant, recipient_ids, asked, self._facts)
+
+    def sample(self, tenant: Tenant, size: int) -> list[str]:
+        """Return up to ``size`` recipients with a profile, in no order of theirs and always the same."""
+        with self._database.tenant(tenant.tenant) as connection:
+            return sorted(connection.execute(_SAMPLE, {"limit": size}).scalars())
 
     def get(self, tenant: Tenant, application_id: str) -> AppliedTemplate:
         """Return an application with its jobs as they stand.
@@ -223,6 +248,15 @@ class TemplateApplications:
         return AppliedTemplate(**fields, **told)
 
 
+def _published(
+    connection: Connection, template_id: str, version: int | None, audience: str | None
+) -> PublishedTemplate:
+    published = preference_templates.read(connection, template_id, version)
+    if audience is not None and published.template.audience(audience) is None:
+        raise UnknownAudience("the template has no such audience")
+    return published
+
+
 def _everybody(connection: Connection) -> list[str]:
     found = list(connection.execute(_EVERYBODY, {"limit": MAX_AUDIENCE + 1}).scalars())
     if len(found) > MAX_AUDIENCE:
@@ -249,4 +283,5 @@ def _restored(place: int, *, is_done: bool) -> ItemResult:
     return ItemResult(position=place, verdict=ItemVerdict.REFUSED, detail=detail)
 
 
+_SAMPLE = text("SELECT recipient_id FROM profile WHERE deleted_at IS NULL ORDER BY md5(recipient_id) LIMIT :limit")
 _EVERYBODY = text("SELECT recipient_id FROM profile WHERE deleted_at IS NULL LIMIT :limit")

@@ -15,8 +15,8 @@ from adapters.postgres.preference_templates import PublishedTemplate
 from adapters.postgres.recipient_facts import RecipientFacts
 from domain.changes import ChangeKind
 from domain.gates import Allowances
-from domain.preference_templates import Fit, Membership, fit
-from domain.segments import holds, subjects
+from domain.preference_templates import Fit, Membership, Reasoned, fit
+from domain.segments import Fact, Rule, holds, subjects
 from domain.tenants import Tenant
 
 
@@ -39,6 +39,12 @@ class Application:
     actor: str
     now: datetime
     audience: str | None = None
+
+    @property
+    def rule(self) -> Rule | None:
+        """The rule of the audience, None when it is meant for whoever is named."""
+        found = self.published.template.audience(self.audience) if self.audience is not None else None
+        return found.rule if found is not None else None
 
     def membership(self, found: Fit) -> Membership:
         """Return the membership of somebody the template fits."""
@@ -70,11 +76,29 @@ def apply(
     return {who: _outcome(each, changed=who in wanted) for who, each in found.items()}
 
 
+@dataclass(frozen=True)
+class Judged:
+    """What would become of recipients, why, and what they have now; nothing was changed."""
+
+    published: PublishedTemplate
+    of: Mapping[str, Membership | Applied]
+    reasons: Mapping[str, tuple[Reasoned, ...]]
+    present: Mapping[str, Membership]
+
+
 def judge(
     connection: Connection, tenant: Tenant, recipient_ids: Sequence[str], asked: Application, facts: RecipientFacts
-) -> dict[str, Membership | Applied]:
-    """Return for each recipient the membership they would get, or why they would get none; nothing is changed."""
-    return _judged(connection, tenant, allowances.read(connection, recipient_ids), asked, facts)
+) -> Judged:
+    """Return for each recipient the membership they would get, or why they would get none."""
+    allowed = allowances.read(connection, recipient_ids)
+    known = _known(connection, tenant, allowed, asked, facts)
+    template = asked.published.template
+    return Judged(
+        published=asked.published,
+        of=_judged_by(allowed, asked, known),
+        reasons={who: fit(template, known[who], asked.now).reasons for who in allowed},
+        present=template_members.read(connection, recipient_ids),
+    )
 
 
 def _judged(
@@ -84,16 +108,30 @@ def _judged(
     asked: Application,
     facts: RecipientFacts,
 ) -> dict[str, Membership | Applied]:
+    return _judged_by(allowed, asked, _known(connection, tenant, allowed, asked, facts))
+
+
+def _known(
+    connection: Connection,
+    tenant: Tenant,
+    allowed: Mapping[str, Allowances],
+    asked: Application,
+    facts: RecipientFacts,
+) -> dict[str, dict[str, Fact]]:
     template = asked.published.template
-    audience = template.audience(asked.audience).rule if asked.audience is not None else None  # type: ignore[union-attr]
-    rules = (template.conditions, audience, *(each.when for each in template.values))
-    known = facts.read(connection, tenant, allowed, subjects(rules), asked.now)
+    rules = (template.conditions, asked.rule, *(each.when for each in template.values))
+    return facts.read(connection, tenant, allowed, subjects(rules), asked.now)
+
+
+def _judged_by(
+    allowed: Mapping[str, Allowances], asked: Application, known: Mapping[str, Mapping[str, Fact]]
+) -> dict[str, Membership | Applied]:
     judged: dict[str, Membership | Applied] = {}
     for who, each in allowed.items():
-        found = fit(template, known[who], asked.now)
+        found = fit(asked.published.template, known[who], asked.now)
         if each.is_deleted:
             judged[who] = Applied.GONE
-        elif not holds(audience, known[who], asked.now):
+        elif not holds(asked.rule, known[who], asked.now):
             judged[who] = Applied.NOT_IN_AUDIENCE
         else:
             judged[who] = asked.membership(found) if found.may_apply else Applied.CONDITIONS_NOT_MET

@@ -41,6 +41,7 @@ from serving.http import (
     sms_replies,
     suppressions,
     template_applications,
+    template_previews,
     tenants,
     unsubscribe,
 )
@@ -71,6 +72,7 @@ ROUTERS = (
     contact_budget.router,
     preference_policy.router,
     preference_templates.router,
+    template_previews.router,
     # Before the one that reads any other last part as the name of a preference.
     template_applications.router,
     preferences.router,

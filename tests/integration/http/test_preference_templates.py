@@ -336,3 +336,57 @@ def test_a_template_of_another_tenant_is_not_there(server, api, db, box, tenant)
     assert server.get(f"{BASE}/calm", headers=theirs).status_code == 404
     body = {"template_id": "calm"}
     assert server.put(f"{MINE}/template", json=body, headers=theirs).status_code == 404
+
+
+def preview(api, name, who="r", **fields):
+    answer = api.post(f"{BASE}/{name}/preview", json={"recipient_id": who} | fields)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_a_preview_tells_what_would_change_and_changes_nothing(api, published):
+    put(api, "calm", EMAIL_OFF, WEEKLY, conditions=FRENCH)
+    found = preview(api, "calm")
+    assert (found["outcome"], found["changes"]) == ("conditions_not_met", [])
+    [reason] = found["reasons"]
+    assert (reason["field"], reason["fact"], reason["truth"]) == ("conditions", "profile.country", None)
+    api.put("/v1/recipients/r/profile", json={"country": "FR"})
+    before = {channel: resolved(api, channel) for channel in ("email", "push")}
+    found = preview(api, "calm")
+    assert (found["outcome"], found["held"], found["reasons"][0]["truth"]) == ("changed", [0, 1], True)
+    told = {(each["channel"], each["field"]): (each["before"], each["after"]) for each in found["changes"]}
+    assert told == {
+        ("email", "enabled"): (True, False),
+        ("email", "frequency"): ("immediate", "weekly"),
+        ("push", "frequency"): ("immediate", "weekly"),
+    }
+    assert worn(api) is None
+    assert {channel: resolved(api, channel) for channel in before} == before
+    wear(api, "calm")
+    assert resolved(api, "email")["enabled"]["rule"] == found["changes"][0]["rule_after"]
+    again = preview(api, "calm")
+    assert (again["outcome"], again["changes"]) == ("unchanged", [])
+    assert api.post(f"{BASE}/none/preview", json={"recipient_id": "r"}).status_code == 404
+
+
+def test_a_preview_of_what_the_recipient_overrules_is_empty(api, published):
+    api.put(MINE, json={"value": {"enabled": True, "frequency": "daily"}})
+    put(api, "calm", OFF | {"preference": {"value": {"enabled": False, "frequency": "never"}}})
+    assert preview(api, "calm")["changes"] == []
+
+
+def test_a_sample_is_counted_and_names_nobody(api, db, tenant, published):
+    for number in range(12):
+        allow(db, tenant, f"person{number}")
+        api.put(f"/v1/recipients/person{number}/profile", json={"country": "FR" if number < 11 else "DE"})
+    put(api, "calm", EMAIL_OFF, conditions=FRENCH, audiences=[{"name": "german", "rule": {"not": FRENCH}}])
+    answer = api.post(f"{BASE}/calm/preview/sample", json={})
+    found = answer.json()
+    assert (found["sampled"], found["outcomes"]) == (12, {"changed": 11, "conditions_not_met": None})
+    assert found["changes"] == [{"message_type": "news", "channel": "email", "field": "enabled", "recipients": 11}]
+    assert "person" not in answer.text
+    put(api, "calm", EMAIL_OFF, audiences=[{"name": "german", "rule": {"not": FRENCH}}])
+    few = api.post(f"{BASE}/calm/preview/sample", json={"audience": "german"}).json()
+    assert few["outcomes"] == {"changed": None, "not_in_audience": 11}
+    assert [each["recipients"] for each in few["changes"]] == [None]
+    assert api.post(f"{BASE}/calm/preview/sample", json={"audience": "dutch"}).status_code == 404
