@@ -5,7 +5,7 @@ For one recipient every difference is told; for a sample only how many would hav
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -151,7 +151,7 @@ def _with(situation: Situation, membership: Membership, template: Template) -> S
 
 
 def _differences(message_type: str, channel: Channel, before: Resolved, after: Resolved) -> Sequence[Change]:
-    pairs = ((name, getattr(before, name), getattr(after, name)) for name in Resolved.model_fields)
+    pairs = ((name, getattr(before, name), getattr(after, name)) for name in _FIELDS)
     return [
         Change(
             message_type=message_type,
@@ -165,3 +165,6 @@ def _differences(message_type: str, channel: Channel, before: Resolved, after: R
         for name, old, new in pairs
         if old.value != new.value
     ]
+
+
+_FIELDS = tuple(each.name for each in fields(Resolved))
