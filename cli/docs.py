@@ -55,6 +55,13 @@ def event_schema() -> str:
     return json.dumps(EngagementEvent.model_json_schema(), indent=2, sort_keys=True) + "\n"
 
 
+def consent_schema() -> str:
+    """Return the published JSON Schema of exported consent records."""
+    from domain.consent_export import ConsentExports
+
+    return json.dumps(ConsentExports.model_json_schema(mode="serialization"), indent=2, sort_keys=True) + "\n"
+
+
 def features() -> str:
     """Return docs/features.md: every feature with its view, kind, type, unit, purpose and meaning."""
     from feature_repo.engagement.catalog import catalog
@@ -86,6 +93,7 @@ DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "docs/errors.md": errors,
     ".env.example": env_example,
     "docs/contracts/engagement_event.schema.json": event_schema,
+    "docs/contracts/consent_record.schema.json": consent_schema,
 }
 
 

@@ -7,12 +7,15 @@ from ``effective_at`` (inclusive) to ``expires_at`` (exclusive).
 Terms follow ISO/IEC TS 27560:2023 (consent record); withdrawal takes effect at once (GDPR Art. 7(3)).
 """
 
+import hashlib
+import hmac
+import unicodedata
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, JsonValue, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, JsonValue, StringConstraints, model_validator
 
 from domain.values import ANY_CHANNEL, Channel, Frozen, Moment, Purpose, Reason
 
@@ -46,6 +49,17 @@ _REASON = {
 }
 
 
+_OTHER_WORDS = {"pending": ConsentStatus.REQUESTED, "granted": ConsentStatus.GIVEN}
+
+
+def _in_our_words(status: Any) -> Any:
+    return _OTHER_WORDS.get(status, status) if isinstance(status, str) else status
+
+
+SaidStatus = Annotated[ConsentStatus, BeforeValidator(_in_our_words)]
+"""A status as others may say it: ``pending`` counts as requested, ``granted`` as given."""
+
+
 class LegalBasis(StrEnum):
     """Why processing is lawful (GDPR Art. 6(1) a-f)."""
 
@@ -72,7 +86,7 @@ class ConsentChange(Frozen):
 
     purpose: Purpose
     channel: ChannelScope = ANY_CHANNEL
-    status: ConsentStatus
+    status: SaidStatus = Field(description="`pending` counts as requested, `granted` as given.")
     effective_at: Moment | None = Field(default=None, description="Absent: the moment it is recorded.")
     expires_at: Moment | None = None
     legal_basis: LegalBasis = LegalBasis.CONSENT
@@ -80,6 +94,11 @@ class ConsentChange(Frozen):
     text_version: Text | None = Field(default=None, description="Version of the text the recipient saw.")
     proof: dict[Annotated[str, StringConstraints(min_length=1, max_length=100)], JsonValue] = Field(
         default_factory=dict, max_length=32
+    )
+    address: Annotated[str, StringConstraints(min_length=1, max_length=320)] | None = Field(
+        default=None,
+        exclude=True,
+        description="Where they said it from, such as an IP or e-mail address; a keyed hash of it is kept.",
     )
 
     @model_validator(mode="after")
@@ -172,3 +191,15 @@ def as_of(states: Iterable[ConsentState], moment: datetime) -> tuple[ConsentStat
             key = (state.purpose, state.channel)
             standing[key] = successor(standing.get(key), state)
     return tuple(standing.values())
+
+
+def state_now(state: ConsentState, now: datetime) -> ConsentStatus:
+    """Return where a consent stands at a moment: one that was given and has ended is expired."""
+    has_ended = state.status is ConsentStatus.GIVEN and state.expires_at is not None and state.expires_at <= now
+    return ConsentStatus.EXPIRED if has_ended else state.status
+
+
+def proof_hash(tenant_secret: bytes, address: str) -> str:
+    """Return the keyed hash, 64 hexadecimal digits, of the address a consent came from; case and width do not matter."""
+    told = unicodedata.normalize("NFKC", address).strip().casefold()
+    return hmac.new(tenant_secret, f"consent:{told}".encode(), hashlib.sha256).hexdigest()

@@ -16,7 +16,15 @@ from adapters.postgres.audit import AuditEntry
 from adapters.postgres.engine import Database
 from adapters.postgres.tables import channel_switch, consent_record, consent_state
 from domain.changes import ChangeKind
-from domain.consent import ChannelScope, ConsentChange, ConsentState, ConsentStatus, refusal, successor
+from domain.consent import (
+    ChannelScope,
+    ConsentChange,
+    ConsentState,
+    ConsentStatus,
+    proof_hash,
+    refusal,
+    successor,
+)
 from domain.gates import Allowances
 from domain.switches import ChannelSwitch
 from domain.tenants import Tenant
@@ -167,11 +175,16 @@ def _append(connection: Connection, tenant: Tenant, said: Sequence[_Said], *, ac
             "actor": actor,
             "effective_at": each.state.effective_at,
             "proof_sealed": proof,
+            "address_hash": _address_hash(tenant, each.change),
         }
         for each, proof in zip(said, proofs, strict=True)
     ]
     statement = insert(consent_record).returning(consent_record.c.record_id, sort_by_parameter_order=True)
     return list(connection.execute(statement, rows).scalars())
+
+
+def _address_hash(tenant: Tenant, change: ConsentChange) -> str | None:
+    return proof_hash(tenant.subject_secret, change.address) if change.address is not None else None
 
 
 _Standing = dict[tuple[str, Purpose, ChannelScope], tuple[ConsentState, int]]

@@ -196,6 +196,7 @@ consent_record = Table(
     Column("proof", JSONB, nullable=False, server_default="{}", comment="from before proofs were sealed"),
     Column("proof_sealed", LargeBinary),
     recorded(),
+    Column("address_hash", Text, comment="of where it was said from; keyed with the tenant's secret"),
     Index("consent_record_recipient", "tenant", "recipient_id", "record_id"),
 )
 

@@ -3,13 +3,12 @@
 To withdraw takes less than to grant: an empty object is enough.
 """
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import JsonValue
 
-from domain.consent import ChannelScope, ConsentChange, ConsentState, ConsentStatus, LegalBasis, Text
+from domain.consent import ChannelScope, ConsentChange, ConsentState, ConsentStatus, Text
+from domain.consent_records import ConsentRecord
 from domain.events import FUTURE_TOLERANCE
 from domain.suppression import Suppression
 from domain.switches import ChannelSwitch
@@ -40,23 +39,6 @@ class SwitchPosition(Frozen):
 
     is_on: bool
     source: Text = SOURCE
-
-
-class ConsentRecord(Frozen):
-    """One consent record as it is kept."""
-
-    record_id: int
-    purpose: Purpose
-    channel: ChannelScope
-    status: ConsentStatus
-    legal_basis: LegalBasis
-    effective_at: datetime
-    expires_at: datetime | None
-    source: str
-    actor: str
-    text_version: str | None
-    proof: dict[str, JsonValue]
-    recorded_at: datetime
 
 
 class Standing(Frozen):
