@@ -200,6 +200,6 @@ def state_now(state: ConsentState, now: datetime) -> ConsentStatus:
 
 
 def proof_hash(tenant_secret: bytes, address: str) -> str:
-    """Return the keyed hash, 64 hexadecimal digits, of the address a consent came from; case and width do not matter."""
+    """Return the keyed hash, 64 hexadecimal digits, of the address a consent came from, in any case."""
     told = unicodedata.normalize("NFKC", address).strip().casefold()
     return hmac.new(tenant_secret, f"consent:{told}".encode(), hashlib.sha256).hexdigest()

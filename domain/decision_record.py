@@ -15,7 +15,8 @@ from pydantic import Field
 from domain.content import RenderedContent
 from domain.decisioning import Draft, Score, Settings
 from domain.explanations import explain
-from domain.gates import Allowances, Refusal, Situation
+from domain.gates import Allowances, Refusal, Situation, may_use_opens, open_tracking
+from domain.legal.tracking import OpenTracking
 from domain.policy import PolicyName
 from domain.preferences import Preference
 from domain.profiles import Profile
@@ -47,6 +48,9 @@ class DecisionAnswer(Frozen):
     refusals: tuple[Refusal, ...]
     score: Score
     action_probability: float = Field(ge=0, le=1, description="Recorded before the draw; 1.0 when there was none.")
+    open_tracking: OpenTracking | None = Field(
+        description="Whether the sender may track that this message is opened; null when nothing is sent."
+    )
     experiments: tuple[dict[str, str], ...] = ()
     degraded: str | None = Field(description="Which rung of the fallback ladder answered; null when none was needed.")
     versions: Versions
@@ -89,6 +93,7 @@ def answer(draft: Draft, evidence: Evidence) -> DecisionAnswer:
         refusals=draft.screened.refusals,
         score=draft.score if sends else Score(),
         action_probability=draft.probability,
+        open_tracking=_tracking(draft),
         degraded=evidence.degraded,
         versions=_versions(draft, evidence),
         explanation=tuple(explain(record(draft, evidence))) if draft.request.explain else None,
@@ -125,6 +130,8 @@ def record(draft: Draft, evidence: Evidence) -> dict[str, Any]:
         "allowances": _allowance_facts(draft.situation.allowances),
         "unreachable": _unreachable(draft.situation.profile),
         "law": _legal_facts(draft.situation),
+        "open_tracking": tracked.model_dump(mode="json") if (tracked := _tracking(draft)) is not None else None,
+        "may_use_opens": may_use_opens(draft.situation),
         "quiet_hours": draft.situation.quiet.model_dump(mode="json"),
         "policy_settings": evidence.settings.model_dump(mode="json"),
         "versions": _versions(draft, evidence).model_dump(mode="json"),
@@ -133,6 +140,13 @@ def record(draft: Draft, evidence: Evidence) -> dict[str, Any]:
         "features_as_of": evidence.as_of,
         "stages_ms": evidence.stages_ms,
     }
+
+
+def _tracking(draft: Draft) -> OpenTracking | None:
+    """Return whether opens may be tracked on the channel that is sent on."""
+    if draft.outcome is not Outcome.SEND_NOW or draft.action.channel is None:
+        return None
+    return open_tracking(draft.situation, draft.action.channel)
 
 
 def _content_facts(rendered: RenderedContent) -> dict[str, str]:

@@ -26,7 +26,9 @@ from domain.consent import ConsentState
 from domain.contact_budget import Contact, ContactBudget, Spent
 from domain.decision_request import DecisionRequest, Message
 from domain.legal import gate as law
+from domain.legal import tracking
 from domain.legal.gate import Closing, LegalFacts
+from domain.legal.tracking import OpenTracking
 from domain.message_types import MessageType
 from domain.preference_gate import Choices, Held
 from domain.preference_resolution import Asked
@@ -98,6 +100,19 @@ class Situation:
     def minds_quiet_hours(self) -> bool:
         """True when the message waits for the end of quiet hours."""
         return self.definition.message_class is not MessageClass.TRANSACTIONAL and not self.definition.is_emergency
+
+
+def open_tracking(situation: Situation, channel: Channel) -> OpenTracking:
+    """Return whether it may be tracked that a message of the situation is opened on a channel."""
+    law_of = situation.law
+    message_class = situation.definition.message_class
+    rule = tracking.demanding(law_of.rules, law_of.place.countries, message_class=message_class, channel=channel)
+    return tracking.verdict(rule, situation.allowances.consents, channel=channel, now=situation.now)
+
+
+def may_use_opens(situation: Situation) -> bool:
+    """Return whether what is known of messages the recipient opened may be used: e-mail's rules hold for all of it."""
+    return open_tracking(situation, Channel.EMAIL).is_allowed
 
 
 class Refusal(Frozen):

@@ -39,7 +39,7 @@ def of(settings: Settings) -> dict[str, dg.ResourceDefinition]:
         "event_archive": lambda open_: EventArchive(
             site.batch(open_), since=date.fromisoformat(settings.first_partition_date)
         ),
-        "learning_facts": lambda open_: LearningFacts(site.batch(open_)),
+        "learning_facts": lambda open_: LearningFacts(site.batch(open_), settings.legal_rules),
         "tenant_clocks": lambda open_: TenantClocks(Tenants(site.app(open_), SecretBox.of(settings)), Clock()),
         "clock": lambda _: Clock(),
         "feature_store": lambda open_: open_.enter_context(closing(FeatureStore.of(settings, site.endpoints()))),

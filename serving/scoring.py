@@ -13,9 +13,10 @@ import numpy.typing as npt
 import structlog
 
 from adapters.feature_store import FeatureStoreUnavailable
-from domain.gates import Screened, Situation
+from domain.gates import Screened, Situation, may_use_opens
 from domain.ingest import local_time
 from domain.values import Channel
+from feature_repo.engagement import catalog
 from feature_repo.engagement.at_read import AS_OF, Freshness, ReadRows, at_read
 from serving.logs import places
 
@@ -111,6 +112,7 @@ def score(model: Model | None, tenant: str, asked: Sequence[ToScore]) -> list[Sc
         return []
     try:
         stored = model.store.online(tenant, [each.recipient_id for each in asked])
+        stored = _usable(stored, asked)
         rows = _rows(model.scorer, stored, asked)
         p = model.scorer.score(rows.matrix)
     except FeatureStoreUnavailable:
@@ -121,6 +123,18 @@ def score(model: Model | None, tenant: str, asked: Sequence[ToScore]) -> list[Sc
         )
         return [Scored(None, RULES)] * len(asked)
     return _unstacked(rows, p, stored, asked)
+
+
+def _usable(stored: Mapping[str, Sequence[Any]], asked: Sequence[ToScore]) -> dict[str, list[Any]]:
+    """Return stored features without what stands on opens, for everybody whose opens may not be used."""
+    barred = [not may_use_opens(each.situation) for each in asked]
+    tracked = catalog.of_opens()
+    return {
+        name: [None if bar else value for value, bar in zip(values, barred, strict=True)]
+        if name in tracked
+        else list(values)
+        for name, values in stored.items()
+    }
 
 
 def _rows(scorer: Scores, stored: Mapping[str, Sequence[Any]], asked: Sequence[ToScore]) -> ReadRows:

@@ -5,63 +5,113 @@ Read only, through a role that may see every tenant.
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
+from adapters import legal_rule_files
 from adapters.postgres.engine import Database
-from adapters.postgres.tables import consent_record, message_type
+from adapters.postgres.tables import consent_record, message_type, profile, tenant
 from domain.consent import ConsentState, ConsentStatus
+from domain.legal.places import country_of
+from domain.legal.rules import RuleSet
 from domain.values import Purpose
+
+PURPOSES = (Purpose.PERSONALIZATION, Purpose.ANALYTICS, Purpose.OPEN_TRACKING)
+"""What learning from a message needs, or must not have been refused."""
+
+Who = tuple[str, str]
+"""A tenant and one of its recipients."""
+Countries = frozenset[str] | None
 
 
 @dataclass(frozen=True)
 class Facts:
-    """``histories``: every consent by (tenant, recipient). ``windows``: attribution windows by (tenant, type)."""
+    """What may be learned from whom.
 
-    histories: Mapping[tuple[str, str], tuple[ConsentState, ...]]
+    ``histories``: every consent about one of ``PURPOSES`` by recipient. ``windows``: attribution windows by (tenant,
+    type). ``countries``: where recipients are, by their own zone; ``home``: where a tenant is, for all others.
+    ``rules``: None when no rule demands anything.
+    """
+
+    histories: Mapping[Who, tuple[ConsentState, ...]]
     windows: Mapping[tuple[str, str], timedelta]
+    countries: Mapping[Who, Countries] = field(default_factory=dict)
+    home: Mapping[str, Countries] = field(default_factory=dict)
+    rules: RuleSet | None = None
+
+    def place(self, who: Who) -> Countries:
+        """Return the countries a recipient may be in; None where nothing is known, which every rule then reaches."""
+        return self.countries[who] if who in self.countries else self.home.get(who[0])
 
 
 class LearningFacts:
     """Reads the facts of all tenants at once."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, rules: str) -> None:
+        """Prepare to read; ``rules`` is the version or file of the rule set in force."""
         self._database = database
+        self._rules = rules
 
-    def read(self, purpose: Purpose = Purpose.PERSONALIZATION) -> Facts:
-        """Return every consent record of one purpose, and the windows of the newest published message types."""
-        histories: dict[tuple[str, str], list[ConsentState]] = defaultdict(list)
+    def read(self) -> Facts:
+        """Return every consent record about a purpose of learning, and the windows of the newest message types."""
         with self._database.begin() as connection:
-            for row in connection.execute(_RECORDS.where(consent_record.c.purpose == purpose.value)):
-                histories[row.tenant, row.recipient_id].append(
-                    ConsentState(
-                        purpose=purpose,
-                        channel=row.channel,
-                        status=ConsentStatus(row.status),
-                        effective_at=row.effective_at,
-                        expires_at=row.expires_at,
-                    )
-                )
+            histories = _histories(connection)
             published = connection.execute(_TYPES).all()
+            zones = connection.execute(_ZONES).all()
+            homes = connection.execute(select(tenant.c.tenant, tenant.c.time_zone)).all()
         windows = {
             (row.tenant, row.type): timedelta(hours=hours)
             for row in published
             if (hours := row.document.get("attribution_window_hours")) is not None
         }
-        return Facts({key: tuple(states) for key, states in histories.items()}, windows)
+        return Facts(
+            histories={key: tuple(states) for key, states in histories.items()},
+            windows=windows,
+            countries={(row.tenant, row.recipient_id): _countries(row.time_zone) for row in zones},
+            home={row.tenant: _countries(row.time_zone) for row in homes},
+            rules=legal_rule_files.load(self._rules),
+        )
 
 
-_RECORDS = select(
-    consent_record.c.tenant,
-    consent_record.c.recipient_id,
-    consent_record.c.channel,
-    consent_record.c.status,
-    consent_record.c.effective_at,
-    consent_record.c.expires_at,
-).order_by(consent_record.c.tenant, consent_record.c.record_id)
+def _histories(connection: Connection) -> Mapping[Who, list[ConsentState]]:
+    found: dict[Who, list[ConsentState]] = defaultdict(list)
+    for row in connection.execute(_RECORDS):
+        found[row.tenant, row.recipient_id].append(
+            ConsentState(
+                purpose=Purpose(row.purpose),
+                channel=row.channel,
+                status=ConsentStatus(row.status),
+                effective_at=row.effective_at,
+                expires_at=row.expires_at,
+            )
+        )
+    return found
+
+
+def _countries(zone: str) -> Countries:
+    """Return the country of a zone, or None for one like UTC, which lies in none."""
+    country = country_of(zone)
+    return frozenset({country}) if country is not None else None
+
+
+_RECORDS = (
+    select(
+        consent_record.c.tenant,
+        consent_record.c.recipient_id,
+        consent_record.c.purpose,
+        consent_record.c.channel,
+        consent_record.c.status,
+        consent_record.c.effective_at,
+        consent_record.c.expires_at,
+    )
+    .where(consent_record.c.purpose.in_([each.value for each in PURPOSES]))
+    .order_by(consent_record.c.tenant, consent_record.c.record_id)
+)
+
+_ZONES = select(profile.c.tenant, profile.c.recipient_id, profile.c.time_zone).where(profile.c.time_zone.is_not(None))
 
 _TYPES = (
     select(message_type.c.tenant, message_type.c.type, message_type.c.document)

@@ -1,11 +1,12 @@
 """Makes the training set: one row per message sent, with features as they were known before it and what came of it.
 
-A row is left out unless its recipient allowed personalization at that moment; every row left out is counted. A row
+A row is left out unless its recipient allowed personalization at that moment, and had not refused analytics; every row
+left out is counted. Of whom opens might not be tracked then, no feature made from opens is in the row. A row
 whose attribution window is still open is marked: it is never trained on. Features end strictly before the message.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import cache
@@ -20,7 +21,9 @@ from adapters.postgres.learning_facts import Facts
 from assets.steps import event_days
 from domain import consent
 from domain.events import EventType
-from domain.values import Channel, Purpose
+from domain.legal import tracking
+from domain.legal.rules import Rule
+from domain.values import Channel, MessageClass, Purpose, Reason
 from feature_repo.engagement import at_read, catalog
 from feature_repo.engagement.catalog import View
 from models.engagement import dataset, spec
@@ -82,13 +85,16 @@ _CONVERTED = ("tenant", "recipient_id", "campaign_id", "decision_id", "occurred_
 class TrainingRows:
     """The rows, and how many messages were left out for which reason.
 
-    ``not_to_count`` are those which no conversion could ever name.
+    ``not_to_count`` are those which no conversion could ever name. ``opens_withheld`` counts rows that stay, without
+    what is made from opens.
     """
 
     rows: pd.DataFrame
     sent: int
     without_consent: int
     not_to_count: int
+    analytics_refused: int = 0
+    opens_withheld: int = 0
 
     @property
     def counts(self) -> dict[str, float]:
@@ -96,7 +102,9 @@ class TrainingRows:
         return {
             "messages_sent": self.sent,
             "left_out_without_consent": self.without_consent,
+            "left_out_analytics_refused": self.analytics_refused,
             "left_out_not_to_count": self.not_to_count,
+            "opens_withheld": self.opens_withheld,
             "window_open": int((~self.rows["is_closed"].astype(bool)).sum()),
             "answered": int(self.rows[spec.LABEL].sum()),
             "without_features": int(self.rows[at_read.AS_OF[View.ENGAGEMENT]].isna().sum()),
@@ -127,7 +135,8 @@ def training_rows(
     lake.require_checked(event_days.TABLE)
     sends = _events(lake, EventType.NOTIFICATION_SENT, _SENT, nows).rename(columns={"occurred_at": DECIDED_AT})
     sends[ENDS_AT] = window_ends(sends, facts.windows)
-    allowed = sends[may_learn(sends, facts.histories)].drop(columns="properties")
+    agreed = sends[may_learn(sends, facts.histories)].drop(columns="properties")
+    allowed = agreed[~refused_analytics(agreed, facts.histories)]
     conversions = _events(lake, EventType.CONVERTED, _CONVERTED, nows)
     labelled = labels(allowed, conversions, cuts=_cuts(lake, nows))
     if labelled.empty:
@@ -136,7 +145,15 @@ def training_rows(
     final = int(labelled["is_closed"].sum())
     report(f"{TABLE}: {len(sends)} messages, {len(allowed)} with consent, {final} with a closed window")
     rows = with_features(labelled, store).sort_values(_ORDER, ignore_index=True)
-    return TrainingRows(rows, len(sends), len(sends) - len(allowed), len(allowed) - len(labelled))
+    withheld = ~may_use_opens(rows, facts)
+    return TrainingRows(
+        rows=without_opens(rows, withheld),
+        sent=len(sends),
+        without_consent=len(sends) - len(agreed),
+        analytics_refused=len(agreed) - len(allowed),
+        not_to_count=len(allowed) - len(labelled),
+        opens_withheld=int(withheld.sum()),
+    )
 
 
 def write(lake: Lake, made: TrainingRows) -> Written:
@@ -181,15 +198,59 @@ def with_features(rows: pd.DataFrame, store: FeatureStore) -> pd.DataFrame:
     return store.historical(rows.assign(**{_BEFORE: before}), at=_BEFORE).drop(columns=_BEFORE)
 
 
-def may_learn(sends: pd.DataFrame, histories: Mapping[tuple[str, str], Sequence[consent.ConsentState]]) -> pd.Series:
+Histories = Mapping[tuple[str, str], Sequence[consent.ConsentState]]
+
+
+def may_learn(sends: pd.DataFrame, histories: Histories) -> pd.Series:
     """Tell for each message whether its recipient allowed personalization at its moment, by the rule of decisions."""
-    verdicts = []
-    for row in sends[["tenant", "recipient_id", "channel", DECIDED_AT]].itertuples(index=False):
-        moment = row[3].to_pydatetime()
-        states = consent.as_of(histories.get((row[0], row[1]), ()), moment)
-        refused = consent.refusal(states, purpose=Purpose.PERSONALIZATION, channel=Channel(row[2]), now=moment)
-        verdicts.append(refused is None)
+    return _each(sends, histories, Purpose.PERSONALIZATION, lambda reason: reason is None)
+
+
+def refused_analytics(sends: pd.DataFrame, histories: Histories) -> pd.Series:
+    """Tell for each message whether its recipient had ended analytics by its moment; silence is no refusal."""
+    return _each(sends, histories, Purpose.ANALYTICS, lambda reason: reason not in (None, Reason.CONSENT_MISSING))
+
+
+def _each(
+    sends: pd.DataFrame, histories: Histories, purpose: Purpose, holds: Callable[[Reason | None], bool]
+) -> pd.Series:
+    verdicts = [
+        holds(consent.refusal(states, purpose=purpose, channel=channel, now=moment))
+        for _, channel, moment, states in _standing(sends, histories)
+    ]
     return pd.Series(verdicts, index=sends.index, dtype=bool)
+
+
+def may_use_opens(sends: pd.DataFrame, facts: Facts) -> pd.Series:
+    """Tell for each message whether its recipient's opens might be used at its moment, by the rule of decisions."""
+    verdicts = []
+    for who, _, moment, states in _standing(sends, facts.histories):
+        rule = _demanding(facts, who)
+        verdicts.append(tracking.verdict(rule, states, channel=Channel.EMAIL, now=moment).is_allowed)
+    return pd.Series(verdicts, index=sends.index, dtype=bool)
+
+
+def _demanding(facts: Facts, who: tuple[str, str]) -> Rule | None:
+    """Return the rule that demands a consent to the tracking of e-mail; such rules make no difference of class."""
+    if facts.rules is None:
+        return None
+    place = facts.place(who)
+    return tracking.demanding(facts.rules, place, message_class=MessageClass.MARKETING, channel=Channel.EMAIL)
+
+
+def _standing(
+    sends: pd.DataFrame, histories: Histories
+) -> Iterator[tuple[tuple[str, str], Channel, datetime, tuple[consent.ConsentState, ...]]]:
+    """Yield of each message its recipient, channel and moment, and what the recipient had said by then."""
+    for row in sends[["tenant", "recipient_id", "channel", DECIDED_AT]].itertuples(index=False):
+        who, moment = (row[0], row[1]), row[3].to_pydatetime()
+        yield who, Channel(row[2]), moment, consent.as_of(histories.get(who, ()), moment)
+
+
+def without_opens(rows: pd.DataFrame, withheld: pd.Series) -> pd.DataFrame:
+    """Return the rows with every stored feature that is made from opens missing where it is withheld."""
+    names = [name for name in rows.columns if name in catalog.of_opens()]
+    return rows.assign(**{name: rows[name].mask(withheld) for name in names})
 
 
 def window_ends(sends: pd.DataFrame, windows: Mapping[tuple[str, str], timedelta]) -> pd.Series:

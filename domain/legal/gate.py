@@ -44,6 +44,16 @@ def refusal(facts: LegalFacts, *, message_class: MessageClass, channel: Channel,
     return Reason.LAW_HOURS_CLOSED if any(_is_closed(each, now) for each in closings) else None
 
 
+def breaches(facts: LegalFacts, *, message_class: MessageClass, channel: Channel, now: datetime) -> tuple[Rule, ...]:
+    """Return every rule that forbids it now; empty exactly when ``refusal`` finds nothing."""
+    found = (rule for rule in facts.rules.applying(facts.place.countries) if rule.concerns(message_class, channel))
+    return tuple(
+        rule
+        for rule in found
+        if _is_reached(rule, facts.complaint_share) or any(_is_closed(each, now) for each in _closings([rule], facts))
+    )
+
+
 def closings(facts: LegalFacts, *, message_class: MessageClass, channel: Channel) -> list[Closing]:
     """Return the hours the law keeps closed for such a message, on every clock that may be the recipient's."""
     found = (rule for rule in facts.rules.applying(facts.place.countries) if rule.concerns(message_class, channel))

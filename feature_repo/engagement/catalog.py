@@ -7,6 +7,7 @@ exist in one place and be missing or named differently in another.
 from collections.abc import Mapping
 from functools import cache
 
+from domain.values import Purpose
 from feature_repo.engagement import activity_features, delivery_features, read_features
 from feature_repo.engagement.activity_features import ORGANIC
 from feature_repo.engagement.feature import KEYS, LOOKBACK_DAYS, WINDOWS_DAYS, Dtype, Feature, Kind, View
@@ -25,6 +26,7 @@ __all__ = [  # read by mypy: the catalog's words may be imported from here
     "by_name",
     "catalog",
     "columns",
+    "of_opens",
     "stored",
 ]
 
@@ -56,6 +58,12 @@ def at_read_features() -> tuple[Feature, ...]:
 def by_name() -> Mapping[str, Feature]:
     """Return every feature by its name."""
     return {feature.name: feature for feature in catalog()}
+
+
+@cache
+def of_opens() -> frozenset[str]:
+    """Return the names of the stored features that are made from opens, usable only where tracking them is allowed."""
+    return frozenset(feature.name for feature in stored() if feature.purpose is Purpose.OPEN_TRACKING)
 
 
 def columns() -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from domain.consent import ConsentChange, ConsentStatus
 from domain.values import Purpose
 from serving.wiring import open_parts
 from tests.api import serve, settings_for
+from tests.builders import a_type
 
 TYPES = Path(__file__).parents[3] / "deploy/message_types"
 NOON = datetime(2026, 3, 2, 17, tzinfo=UTC)
@@ -206,3 +207,19 @@ def test_the_record_names_nobody_and_says_everything(api, world, db):
 def test_unknown_decisions_are_not_found(api, world):
     for path in ("/v1/decisions/no-such-id", "/v1/decisions/no-such-id/explanation"):
         assert api.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("country", "said", "is_allowed"),
+    [("FR", (), False), ("FR", ("given",), True), ("US", (), True), ("US", ("given", "withdrawn"), False)],
+)
+def test_an_answer_says_whether_the_sender_may_track_opens(api, db, tenant, country, said, is_allowed):
+    MessageTypes(db).publish(tenant, [a_type(channels=["email"], **{"class": "transactional"})], actor="t")
+    api.put("/v1/recipients/r/profile", json={"country": country})
+    for status in said:
+        api.post("/v1/recipients/r/consents", json={"purpose": "open_tracking", "status": status, "source": "t"})
+    answer = api.post("/v1/decisions", json={"recipient_id": "r", "message": {"type": "news"}}).json()
+    assert (answer["outcome"], answer["open_tracking"]["is_allowed"]) == ("send_now", is_allowed)
+    assert answer["open_tracking"]["rule"] == ("cnil.open_tracking" if country == "FR" else None)
+    record = api.get(f"/v1/decisions/{answer['decision_id']}").json()
+    assert record["open_tracking"] == answer["open_tracking"]

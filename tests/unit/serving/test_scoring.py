@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from adapters.feature_store import FeatureStoreUnavailable
+from domain.consent import ConsentStatus
 from domain.gates import screen
-from domain.values import Channel
+from domain.values import Channel, Purpose
 from serving.scoring import Scored, ToScore, score
-from tests.builders import NOON, a_request, a_situation
+from tests.builders import NOON, a_consent, a_request, a_situation, all_consents
 
 EMAIL, PUSH = Channel.EMAIL, Channel.PUSH
 HOUR = timedelta(hours=1)
@@ -137,3 +138,26 @@ def test_nothing_is_read_when_nothing_is_asked():
     model = a_model()
     assert score(model, "t", []) == []
     assert model.store.read == []
+
+
+class OpenStore(Store):
+    """Has features of opens as well."""
+
+    def online(self, tenant, recipient_ids):  # noqa: ARG002
+        names = ("open_rate_30d", "opened_count_30d", "last_opened_at", "delivery_as_of", "login_count_30d")
+        rows = {"open_rate_30d": 0.5, "opened_count_30d": 3, "last_opened_at": NOON - HOUR, "login_count_30d": 4}
+        told = rows | {"delivery_as_of": NOON - HOUR, "engagement_as_of": NOON - HOUR}
+        return {name: [told[name] for _ in recipient_ids] for name in (*names, "engagement_as_of")}
+
+
+@pytest.mark.parametrize(("status", "sees"), [("given", True), ("withdrawn", False), (None, True)])
+def test_a_model_sees_no_opens_of_somebody_who_ended_open_tracking(status, sees):
+    model = a_model()
+    model.store = OpenStore({})
+    model.scorer.features = ("open_rate_30d", "opened_count_30d", "last_opened_age_hours", "login_count_30d")
+    said = () if status is None else (a_consent(ConsentStatus(status), purpose=Purpose.OPEN_TRACKING),)
+    situation = a_situation(allowances={"consents": (*all_consents(), *said)})
+    (scored,) = score(model, "t", [ToScore("r", situation, screen(a_request(), situation))])
+    told = scored.features[EMAIL]
+    assert [told[name] is not None for name in model.scorer.features] == [sees, sees, sees, True]
+    assert scored.degraded is None
