@@ -25,6 +25,7 @@ SUMMARY_BY_COMMAND = {
     "types": "Publish and list message types.",
     "tenants": "Create and list tenants, set a sandbox's clock.",
     "keys": "Issue and revoke API keys.",
+    "rules": "List law and mailbox rules, and see what a change would alter.",
     "privacy": "Erase people, and show the receipts.",
     "audit": "Verify, sign and export the audit trail.",
     "clean": "Delete the data folder and everything kept outside for it.",

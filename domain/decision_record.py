@@ -49,7 +49,7 @@ class DecisionAnswer(Frozen):
     score: Score
     action_probability: float = Field(ge=0, le=1, description="Recorded before the draw; 1.0 when there was none.")
     open_tracking: OpenTracking | None = Field(
-        description="Whether the sender may track that this message is opened; null when nothing is sent."
+        default=None, description="Whether the sender may track that this message is opened; null when nothing is sent."
     )
     experiments: tuple[dict[str, str], ...] = ()
     degraded: str | None = Field(description="Which rung of the fallback ladder answered; null when none was needed.")
