@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "consent_address"
-down_revision = "key_roles"
+down_revision = "pauses"
 branch_labels = None
 depends_on = None
 
