@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from adapters.lake import Lake, NoSuchTable
@@ -24,6 +25,6 @@ class SegmentRows:
         except NoSuchTable:
             return {}
         wanted = pc.and_(
-            pc.equal(rows["tenant"], tenant), pc.is_in(rows["recipient_id"], pc.array(list(recipient_ids)))
+            pc.equal(rows["tenant"], tenant), pc.is_in(rows["recipient_id"], pa.array(list(recipient_ids), pa.string()))
         )
         return {row["recipient_id"]: row for row in rows.filter(wanted).to_pylist()}

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
+from adapters.clock import Clock
 from adapters.erasure_ledger import ErasureLedger
 from adapters.lake import Lake
 from adapters.personal_data import place_names
@@ -16,12 +17,16 @@ from adapters.postgres.consent import ConsentStore
 from adapters.postgres.erasures import Erasures
 from adapters.postgres.event_effects import EventEffects
 from adapters.postgres.events import EventLog
+from adapters.postgres.preference_templates import PreferenceTemplates
 from adapters.postgres.profiles import Profiles, UnknownRecipient
+from adapters.postgres.recipient_facts import RecipientFacts
 from adapters.postgres.schema import metadata
 from adapters.postgres.tables import profile
+from adapters.postgres.template_applications import TemplateApplications
 from adapters.redis.client import connect
 from domain.identity import subject_key
 from domain.ingest import parse
+from domain.preference_templates import Template
 from domain.profiles import Profile
 from tests.canaries import DAY, NOW, hits, mark, plant
 
@@ -173,3 +178,19 @@ def test_every_table_that_names_a_person_is_erased_or_says_why_not():
     named = {each.name for each in metadata.sorted_tables if {"recipient_id", "subject_key"} & set(each.c.keys())}
     assert named <= set(place_names.every()) | place_names.KEPT.keys()
     assert profile.name in place_names.KEPT
+
+
+def test_the_template_of_an_erased_person_and_what_it_replaced_are_erased_too(db, planted, eraser):
+    off = {"type": "custom", "description": "d", "values": [{"preference": {"value": {"enabled": False}}}]}
+    applications = TemplateApplications(db, RecipientFacts(), Clock())
+    for name in ("first", "second"):
+        PreferenceTemplates(db).publish(planted, name, Template.model_validate(off), actor="test")
+        for who in (GONE, STAYS):
+            applications.apply(planted, who, name, None, actor="test")
+    asked = Erasures(db).request(planted, GONE, actor="test", now=NOW)
+    done = eraser.run(planted, asked.erasure_id).done
+    assert (done["template_member"], done["template_change"]) == (1, 2)
+    with db.tenant(planted.tenant) as connection:
+        for table in ("template_member", "template_change"):
+            left = connection.execute(text(f"SELECT DISTINCT recipient_id FROM {table}")).scalars().all()
+            assert left == [STAYS]

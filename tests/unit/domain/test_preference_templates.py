@@ -1,6 +1,8 @@
 """Templates: what one is, what of it is for whom, and that it never stands for consent or beats the recipient."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -105,3 +107,11 @@ def test_a_frequency_of_a_template_counts_what_its_scope_is_about():
     assert (found.reason, found.opens_at) == (Reason.PREFERENCE_FREQUENCY, sent.at + timedelta(days=7))
     assert found.rule == f"calm@2:{weekly.preference_id}"
     assert held(Choices(template=(weekly,), template_name="calm@2", sent=(other,)), ASKED, zone=NEW_YORK) is None
+
+
+def test_the_example_in_the_documents_is_a_template():
+    page = (Path(__file__).parents[3] / "docs" / "preferences.md").read_text()
+    [example] = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    template = Template.model_validate_json(example, strict=True)
+    assert template.audience("rare") is not None
+    assert template.facts == {"profile.country", "segment.name", "events.clicked.sms.90d"}
