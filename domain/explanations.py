@@ -17,6 +17,7 @@ SENTENCES = {
     Reason.SUPPRESSION_BOUNCED: "Messages to this channel bounced for good.",
     Reason.SUPPRESSION_COMPLAINED: "The recipient complained about a message on this channel.",
     Reason.SUPPRESSION_LISTED: "The recipient's address is on the suppression list.",
+    Reason.SUPPRESSION_OBJECTED: "The recipient objected to this use of their data.",
     Reason.CONSENT_MISSING: "The recipient has not consented.",
     Reason.CONSENT_REFUSED: "The recipient refused consent.",
     Reason.CONSENT_WITHDRAWN: "The recipient withdrew consent.",
@@ -67,7 +68,7 @@ def explain(record: Mapping[str, Any]) -> list[str]:
     if record.get("is_holdout") and choice is not None:
         sentences.append("The recipient belongs to the 5 % for whom every allowed action has the same chance.")
     if not record["may_personalize"]:
-        sentences.append("The recipient has not consented to personalization, so no features were read.")
+        sentences.append("The recipient does not allow personalization, so no features were read.")
     if record["degraded"] is not None:
         sentences.append(_DEGRADED[record["degraded"]])
     if record.get("send_at") is not None:

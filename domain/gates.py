@@ -73,6 +73,8 @@ class Allowances:
 
     def personalization_refusal(self, channels: Iterable[Channel], now: datetime) -> Reason | None:
         """Return why features may not be read and scored for one of the channels, or None when they may for all."""
+        if (objected := suppression.profiling_refusal(self.suppressions)) is not None:
+            return objected
         purpose = Purpose.PERSONALIZATION
         reasons = (consent.refusal(self.consents, purpose=purpose, channel=each, now=now) for each in channels)
         return next((reason for reason in reasons if reason is not None), None)

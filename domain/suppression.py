@@ -1,7 +1,7 @@
 """Suppression: has this channel proven dead, did the recipient complain, or is the address on the list?
 
-A hard bounce and an operator's entry end every message; a complaint, an opt-out and an erasure end marketing. Nothing
-but an operator lifts any of them.
+A hard bounce and an operator's entry end every message; a complaint, an opt-out, an erasure and an objection end
+marketing. Nothing but an operator lifts any of them, and nobody lifts an objection.
 """
 
 from collections.abc import Iterable
@@ -19,6 +19,8 @@ class SuppressionCause(StrEnum):
     MANUAL = "manual"
     OPTED_OUT = "opted_out"
     ERASED = "erased"
+    OBJECTED = "objected"
+    OBJECTED_PROFILING = "objected_profiling"
 
     @property
     def stops_every_class(self) -> bool:
@@ -44,6 +46,14 @@ def refusal(entries: Iterable[Suppression], *, channel: Channel, message_class: 
         return Reason.SUPPRESSION_BOUNCED
     if SuppressionCause.MANUAL in causes:
         return Reason.SUPPRESSION_LISTED
-    if not causes or message_class is not MessageClass.MARKETING:
+    if not causes - {SuppressionCause.OBJECTED_PROFILING} or message_class is not MessageClass.MARKETING:
         return None
+    if SuppressionCause.OBJECTED in causes:
+        return Reason.SUPPRESSION_OBJECTED
     return Reason.SUPPRESSION_COMPLAINED if SuppressionCause.COMPLAINED in causes else Reason.SUPPRESSION_LISTED
+
+
+def profiling_refusal(entries: Iterable[Suppression]) -> Reason | None:
+    """Return why nothing may be concluded about the recipient, or None when they did not object to it."""
+    objects = any(entry.cause is SuppressionCause.OBJECTED_PROFILING for entry in entries)
+    return Reason.SUPPRESSION_OBJECTED if objects else None

@@ -96,6 +96,7 @@ class Reason(StrEnum):
     SUPPRESSION_BOUNCED = "suppression.bounced"
     SUPPRESSION_COMPLAINED = "suppression.complained"
     SUPPRESSION_LISTED = "suppression.listed"
+    SUPPRESSION_OBJECTED = "suppression.objected"
     CONSENT_MISSING = "consent.missing"
     CONSENT_REFUSED = "consent.refused"
     CONSENT_WITHDRAWN = "consent.withdrawn"

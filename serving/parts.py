@@ -11,6 +11,7 @@ from adapters.postgres.audit_trail import AuditTrail
 from adapters.postgres.budgets import ContactBudgets
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.contacts import ContactLedger
+from adapters.postgres.contests import Contests
 from adapters.postgres.dead_letters import DeadLetters
 from adapters.postgres.decisions import DecisionLog
 from adapters.postgres.erasures import Erasures
@@ -20,11 +21,13 @@ from adapters.postgres.idempotency import IdempotencyRecords
 from adapters.postgres.jobs import Jobs
 from adapters.postgres.learned_defaults import LearnedDefaults
 from adapters.postgres.message_types import MessageTypes
+from adapters.postgres.objections import Objections
 from adapters.postgres.pauses import Pauses
 from adapters.postgres.preference_policies import PreferencePolicies
 from adapters.postgres.preference_templates import PreferenceTemplates
 from adapters.postgres.preferences import Preferences
 from adapters.postgres.profiles import Profiles
+from adapters.postgres.rectifications import Rectifications
 from adapters.postgres.suppressed_addresses import SuppressedAddresses
 from adapters.postgres.template_applications import TemplateApplications
 from adapters.postgres.template_outcomes import TemplateStatistics
@@ -73,6 +76,9 @@ class Parts:
     audit_trail: AuditTrail
     erasures: Erasures
     exports: Exports
+    contests: Contests
+    objections: Objections
+    rectifications: Rectifications
     arrival_key: bytes
     decider: Decider
     change_streams: ChangeStreams

@@ -19,6 +19,7 @@ from adapters.postgres.budgets import ContactBudgets
 from adapters.postgres.changes import ChangeFeed
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.contacts import ContactLedger
+from adapters.postgres.contests import Contests
 from adapters.postgres.dead_letters import DeadLetters
 from adapters.postgres.decisions import DecisionLog
 from adapters.postgres.engine import Database
@@ -30,12 +31,14 @@ from adapters.postgres.idempotency import IdempotencyRecords
 from adapters.postgres.jobs import Jobs
 from adapters.postgres.learned_defaults import LearnedDefaults
 from adapters.postgres.message_types import MessageTypes
+from adapters.postgres.objections import Objections
 from adapters.postgres.pauses import Pauses
 from adapters.postgres.preference_policies import PreferencePolicies
 from adapters.postgres.preference_templates import PreferenceTemplates
 from adapters.postgres.preferences import Preferences
 from adapters.postgres.profiles import Profiles
 from adapters.postgres.recipient_facts import RecipientFacts
+from adapters.postgres.rectifications import Rectifications
 from adapters.postgres.suppressed_addresses import SuppressedAddresses
 from adapters.postgres.template_applications import TemplateApplications
 from adapters.postgres.template_outcomes import TemplateStatistics
@@ -81,6 +84,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             rate_limits=RateLimits.of(settings, redis),
             probes=_probes(settings, database, redis.ping, models),
             **_kept_in_postgres(settings, database, box),
+            **_rights(database, box),
         )
     finally:
         models.stop()
@@ -104,9 +108,7 @@ def _kept_in_postgres(settings: Settings, database: Database, box: SecretBox) ->
         "preference_policies": PreferencePolicies(database),
         "suppressed_addresses": SuppressedAddresses(database),
         "audit_trail": AuditTrail(database),
-        "erasures": Erasures(database),
         "templates": _templates(settings, database),
-        "exports": Exports(database, box),
         "pauses": Pauses(database),
         "idempotency": IdempotencyRecords(database, box),
     }
@@ -122,6 +124,17 @@ def _templates(settings: Settings, database: Database) -> Templates:
         defaults=LearnedDefaults(database, facts, applications, clock),
         types=MessageTypes(database),
     )
+
+
+def _rights(database: Database, box: SecretBox) -> dict[str, Any]:
+    """Return the parts for what a person may demand."""
+    return {
+        "erasures": Erasures(database),
+        "exports": Exports(database, box),
+        "contests": Contests(database),
+        "objections": Objections(database),
+        "rectifications": Rectifications(database),
+    }
 
 
 def _database(settings: Settings, endpoints: Endpoints) -> Database:

@@ -11,8 +11,10 @@ from sqlalchemy import text
 from adapters.feature_store import PROJECT
 from adapters.postgres import changes
 from adapters.postgres.consent import ConsentStore
+from adapters.postgres.contests import Contests
 from adapters.postgres.event_effects import EventEffects
 from adapters.postgres.events import EventLog
+from adapters.postgres.objections import Objections
 from adapters.postgres.profiles import Profiles
 from adapters.postgres.schema import metadata
 from adapters.postgres.suppressed_addresses import SuppressedAddresses
@@ -21,6 +23,7 @@ from domain.changes import ChangeKind
 from domain.consent import ConsentChange, ConsentStatus
 from domain.identity import subject_key
 from domain.ingest import parse, read
+from domain.objections import ObjectionKind
 from domain.profiles import Profile
 from domain.values import Channel, Purpose
 
@@ -64,6 +67,9 @@ def plant(db, tenant, lake, redis, who):
     SuppressedAddresses(db).set_address(tenant, who, Channel.EMAIL, f"{who}@example.org", actor="test")
     with db.tenant(tenant.tenant) as connection:
         changes.announce(connection, tenant.tenant, ChangeKind.ALLOWANCES, {who: 1})
+    decision = subject_key(tenant.subject_secret, who)
+    Contests(db).open(tenant, decision, statement=mark(who), source="test", actor="test")
+    Objections(db).record(tenant, who, ObjectionKind.PROFILING, source="test", actor="test", now=NOW)
     plant_artifacts(lake.root.parent / "mlartifacts", tenant, who)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, LargeBinary, Row, Select, select, tuple_
 
 from adapters.personal_data import place_names
 from adapters.personal_data.places import Person
-from adapters.postgres import consent_proofs, dead_letters, preferences, subject_keys
+from adapters.postgres import consent_proofs, contests, dead_letters, preferences, subject_keys
 from adapters.postgres.schema import metadata
 from adapters.postgres.subject_keys import Place
 from adapters.postgres.tables import dead_letter
@@ -162,6 +162,10 @@ def _typed(kind: type, value: Any) -> Any:
     return value
 
 
+def _contests(connection: Connection, person: Person, rows: Sequence[Row[Any]]) -> list[Mapping[str, Any]]:
+    return [dict(each) for each in contests.opened(connection, person.tenant, rows)]
+
+
 _OPENERS: Mapping[str, _Opener] = {
     "profile": _profile,
     "profile_version": _profile,
@@ -169,5 +173,6 @@ _OPENERS: Mapping[str, _Opener] = {
     "preference": _preferences,
     "preference_version": _preference_versions,
     "audit": _audited,
+    "decision_contest": _contests,
 }
 _SHOWN_BYTES = frozenset({"address_hash"})

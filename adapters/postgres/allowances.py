@@ -145,7 +145,10 @@ COLUMNS = """asked.recipient_id, coalesce(h.version, 0) AS version, p.deleted_at
            UNION ALL
            SELECT l.channel, l.reason, l.since FROM recipient_address a JOIN suppressed_address l
                ON l.tenant = a.tenant AND l.channel = a.channel AND l.address_hash = a.address_hash
-           WHERE a.recipient_id = asked.recipient_id) u) AS suppressions"""
+           WHERE a.recipient_id = asked.recipient_id
+           UNION ALL
+           SELECT '*', CASE against WHEN 'marketing' THEN 'objected' ELSE 'objected_profiling' END, since
+           FROM objection WHERE recipient_id = asked.recipient_id) u) AS suppressions"""
 ASKED = """FROM unnest(CAST(:recipient_id AS text[])) WITH ORDINALITY AS asked (recipient_id, place)
 LEFT JOIN consent_head h USING (recipient_id) LEFT JOIN profile p USING (recipient_id)"""
 _READ = text(f"SELECT {COLUMNS} {ASKED}")

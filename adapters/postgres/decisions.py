@@ -20,6 +20,7 @@ from adapters.postgres.tables import decision as decisions
 from domain import contact_budget
 from domain.contact_budget import Contact, ContactBudget, Spent
 from domain.gates import Allowances
+from domain.identity import subject_key
 from domain.message_types import MessageType, PublishedType
 from domain.preference_gate import LastSent, after_sending
 from domain.tenants import Tenant
@@ -173,6 +174,27 @@ class DecisionLog:
             )
             audit.write(connection, tenant, [read])
         return {**row.record, "recorded_at": row.recorded_at.isoformat()}
+
+    def of_recipient(
+        self, tenant: Tenant, recipient_id: str, *, actor: str, before: datetime | None = None, limit: int = 50
+    ) -> list[dict[str, Any]]:
+        """Return the records of the newest decisions about a recipient, each with its id; reading them is audited."""
+        key = subject_key(tenant.subject_secret, recipient_id)
+        query = select(decisions.c.decision_id, decisions.c.decided_at, decisions.c.message_type, decisions.c.record)
+        query = query.where(decisions.c.subject_key == key).order_by(
+            decisions.c.decided_at.desc(), decisions.c.decision_id.desc()
+        )
+        if before is not None:
+            query = query.where(decisions.c.decided_at < before)
+        read = AuditEntry(action="decision.listed", actor=actor, object="decision", recipient_id=recipient_id)
+        with self._database.tenant(tenant.tenant) as connection:
+            rows = connection.execute(query.limit(limit)).all()
+            audit.write(connection, tenant, [read])
+        return [
+            {"decision_id": row.decision_id, "decided_at": row.decided_at, "message_type": row.message_type}
+            | {"record": row.record}
+            for row in rows
+        ]
 
     def _locked(
         self, connection: Connection, tenant: Tenant, recipient_ids: Sequence[str], *, now: datetime

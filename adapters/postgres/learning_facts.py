@@ -13,10 +13,12 @@ from sqlalchemy.dialects.postgresql import distinct_on
 
 from adapters import legal_rule_files
 from adapters.postgres.engine import Database
+from adapters.postgres.rights_tables import objection
 from adapters.postgres.tables import consent_record, message_type, profile, tenant
 from domain.consent import ConsentState, ConsentStatus
 from domain.legal.places import country_of
 from domain.legal.rules import RuleSet
+from domain.objections import ObjectionKind
 from domain.values import Purpose
 
 PURPOSES = (Purpose.PERSONALIZATION, Purpose.ANALYTICS, Purpose.OPEN_TRACKING)
@@ -78,7 +80,12 @@ class LearningFacts:
 
 def _histories(connection: Connection) -> Mapping[Who, list[ConsentState]]:
     found: dict[Who, list[ConsentState]] = defaultdict(list)
+    objected = {(row.tenant, row.recipient_id): row.since for row in connection.execute(_OBJECTIONS)}
     for row in connection.execute(_RECORDS):
+        since = objected.get((row.tenant, row.recipient_id))
+        if since is not None and row.status == ConsentStatus.GIVEN.value and row.effective_at >= since:
+            # An objection stands against every later grant; who objected is not learned from afterwards.
+            continue
         found[row.tenant, row.recipient_id].append(
             ConsentState(
                 purpose=Purpose(row.purpose),
@@ -112,6 +119,10 @@ _RECORDS = (
 )
 
 _ZONES = select(profile.c.tenant, profile.c.recipient_id, profile.c.time_zone).where(profile.c.time_zone.is_not(None))
+
+_OBJECTIONS = select(objection.c.tenant, objection.c.recipient_id, objection.c.since).where(
+    objection.c.against == ObjectionKind.PROFILING.value
+)
 
 _TYPES = (
     select(message_type.c.tenant, message_type.c.type, message_type.c.document)

@@ -17,6 +17,7 @@ from adapters.postgres import (
     preference_tables,
     preference_template_tables,
     profile_tables,
+    rights_tables,
     subject_key_tables,
     tables,
 )
@@ -35,6 +36,7 @@ SUBJECTS = (
     preference_tables,
     preference_template_tables,
     profile_tables,
+    rights_tables,
     subject_key_tables,
 )
 metadata = tables.metadata
@@ -46,4 +48,5 @@ APPEND_ONLY = (
     *preference_tables.APPEND_ONLY,
     *preference_template_tables.APPEND_ONLY,
     *profile_tables.APPEND_ONLY,
+    *rights_tables.APPEND_ONLY,
 )

@@ -4,7 +4,7 @@ An address stands in the body, never in the path: paths are logged. What is kept
 """
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter
 from pydantic import Field, StringConstraints
@@ -27,12 +27,22 @@ MOST_AT_ONCE = 1_000
 SOURCE = "api"
 
 
+ListedCause = Literal[
+    SuppressionCause.BOUNCED,
+    SuppressionCause.COMPLAINED,
+    SuppressionCause.MANUAL,
+    SuppressionCause.OPTED_OUT,
+    SuppressionCause.ERASED,
+]
+"""An objection is a person's, not an address's."""
+
+
 class ListedAddress(Frozen):
     """An address to put on the list."""
 
     channel: Channel
     address: Address
-    cause: SuppressionCause = SuppressionCause.MANUAL
+    cause: ListedCause = SuppressionCause.MANUAL
     since: Moment | None = Field(default=None, description="Absent: now.")
 
 

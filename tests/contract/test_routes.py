@@ -44,7 +44,7 @@ def test_every_route_with_a_caller_is_limited_but_those_that_opt_out():
         f"{context.methods} {context.path}" for context in ours if hasattr(context.endpoint, "is_never_limited")
     }
     assert free == opt_outs
-    may_say_no = ("/consents", "/channels/", "/preferences", "/v1/suppressions", "/v1/sms/inbound")
+    may_say_no = ("/consents", "/channels/", "/preferences", "/v1/suppressions", "/v1/sms/inbound", "/objection")
     assert len(opt_outs) == sum(any(part in each for part in may_say_no) for each in opt_outs) > 0
 
 

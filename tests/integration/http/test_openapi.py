@@ -61,6 +61,7 @@ def test_every_live_route_is_documented_but_the_pages():
     hidden = {context.path for context in iter_route_contexts(APP.routes) if not context.include_in_schema}
     assert hidden == {
         "/u/{token}",
+        "/d/{token}",
         "/",
         "/openapi.json",
         "/docs",
