@@ -16,7 +16,7 @@ from adapters.personal_data.lake_place import LakeFiles
 from adapters.personal_data.online_place import OnlineFeatures
 from adapters.personal_data.place_names import tables
 from adapters.personal_data.places import NotYet, Person, Place
-from adapters.personal_data.postgres_places import ChangeList, DataKey, DeadLetters, Outbox, Table
+from adapters.personal_data.postgres_places import ChangeList, DataKey, DeadLetters, EventRows, Outbox, Table
 from adapters.postgres import erasures
 from adapters.postgres.engine import Database
 from adapters.postgres.erasures import Erasure, Erasures
@@ -27,7 +27,7 @@ _log = structlog.get_logger(__name__)
 
 def places(lake: Lake, redis: Redis, data_dir: Path) -> list[Place]:
     """Return every place, the key first: from then on nothing that is sealed opens."""
-    rows: list[Place] = [Table(name) for name in tables()]
+    rows: list[Place] = [EventRows() if name == EventRows.name else Table(name) for name in tables()]
     inside: list[Place] = [DataKey(), *rows, Outbox(), ChangeList(), DeadLetters(), OpenJobs(), ExportFiles(data_dir)]
     return [*inside, LakeFiles(lake), Artifacts(data_dir), OnlineFeatures(redis)]
 
@@ -68,5 +68,5 @@ class Eraser:
                 return
             # Before anything is erased: a backup restored at any moment from here on is put right.
             self._ledger.add(tenant.tenant, row.subject_key, at=real_now())
-            count = place.erase(connection, Person(tenant, row.recipient_id, erasure_id))
+            count = place.erase(connection, Person(tenant, row.recipient_id, erasure_id, row.anonymous_id))
             erasures.note(connection, erasure_id, place.name, count)

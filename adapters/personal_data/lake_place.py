@@ -6,6 +6,8 @@ from adapters.lake import Lake
 from adapters.personal_data import parquet_rows
 from adapters.personal_data.places import Person
 
+EVENTS = "raw_engagement_events"
+
 
 class LakeFiles:
     """Every table of the lake that names a recipient or a pseudonym; features, training and hold-out rows are such."""
@@ -16,14 +18,18 @@ class LakeFiles:
         self._lake = lake
 
     def erase(self, connection: Connection, person: Person) -> int:  # noqa: ARG002 - the files are not in PostgreSQL
-        """Write every file anew that has rows of the person; the others are not touched."""
+        """Write every file anew that has rows of the person, without them; the others are not touched.
+
+        To be anonymized, events stay under a random id, and what was made of them goes.
+        """
         return self.without(person)
 
     def without(self, person: Person) -> int:
         """Do so, for whoever has no transaction to note it in."""
         total = 0
         for path in self._lake.files():
-            kept, count = parquet_rows.without(path, person)
+            is_kept = person.anonymous_id is not None and path.relative_to(self._lake.root).parts[0] == EVENTS
+            kept, count = (parquet_rows.anonymous if is_kept else parquet_rows.without)(path, person)
             if kept is not None:
                 self._lake.rewrite(path, kept)
             total += count

@@ -36,6 +36,33 @@ def without(path: Path, person: Person, *, key: str | None = None) -> tuple[pa.T
         return (file.read().filter(pc.invert(theirs)) if count else None), count
 
 
+def anonymous(path: Path, person: Person) -> tuple[pa.Table | None, int]:
+    """Return the file's rows with the person's under their random id, and how many those are; None without any."""
+    with pq.ParquetFile(path) as file:
+        if not {TENANT, RECIPIENT} <= set(file.schema_arrow.names):
+            return None, 0
+        rows = file.read()
+    mine = pc.and_kleene(pc.equal(rows[TENANT], person.tenant.tenant), pc.equal(rows[RECIPIENT], person.recipient_id))
+    theirs = pc.fill_null(mine, pa.scalar(value=False))
+    count = int(pc.sum(theirs).as_py() or 0)
+    for place, field in enumerate(rows.schema) if count else ():
+        if field.name in _LINKING:
+            masked = pc.if_else(theirs, _masked(field, person, rows.num_rows), rows[field.name])
+            rows = rows.set_column(place, field, masked)
+    return (rows if count else None), count
+
+
+def _masked(field: pa.Field, person: Person, count: int) -> pa.Array | pa.Scalar:
+    if field.name == "event_id":
+        return pa.array([f"{person.anonymous_id}-{number}" for number in range(count)], field.type)
+    value = {RECIPIENT: person.anonymous_id, "properties": "{}"}.get(field.name)
+    return pa.scalar(value, field.type)
+
+
+_LINKING = frozenset({RECIPIENT, "event_id", "session_id", "decision_id", "properties", "context", "attribution"})
+"""Columns of events that name the person, or lead to them; the same ones PostgreSQL's function clears."""
+
+
 def people(path: Path) -> Iterator[tuple[str, str, str]]:
     """Yield whom a file names, each once: tenant, ``recipient_id`` or ``subject_key``, and the value."""
     with pq.ParquetFile(path) as file:

@@ -16,6 +16,8 @@ class Person:
     tenant: Tenant
     recipient_id: str
     erasure_id: str
+    anonymous_id: str | None = None
+    """Whose events theirs become, where they are to stay."""
 
     @property
     def subject_key(self) -> str:

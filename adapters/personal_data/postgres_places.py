@@ -23,6 +23,18 @@ class Table:
         return int(connection.execute(_ERASE, given).scalar_one())
 
 
+class EventRows:
+    """What the person did; to be anonymized, the rows stay under a random id, without anything free or linking."""
+
+    name = "event"
+
+    def erase(self, connection: Connection, person: Person) -> int:
+        """Delete the rows, or take the person out of them."""
+        if person.anonymous_id is None:
+            return Table(self.name).erase(connection, person)
+        return int(connection.execute(_ANONYMIZE, {"request": person.erasure_id}).scalar_one())
+
+
 class Outbox:
     """Events of the person on their way to the online features; changes for listeners carry no value and stay."""
 
@@ -80,6 +92,7 @@ def _naming(recipient_id: str) -> re.Pattern[bytes]:
 
 
 _SEALED_FOR = select(dead_letter.c.dead_letter_id)
+_ANONYMIZE = text("SELECT kairos_anonymize_events(:request)")
 _ERASE = text("SELECT kairos_erase_rows(:request, :place)")
 _ERASE_LETTERS = text("SELECT kairos_erase_dead_letters(:request, CAST(:letters AS bigint[]))")
 _ERASE_OUTBOX = text("DELETE FROM outbox WHERE key = :key AND topic = :topic")

@@ -17,6 +17,8 @@ erasure = Table(
     Column("actor", Text, nullable=False),
     recorded("requested_at"),
     Column("finished_at", MOMENT),
+    Column("mode", Text, nullable=False, server_default="erase", comment="erase, or anonymize"),
+    Column("anonymous_id", Text, comment="random; whose events they are from now on; null once every place is done"),
     Index("erasure_open", "tenant", "requested_at", postgresql_where=text("finished_at IS NULL")),
     Index("erasure_subject", "tenant", "subject_key"),
 )

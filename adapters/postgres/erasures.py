@@ -1,8 +1,10 @@
 """Requests to erase a person: the suppression is at once, the places follow one by one, and the receipt names each."""
 
+import secrets
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, text, update
@@ -21,10 +23,18 @@ class UnknownErasure(LookupError):
     """There is no such request."""
 
 
+class Mode(StrEnum):
+    """Whether everything goes, or what the person did stays without who they were."""
+
+    ERASE = "erase"
+    ANONYMIZE = "anonymize"
+
+
 class Erasure(Frozen):
     """A request and how far it is: ``done`` has a count for each place, ``keep`` a ground for each left alone."""
 
     erasure_id: str
+    mode: Mode
     requested_at: datetime
     finished_at: datetime | None
     done: dict[str, int]
@@ -38,9 +48,18 @@ class Erasures:
         self._database = database
 
     def request(
-        self, tenant: Tenant, recipient_id: str, *, actor: str, now: datetime, keep: Mapping[str, str] | None = None
+        self,
+        tenant: Tenant,
+        recipient_id: str,
+        *,
+        actor: str,
+        now: datetime,
+        keep: Mapping[str, str] | None = None,
+        mode: Mode = Mode.ERASE,
     ) -> Erasure:
         """Suppress the recipient and ask for the erasure; both hold when this returns. An open request is returned.
+
+        An open request to anonymize becomes one to erase when that is asked for; the other way round it stays.
 
         Args:
             tenant: whose recipient it is.
@@ -48,11 +67,12 @@ class Erasures:
             actor: who asks.
             now: the tenant's clock.
             keep: places to leave alone, each with the ground, such as a legal hold.
+            mode: erase everything, or keep the events under a random id that leads to nobody.
         """
         with self._database.tenant(tenant.tenant) as connection:
             # A deletion takes away what was allowed, so it waits for decisions under way like a withdrawal does.
             versions = allowances.touch(connection, tenant.tenant, [recipient_id])
-            request(connection, tenant, [recipient_id], actor=actor, keep=keep or {}, now=now)
+            request(connection, tenant, [recipient_id], actor=actor, keep=keep or {}, now=now, mode=mode)
             deletions.delete(connection, tenant.tenant, {recipient_id: now})
             changes.announce(connection, tenant.tenant, ChangeKind.PROFILE, versions)
             key = subject_key(tenant.subject_secret, recipient_id)
@@ -96,6 +116,7 @@ def request(
     actor: str,
     keep: Mapping[str, str],
     now: datetime,
+    mode: Mode = Mode.ERASE,
 ) -> None:
     """Ask for erasures in a transaction that holds the recipients' heads; who has an open request gets no second.
 
@@ -103,10 +124,14 @@ def request(
     """
     named = {subject_key(tenant.subject_secret, each): each for each in recipient_ids}
     known = set(connection.execute(_OPEN.where(erasures.c.subject_key.in_(named))).scalars("subject_key"))
+    if known and mode is Mode.ERASE:
+        stricter = update(erasures).where(erasures.c.subject_key.in_(known), erasures.c.finished_at.is_(None))
+        connection.execute(stricter.values(mode=mode.value, anonymous_id=None))
     new = {key: recipient for key, recipient in named.items() if key not in known}
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"tenant": tenant.tenant, "erasure_id": str(uuid.uuid4()), "subject_key": key, "recipient_id": recipient}
-        | {"keep": dict(keep), "actor": actor}
+        | {"keep": dict(keep), "actor": actor, "mode": mode.value}
+        | {"anonymous_id": f"anonymous-{secrets.token_hex(16)}" if mode is Mode.ANONYMIZE else None}
         for key, recipient in new.items()
     ]
     if rows:
@@ -132,7 +157,7 @@ def note(connection: Connection, erasure_id: str, place: str, count: int) -> Non
 def finish(connection: Connection, tenant: Tenant, row: Any) -> None:
     """Note that every place is done, and forget the recipient's id."""
     here = update(erasures).where(erasures.c.erasure_id == row.erasure_id)
-    connection.execute(here.values(recipient_id=None, finished_at=text("clock_timestamp()")))
+    connection.execute(here.values(recipient_id=None, anonymous_id=None, finished_at=text("clock_timestamp()")))
     audit.write(connection, tenant, [_entry("erasure.finished", row.actor, row._mapping)])  # noqa: SLF001
 
 
@@ -152,7 +177,7 @@ def _erasure(row: Any) -> Erasure:
 
 
 def _entry(action: str, actor: str, row: Mapping[str, Any]) -> AuditEntry:
-    detail = {"erasure_id": row["erasure_id"], "keep": row["keep"]}
+    detail = {"erasure_id": row["erasure_id"], "keep": row["keep"], "mode": row["mode"]}
     return AuditEntry(action=action, actor=actor, object="recipient", subject_key=row["subject_key"], detail=detail)
 
 

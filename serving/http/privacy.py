@@ -7,13 +7,14 @@ from fastapi import APIRouter, Path
 from pydantic import Field, StringConstraints
 
 from adapters.personal_data import place_names
-from adapters.postgres.erasures import Erasure, UnknownErasure
+from adapters.postgres.erasures import Erasure, Mode, UnknownErasure
 from domain.values import Frozen
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
 from serving.http.recipients import PREFIX, RecipientId
 from serving.http.routes import Route
 from serving.http.strict_body import body_of
+from serving.parts import Parts
 
 router = APIRouter(route_class=Route, tags=["privacy"])
 Ground = Annotated[str, StringConstraints(min_length=3, max_length=200)]
@@ -31,6 +32,7 @@ class Receipt(Frozen):
     """How a request stands; it is done when every place is."""
 
     erasure_id: str
+    mode: Mode = Field(description="Whether everything goes, or events stay under a random id.")
     is_done: bool
     requested_at: datetime
     finished_at: datetime | None
@@ -48,13 +50,28 @@ def post_erasure(
     parts: PartsOf,
 ) -> Receipt:
     """Refuse every later message at once, and erase what is known place by place; asking again changes nothing."""
+    return _asked(caller, recipient_id, body, parts, Mode.ERASE)
+
+
+@router.post(PREFIX + "/anonymize", status_code=202, summary="Anonymize a recipient", responses=problems(422))
+def post_anonymize(
+    caller: Annotated[Caller, permission("privacy:write")],
+    recipient_id: RecipientId,
+    body: Annotated[ErasureRequest, body_of(ErasureRequest)],
+    parts: PartsOf,
+) -> Receipt:
+    """Erase who the recipient was and keep what they did: events under a random id that leads to nobody, for good."""
+    return _asked(caller, recipient_id, body, parts, Mode.ANONYMIZE)
+
+
+def _asked(caller: Caller, recipient_id: str, body: ErasureRequest, parts: Parts, mode: Mode) -> Receipt:
     unknown = sorted(set(body.keep) - set(place_names.erasable()))
     if unknown:
         expected = f"one of: {', '.join(place_names.erasable())}"
         problem = FieldError(field="keep", expected=expected)
         raise Refused(ProblemCode.INVALID, "A place to be kept is none of ours.", errors=[problem])
     now = parts.clock.now(caller.tenant)
-    asked = parts.erasures.request(caller.tenant, recipient_id, actor=caller.actor, now=now, keep=body.keep)
+    asked = parts.erasures.request(caller.tenant, recipient_id, actor=caller.actor, now=now, keep=body.keep, mode=mode)
     return _receipt(asked)
 
 
@@ -75,6 +92,7 @@ def _receipt(erasure: Erasure) -> Receipt:
     every = place_names.every()
     return Receipt(
         erasure_id=erasure.erasure_id,
+        mode=erasure.mode,
         is_done=erasure.finished_at is not None,
         requested_at=erasure.requested_at,
         finished_at=erasure.finished_at,
