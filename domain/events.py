@@ -6,11 +6,12 @@ the same ``(tenant, source, event_id)`` are the same event when their digests ag
 
 import hashlib
 import json
+import re
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import Field, JsonValue, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_validator
 
 from domain.values import Channel, Frozen, Moment
 
@@ -76,9 +77,27 @@ _DELIVERY = frozenset(
     }
 )
 
-_IDENTIFIER = r"^[^\x00-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+$"
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_IDENTIFIER)]
-"""A name others gave to a thing: printable, no control, zero-width or direction-changing characters."""
+# Controls; soft hyphen; what has no width; what changes the direction; separators; the byte order mark.
+_UNSEEN = (
+    r"\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
+    r"\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+)
+_IS_UNSEEN = re.compile(f"[{_UNSEEN}\U000e0000-\U000e0fff]")
+
+
+def _seen(value: str) -> str:
+    if _IS_UNSEEN.search(value):
+        raise ValueError("must be printable: no control, invisible or direction-changing characters")
+    return value
+
+
+Identifier = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200),
+    AfterValidator(_seen),
+    Field(json_schema_extra={"pattern": f"^[^{_UNSEEN}]+$"}),
+]
+"""A name others gave to a thing: what looks alike is alike."""
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_.-]*$")]
 """A name our users chose for a kind of thing: lower case, so two spellings never mean one thing."""

@@ -48,6 +48,7 @@ from serving.http import (
     unsubscribe,
 )
 from serving.http.access_log import AccessLog
+from serving.http.address import PlainAddress
 from serving.http.arrival import Arrival
 from serving.http.auth import refuse_undeclared
 from serving.http.cross_origin import CrossOrigin
@@ -141,6 +142,7 @@ def build_app(open_parts: Callable[[], AbstractContextManager[Parts]]) -> FastAP
     # Outermost last. Small answers are not worth the time; text/event-stream is never compressed.
     app.add_middleware(GZipMiddleware, minimum_size=LEAST_COMPRESSED_BYTES)
     app.add_middleware(CrossOrigin)
+    app.add_middleware(PlainAddress)
     app.add_middleware(AccessLog)
     errors.install(app)
     openapi.install(app)

@@ -85,7 +85,8 @@ def _complete(operation: dict[str, Any], calls: list[Any]) -> None:
 
 def _failures(calls: list[Any]) -> set[int]:
     """Return the statuses with which a route's dependencies may refuse."""
-    statuses = {500}
+    # An address that cannot be read is refused before there is a route.
+    statuses = {400, 500}
     if any(isinstance(call, Required) for call in calls):
         statuses |= {401, 403, 503}
     if any(isinstance(call, RateLimited) for call in calls):
@@ -93,7 +94,7 @@ def _failures(calls: list[Any]) -> set[int]:
     if attempt in calls:
         statuses |= {409, 422}
     if any(isinstance(call, BodyIs) for call in calls):
-        statuses |= {400, 408, 413, 415, 422}
+        statuses |= {408, 413, 415, 422}
     return statuses
 
 

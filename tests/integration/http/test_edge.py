@@ -1,5 +1,7 @@
 """What every answer of the API has at its edge: limits, headers, compression, and no other origin."""
 
+from urllib.parse import quote
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -86,3 +88,42 @@ def test_every_answer_tells_browsers_to_be_careful(server, path):
     assert headers["referrer-policy"] == "no-referrer"
     assert headers["cross-origin-resource-policy"] == "same-origin"
     assert "default-src 'none'" in headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    "address", ["/v1/recipients/r%ff/profile", "/v1/recipients/r%c3%28/profile", "/v1/audit?action=%ff"]
+)
+def test_an_address_that_is_no_utf_8_is_refused_and_not_read_as_something_else(api, address):
+    refused = api.get(address)
+    assert (refused.status_code, refused.json()["code"]) == (400, "request.malformed")
+    assert "UTF-8" in refused.json()["detail"]
+    assert "�" not in refused.text
+
+
+@pytest.mark.parametrize("control", ["%00", "%0a", "%0d", "%1b", "%7f"])
+def test_a_control_character_in_a_path_is_refused_by_name(api, control):
+    refused = api.put(f"/v1/recipients/r{control}1/profile", json={})
+    assert (refused.status_code, refused.json()["code"]) == (400, "request.malformed")
+    assert "control characters" in refused.json()["detail"]
+
+
+UNSEEN = "\x85\xad\u034f\u061c\u115f\u180e\u200b\u200d\u202e\u2028\u2060\u2066\u3164\ufe0f\ufeff\uffa0\U000e0041"
+
+
+@pytest.mark.parametrize("unseen", UNSEEN, ids=[f"U+{ord(each):04X}" for each in UNSEEN])
+def test_an_id_with_something_nobody_sees_is_refused_in_words(api, unseen):
+    written = f"r{unseen}1"
+    by_path = api.put(f"/v1/recipients/{quote(written)}/profile", json={})
+    by_body = api.post(
+        "/v1/preferences/bulk", json={"recipient_ids": [written], "preferences": [{"value": {"enabled": True}}]}
+    )
+    for refused in (by_path, by_body):
+        assert refused.status_code == 422
+        assert "no control, invisible or direction-changing characters" in refused.json()["errors"][0]["expected"]
+    assert by_body.json()["field"] == "recipient_ids.0"
+
+
+@pytest.mark.parametrize("name", ["Zoë", "شركة", "株式会社", "user|42", "a b", "'; drop table profile; --", "😀"])
+def test_an_id_that_can_be_seen_is_taken_as_it_is(api, name):
+    assert api.put(f"/v1/recipients/{quote(name)}/profile", json={"locale": "fr"}).status_code == 200
+    assert api.get(f"/v1/recipients/{quote(name)}/profile").json()["profile"]["locale"] == "fr"
