@@ -88,14 +88,6 @@ class Egress:
         """Return the way out of this installation."""
         return cls(allow_loopback=settings.egress_allow_loopback)
 
-    def check(self, url: str) -> None:
-        """Look at a URL without asking anybody anything.
-
-        Raises:
-            Forbidden: it is none we would send to.
-        """
-        outside.parse(url, allow_loopback=self._allow_loopback)
-
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Send a body and return the answer, whatever its status; a redirect is an answer and is not followed.
 

@@ -26,9 +26,22 @@ CONSUMER = "consumer"
 SEALER = "sealer"
 ANNOUNCER = "announcer"
 ERASER = "eraser"
+DELIVERER = "deliverer"
 BY_PORT = {"api": API, "dagster": DAGSTER_WEB, "mlflow": MLFLOW, "dagster-code": DAGSTER_CODE}
 """The service that listens on each port of the run file."""
-ALL = (MLFLOW, DAGSTER_CODE, DAGSTER_WEB, DAGSTER_DAEMON, API, RELAY, CONSUMER, SEALER, ANNOUNCER, ERASER)
+ALL = (
+    MLFLOW,
+    DAGSTER_CODE,
+    DAGSTER_WEB,
+    DAGSTER_DAEMON,
+    API,
+    RELAY,
+    CONSUMER,
+    SEALER,
+    ANNOUNCER,
+    ERASER,
+    DELIVERER,
+)
 _PLAIN_LOG = ("--log-format", "json")  # the default colours lines even in a file
 DAGSTER = (DAGSTER_CODE, DAGSTER_WEB, DAGSTER_DAEMON)
 
@@ -65,6 +78,7 @@ def children(site: Site, names: Sequence[str]) -> list[Child]:
         SEALER: _sealer,
         ANNOUNCER: _announcer,
         ERASER: _eraser,
+        DELIVERER: _deliverer,
     }
     return [makers[name](site) for name in ALL if name in names]
 
@@ -170,6 +184,10 @@ def _announcer(site: Site) -> Child:
 
 def _eraser(site: Site) -> Child:
     return _child(site, ERASER, ["serving.eraser"], beats(site.home, ERASER))
+
+
+def _deliverer(site: Site) -> Child:
+    return _child(site, DELIVERER, ["serving.deliverer"], beats(site.home, DELIVERER))
 
 
 def _child(

@@ -32,6 +32,8 @@ class Permission(StrEnum):
     TYPES_WRITE = "types:write"
     KEYS_READ = "keys:read"
     KEYS_WRITE = "keys:write"
+    HOOKS_READ = "hooks:read"
+    HOOKS_WRITE = "hooks:write"
     PAUSES_READ = "pauses:read"
     PAUSES_WRITE = "pauses:write"
     TENANTS_READ = "tenants:read"

@@ -64,6 +64,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.SUPPRESSIONS_READ,
             Permission.SUPPRESSIONS_WRITE,
             Permission.JOBS_READ,
+            Permission.HOOKS_READ,
             Permission.PAUSES_READ,
             Permission.PAUSES_WRITE,
         }
@@ -91,6 +92,8 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.KEYS_READ,
             Permission.KEYS_WRITE,
             Permission.TYPES_READ,
+            Permission.HOOKS_READ,
+            Permission.HOOKS_WRITE,
             Permission.PAUSES_READ,
             Permission.PAUSES_WRITE,
         }

@@ -17,6 +17,8 @@ from adapters.postgres.decisions import DecisionLog
 from adapters.postgres.erasures import Erasures
 from adapters.postgres.events import EventLog
 from adapters.postgres.exports import Exports
+from adapters.postgres.hook_deliveries import HookDeliveries
+from adapters.postgres.hooks import Hooks
 from adapters.postgres.idempotency import IdempotencyRecords
 from adapters.postgres.jobs import Jobs
 from adapters.postgres.learned_defaults import LearnedDefaults
@@ -70,6 +72,8 @@ class Parts:
     jobs: Jobs
     preferences: Preferences
     pauses: Pauses
+    hooks: Hooks
+    hook_deliveries: HookDeliveries
     suppressed_addresses: SuppressedAddresses
     unsubscribe_links: UnsubscribeLinks
     decisions: DecisionLog

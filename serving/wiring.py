@@ -27,6 +27,8 @@ from adapters.postgres.erasures import Erasures
 from adapters.postgres.event_effects import EventEffects
 from adapters.postgres.events import EventLog
 from adapters.postgres.exports import Exports
+from adapters.postgres.hook_deliveries import HookDeliveries
+from adapters.postgres.hooks import Hooks
 from adapters.postgres.idempotency import IdempotencyRecords
 from adapters.postgres.jobs import Jobs
 from adapters.postgres.learned_defaults import LearnedDefaults
@@ -85,6 +87,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             probes=_probes(settings, database, redis.ping, models),
             **_kept_in_postgres(settings, database, box),
             **_rights(database, box),
+            **_operations(database, box),
         )
     finally:
         models.stop()
@@ -109,7 +112,6 @@ def _kept_in_postgres(settings: Settings, database: Database, box: SecretBox) ->
         "suppressed_addresses": SuppressedAddresses(database),
         "audit_trail": AuditTrail(database),
         "templates": _templates(settings, database),
-        "pauses": Pauses(database),
         "idempotency": IdempotencyRecords(database, box),
     }
 
@@ -134,6 +136,15 @@ def _rights(database: Database, box: SecretBox) -> dict[str, Any]:
         "contests": Contests(database),
         "objections": Objections(database),
         "rectifications": Rectifications(database),
+    }
+
+
+def _operations(database: Database, box: SecretBox) -> dict[str, Any]:
+    """Return the parts with which a tenant is run."""
+    return {
+        "pauses": Pauses(database),
+        "hooks": Hooks(database, box),
+        "hook_deliveries": HookDeliveries(database, box),
     }
 
 
@@ -163,6 +174,8 @@ def _probes(
         Probe("announcer", partial(_beats, settings, "announcer")),
         # Without this one erasures wait; who asked for one is refused messages all the same.
         Probe("eraser", partial(_beats, settings, "eraser")),
+        # Without this one no hook is told; what is to be told waits, committed.
+        Probe("deliverer", partial(_beats, settings, "deliverer")),
     )
 
 

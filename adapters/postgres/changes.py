@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select, text
 
+from adapters.postgres import hook_messages
 from adapters.postgres.change_tables import recipient_change
 from adapters.postgres.engine import Database
 from adapters.postgres.tables import outbox
@@ -60,7 +61,7 @@ class ChangeFeed:
         self._database = database
 
     def publish(self, tenant: str, *, limit: int) -> int:
-        """Move messages from the outbox into the list, in one transaction; returns how many."""
+        """Move messages from the outbox into the list and leave them for hooks, all in one commit; returns how many."""
         waiting = select(outbox).where(outbox.c.topic == CHANGES).order_by(outbox.c.outbox_id).limit(limit)
         with self._database.tenant(tenant) as connection:
             rows = connection.execute(waiting.with_for_update(skip_locked=True)).all()
@@ -73,6 +74,7 @@ class ChangeFeed:
                 for number, row in enumerate(rows, last - len(rows) + 1)
             ]
             connection.execute(insert(recipient_change), listed)
+            hook_messages.of_changes(connection, listed)
             connection.execute(delete(outbox).where(outbox.c.outbox_id.in_([row.outbox_id for row in rows])))
             return len(rows)
 

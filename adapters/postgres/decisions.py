@@ -283,12 +283,19 @@ WITH given AS MATERIALIZED (
         CAST(record->>'is_holdout' AS boolean), record->>'degraded', consent_version, category, record, answer
     FROM given ORDER BY decision_id COLLATE "C"
     ON CONFLICT DO NOTHING
-    RETURNING decision_id, subject_key, outcome, reason
+    RETURNING decision_id, subject_key, outcome, reason, channel, variant_id, message_type, campaign_id, decided_at
 ), audited AS (
     INSERT INTO audit (tenant, action, actor, subject_key, object, detail, context)
     SELECT :tenant, 'decision.recorded', :actor, subject_key, 'decision:' || decision_id,
         jsonb_build_object('outcome', outcome, 'reason', reason), CAST(:context AS jsonb)
     FROM made
+), hooked AS (
+    INSERT INTO hook_delivery (tenant, delivery_id, hook_id, event, data)
+    SELECT :tenant, 'msg_' || replace(CAST(gen_random_uuid() AS text), '-', ''), h.hook_id, 'post_decision',
+        jsonb_build_object('decision_id', decision_id, 'outcome', outcome, 'reason', reason, 'channel', channel,
+            'variant_id', variant_id, 'message_type', message_type, 'campaign_id', campaign_id,
+            'decided_at', decided_at)
+    FROM made JOIN hook h ON h.is_enabled AND jsonb_exists(h.events, 'post_decision')
 )
 SELECT decision_id FROM made
 """)
