@@ -9,6 +9,7 @@ class Permission(StrEnum):
     EVERYTHING = "*"
     EVENTS_WRITE = "events:write"
     DEAD_LETTERS_READ = "dead_letters:read"
+    DEAD_LETTERS_REPLAY = "dead_letters:replay"
     DECISIONS_WRITE = "decisions:write"
     DECISIONS_READ = "decisions:read"
     PROFILES_READ = "profiles:read"

@@ -61,6 +61,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.DECISIONS_READ,
             Permission.DEAD_LETTERS_READ,
             Permission.CONTACT_BUDGET_WRITE,
+            Permission.DEAD_LETTERS_REPLAY,
             Permission.SUPPRESSIONS_READ,
             Permission.SUPPRESSIONS_WRITE,
             Permission.JOBS_READ,

@@ -1,14 +1,15 @@
 """Suppression: has this channel proven dead, did the recipient complain, or is the address on the list?
 
 A hard bounce and an operator's entry end every message; a complaint, an opt-out, an erasure and an objection end
-marketing. Nothing but an operator lifts any of them, and nobody lifts an objection.
+marketing. Nothing but an operator lifts any of them, what the recipient said by it only after they have said yes again,
+and nobody lifts an objection.
 """
 
 from collections.abc import Iterable
 from enum import StrEnum
 
-from domain.consent import ChannelScope
-from domain.values import ANY_CHANNEL, Channel, Frozen, MessageClass, Moment, Reason
+from domain.consent import ChannelScope, ConsentState, ConsentStatus
+from domain.values import ANY_CHANNEL, Channel, Frozen, MessageClass, Moment, Purpose, Reason
 
 
 class SuppressionCause(StrEnum):
@@ -27,6 +28,11 @@ class SuppressionCause(StrEnum):
         """True when not only marketing is stopped."""
         return self in (SuppressionCause.BOUNCED, SuppressionCause.MANUAL)
 
+    @property
+    def is_recipients_own(self) -> bool:
+        """True when the recipient said it, by whatever way."""
+        return not self.stops_every_class
+
 
 class Suppression(Frozen):
     """One entry of the suppression list."""
@@ -34,6 +40,24 @@ class Suppression(Frozen):
     channel: ChannelScope
     cause: SuppressionCause
     since: Moment
+
+
+def may_be_lifted(entry: Suppression, consents: Iterable[ConsentState]) -> bool:
+    """Tell whether an operator may lift an entry.
+
+    Args:
+        entry: what is to be lifted.
+        consents: what the recipient allows now.
+
+    Returns:
+        True when the recipient did not say it themselves, or has consented to marketing there after it. An erasure
+        is never lifted: nobody is left who could consent.
+    """
+    if not entry.cause.is_recipients_own:
+        return True
+    given = (each for each in consents if each.purpose is Purpose.MARKETING and each.status is ConsentStatus.GIVEN)
+    fresh = any(each.effective_at > entry.since and each.channel in (entry.channel, ANY_CHANNEL) for each in given)
+    return fresh and entry.cause is not SuppressionCause.ERASED
 
 
 def refusal(entries: Iterable[Suppression], *, channel: Channel, message_class: MessageClass) -> Reason | None:

@@ -31,6 +31,7 @@ from adapters.postgres.preferences import Preferences
 from adapters.postgres.profiles import Profiles
 from adapters.postgres.rectifications import Rectifications
 from adapters.postgres.suppressed_addresses import SuppressedAddresses
+from adapters.postgres.suppressions import Suppressions
 from adapters.postgres.template_applications import TemplateApplications
 from adapters.postgres.template_outcomes import TemplateStatistics
 from adapters.postgres.tenants import Tenants
@@ -72,6 +73,7 @@ class Parts:
     jobs: Jobs
     preferences: Preferences
     pauses: Pauses
+    suppressions: Suppressions
     hooks: Hooks
     hook_deliveries: HookDeliveries
     suppressed_addresses: SuppressedAddresses

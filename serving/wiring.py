@@ -42,6 +42,7 @@ from adapters.postgres.profiles import Profiles
 from adapters.postgres.recipient_facts import RecipientFacts
 from adapters.postgres.rectifications import Rectifications
 from adapters.postgres.suppressed_addresses import SuppressedAddresses
+from adapters.postgres.suppressions import Suppressions
 from adapters.postgres.template_applications import TemplateApplications
 from adapters.postgres.template_outcomes import TemplateStatistics
 from adapters.postgres.tenants import Tenants
@@ -143,6 +144,7 @@ def _operations(database: Database, box: SecretBox) -> dict[str, Any]:
     """Return the parts with which a tenant is run."""
     return {
         "pauses": Pauses(database),
+        "suppressions": Suppressions(database),
         "hooks": Hooks(database, box),
         "hook_deliveries": HookDeliveries(database, box),
     }

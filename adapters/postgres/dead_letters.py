@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, insert, select, tuple_
 
 from adapters.postgres import audit, subject_keys
 from adapters.postgres.audit import AuditEntry
@@ -41,21 +41,43 @@ class DeadLetters:
         self._database = database
 
     def newest(
-        self, tenant: Tenant, *, actor: str, since: datetime | None = None, limit: int = 100
+        self,
+        tenant: Tenant,
+        *,
+        actor: str,
+        since: datetime | None = None,
+        before: int | None = None,
+        limit: int = 100,
     ) -> list[DeadLetter]:
         """Return up to ``limit`` dead letters received at or after ``since``, newest first; reading them is audited.
 
-        What was received from a person who was erased since is empty.
+        What was received from a person who was erased since is empty. ``before`` is the letter a page ended with.
         """
         wanted = select(dead_letter)
         if since is not None:
             wanted = wanted.where(dead_letter.c.received_at >= since)
+        if before is not None:
+            place = select(dead_letter.c.received_at, dead_letter.c.dead_letter_id)
+            there = place.where(dead_letter.c.dead_letter_id == before).scalar_subquery()
+            wanted = wanted.where(tuple_(dead_letter.c.received_at, dead_letter.c.dead_letter_id) < there)
         newest = wanted.order_by(dead_letter.c.received_at.desc(), dead_letter.c.dead_letter_id.desc()).limit(limit)
         with self._database.tenant(tenant.tenant) as connection:
             rows = connection.execute(newest).all()
             letters = [_letter(row, raw) for row, raw in zip(rows, opened(connection, tenant, rows), strict=True)]
             audit.write(connection, tenant, [_read(actor, rows)])
         return letters
+
+    def for_replay(self, tenant: Tenant, dead_letter_id: int, *, actor: str) -> DeadLetter | None:
+        """Return one letter that will be tried again, or None; that is audited."""
+        here = select(dead_letter).where(dead_letter.c.dead_letter_id == dead_letter_id)
+        with self._database.tenant(tenant.tenant) as connection:
+            row = connection.execute(here).one_or_none()
+            if row is None:
+                return None
+            (raw,) = _opened(connection, tenant, [row])
+            entry = AuditEntry(action="dead_letter.replayed", actor=actor, object=f"dead_letter:{dead_letter_id}")
+            audit.write(connection, tenant, [entry])
+        return _letter(row, raw)
 
 
 def bury(

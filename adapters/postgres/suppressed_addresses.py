@@ -15,8 +15,9 @@ from adapters.postgres import allowances, audit
 from adapters.postgres.audit import AuditEntry
 from adapters.postgres.engine import Database
 from adapters.postgres.law_tables import recipient_address, suppressed_address
+from adapters.postgres.suppressions import RecipientsOwn
 from domain.addresses import KnownAddress, address_hash
-from domain.suppression import Suppression, SuppressionCause
+from domain.suppression import Suppression, SuppressionCause, may_be_lifted
 from domain.tenants import Tenant
 from domain.values import Channel
 
@@ -62,6 +63,7 @@ class SuppressedAddresses:
 
         Raises:
             BadAddress: it is no address of the channel.
+            RecipientsOwn: its owner said it, and no owner of it consented to marketing there since.
         """
         hashed = address_hash(tenant.subject_secret, channel, address)
         here = (suppressed_address.c.channel == channel) & (suppressed_address.c.address_hash == hashed)
@@ -70,8 +72,14 @@ class SuppressedAddresses:
         )
         with self._database.tenant(tenant.tenant) as connection:
             _touch_owners(connection, tenant, [hashed])
-            if not connection.execute(delete(suppressed_address).where(here)).rowcount:
+            row = connection.execute(select(suppressed_address).where(here)).one_or_none()
+            if row is None:
                 return False
+            standing = allowances.read(connection, _owners(connection, [hashed]))
+            given = [each for owner in standing.values() for each in owner.consents]
+            if not may_be_lifted(_suppression(row), given):
+                raise RecipientsOwn("the recipient said it and has not consented since")
+            connection.execute(delete(suppressed_address).where(here))
             audit.write(connection, tenant, [entry])
         return True
 

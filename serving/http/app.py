@@ -23,6 +23,7 @@ from serving.http import (
     consent,
     consent_records,
     contact_budget,
+    dead_letters,
     decisions,
     docs,
     errors,
@@ -61,6 +62,7 @@ VERSION = "1"
 LEAST_COMPRESSED_BYTES = 1024
 ROUTERS = (
     events.router,
+    dead_letters.router,
     decisions.router,
     explanations.router,
     profiles.router,

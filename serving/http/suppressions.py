@@ -10,18 +10,23 @@ from fastapi import APIRouter
 from pydantic import Field, StringConstraints
 
 from adapters.postgres.suppressed_addresses import Listing
+from adapters.postgres.suppressions import RecipientsOwn
 from domain.addresses import MAX_ADDRESS, BadAddress, KnownAddress
 from domain.consent import Text
 from domain.suppression import Suppression, SuppressionCause
 from domain.values import Channel, Frozen, Moment
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
+from serving.http.problem_codes import declared
 from serving.http.rate_limit import never_limited
 from serving.http.recipients import PREFIX, RecipientId
 from serving.http.routes import Route
 from serving.http.strict_body import body_of
 
 router = APIRouter(route_class=Route, tags=["suppressions"])
+RECIPIENTS_OWN = declared(
+    "suppression.recipients_own", 409, "The recipient said it, and has not consented to marketing there since."
+)
 Address = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ADDRESS)]
 MOST_AT_ONCE = 1_000
 SOURCE = "api"
@@ -57,6 +62,18 @@ class AddressLift(AddressQuery):
     """An address to take off the list, and why."""
 
     reason: Text
+
+
+class ChannelLift(Frozen):
+    """Why a suppression is lifted."""
+
+    reason: Text
+
+
+class SuppressionsAnswer(Frozen):
+    """What is suppressed of a recipient, by their own channels and by their addresses."""
+
+    suppressions: tuple[Suppression, ...]
 
 
 class SuppressionImport(Frozen):
@@ -128,20 +145,58 @@ def check_suppression(
     return LookupAnswer(is_suppressed=found is not None, entry=found)
 
 
-@router.post("/v1/suppressions/lift", summary="Take an address off the suppression list", responses=problems(404))
+@router.post("/v1/suppressions/lift", summary="Take an address off the suppression list", responses=problems(404, 409))
 def lift_suppression(
     caller: Writer, body: Annotated[AddressLift, body_of(AddressLift)], parts: PartsOf
 ) -> LookupAnswer:
-    """Take the address off the list; the reason is audited. Consents and what recipients switched off stay."""
+    """Take the address off the list; the reason is audited. Consents and what recipients switched off stay.
+
+    What its owner said, `complained` or `opted_out`, is lifted only after they have consented to marketing there
+    again; `erased` never is.
+    """
     try:
         lifted = parts.suppressed_addresses.lift(
             caller.tenant, body.channel, body.address, reason=body.reason, actor=caller.actor
         )
     except BadAddress as error:
         raise _refused(error, "address") from None
+    except RecipientsOwn:
+        raise _own() from None
     if not lifted:
         raise Refused(ProblemCode.NOT_FOUND, "This address is not on the list.")
     return LookupAnswer(is_suppressed=False, entry=None)
+
+
+@router.get(PREFIX + "/suppressions", summary="List a recipient's suppressions")
+def get_recipient_suppressions(caller: Reader, recipient_id: RecipientId, parts: PartsOf) -> SuppressionsAnswer:
+    """Return which channels are suppressed, why and since when; reading it is in the audit trail."""
+    found = parts.suppressions.of(caller.tenant, recipient_id, actor=caller.actor)
+    return SuppressionsAnswer(suppressions=tuple(found))
+
+
+@router.post(
+    PREFIX + "/suppressions/{channel}/lift",
+    status_code=204,
+    summary="Lift the suppression of a recipient's channel",
+    responses=problems(404, 409),
+)
+def lift_recipient_suppression(
+    caller: Writer,
+    recipient_id: RecipientId,
+    channel: Channel,
+    body: Annotated[ChannelLift, body_of(ChannelLift)],
+    parts: PartsOf,
+) -> None:
+    """Let messages go to the channel again, where nothing else forbids it; the reason is audited.
+
+    A bounce can be lifted; a complaint only after the recipient has consented to marketing there again.
+    """
+    try:
+        lifted = parts.suppressions.lift(caller.tenant, recipient_id, channel, reason=body.reason, actor=caller.actor)
+    except RecipientsOwn:
+        raise _own() from None
+    if not lifted:
+        raise Refused(ProblemCode.NOT_FOUND, "Nothing of this recipient is suppressed on this channel.")
 
 
 @router.get(PREFIX + "/addresses", summary="List a recipient's addresses")
@@ -187,6 +242,10 @@ def _listed(parts: PartsOf, caller: Caller, given: tuple[ListedAddress, ...], fi
     except BadAddress as error:
         raise _refused(error, field) from None
     return ListingAnswer(added=added, known=len(listings) - added)
+
+
+def _own() -> Refused:
+    return Refused(RECIPIENTS_OWN, "The recipient said it, and has not consented to marketing there since.")
 
 
 def _no_later(since: datetime | None, now: datetime) -> datetime:
