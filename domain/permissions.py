@@ -35,6 +35,8 @@ class Permission(StrEnum):
     KEYS_WRITE = "keys:write"
     HOOKS_READ = "hooks:read"
     HOOKS_WRITE = "hooks:write"
+    SERVICE_LEVELS_READ = "service_levels:read"
+    SERVICE_LEVELS_WRITE = "service_levels:write"
     PAUSES_READ = "pauses:read"
     PAUSES_WRITE = "pauses:write"
     TENANTS_READ = "tenants:read"

@@ -66,6 +66,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.SUPPRESSIONS_WRITE,
             Permission.JOBS_READ,
             Permission.HOOKS_READ,
+            Permission.SERVICE_LEVELS_READ,
             Permission.PAUSES_READ,
             Permission.PAUSES_WRITE,
         }
@@ -95,6 +96,8 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.TYPES_READ,
             Permission.HOOKS_READ,
             Permission.HOOKS_WRITE,
+            Permission.SERVICE_LEVELS_READ,
+            Permission.SERVICE_LEVELS_WRITE,
             Permission.PAUSES_READ,
             Permission.PAUSES_WRITE,
         }

@@ -30,6 +30,7 @@ from adapters.postgres.preference_templates import PreferenceTemplates
 from adapters.postgres.preferences import Preferences
 from adapters.postgres.profiles import Profiles
 from adapters.postgres.rectifications import Rectifications
+from adapters.postgres.service_levels import ServiceLevels
 from adapters.postgres.suppressed_addresses import SuppressedAddresses
 from adapters.postgres.suppressions import Suppressions
 from adapters.postgres.template_applications import TemplateApplications
@@ -75,6 +76,7 @@ class Parts:
     pauses: Pauses
     suppressions: Suppressions
     hooks: Hooks
+    service_levels: ServiceLevels
     hook_deliveries: HookDeliveries
     suppressed_addresses: SuppressedAddresses
     unsubscribe_links: UnsubscribeLinks

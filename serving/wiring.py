@@ -41,6 +41,7 @@ from adapters.postgres.preferences import Preferences
 from adapters.postgres.profiles import Profiles
 from adapters.postgres.recipient_facts import RecipientFacts
 from adapters.postgres.rectifications import Rectifications
+from adapters.postgres.service_levels import ServiceLevels
 from adapters.postgres.suppressed_addresses import SuppressedAddresses
 from adapters.postgres.suppressions import Suppressions
 from adapters.postgres.template_applications import TemplateApplications
@@ -145,6 +146,7 @@ def _operations(database: Database, box: SecretBox) -> dict[str, Any]:
     return {
         "pauses": Pauses(database),
         "suppressions": Suppressions(database),
+        "service_levels": ServiceLevels(database),
         "hooks": Hooks(database, box),
         "hook_deliveries": HookDeliveries(database, box),
     }

@@ -74,7 +74,7 @@ class DeadLetters:
             row = connection.execute(here).one_or_none()
             if row is None:
                 return None
-            (raw,) = _opened(connection, tenant, [row])
+            (raw,) = opened(connection, tenant, [row])
             entry = AuditEntry(action="dead_letter.replayed", actor=actor, object=f"dead_letter:{dead_letter_id}")
             audit.write(connection, tenant, [entry])
         return _letter(row, raw)

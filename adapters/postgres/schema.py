@@ -19,6 +19,7 @@ from adapters.postgres import (
     preference_template_tables,
     profile_tables,
     rights_tables,
+    service_level_tables,
     subject_key_tables,
     tables,
 )
@@ -39,6 +40,7 @@ SUBJECTS = (
     preference_template_tables,
     profile_tables,
     rights_tables,
+    service_level_tables,
     subject_key_tables,
 )
 metadata = tables.metadata
@@ -51,4 +53,5 @@ APPEND_ONLY = (
     *preference_template_tables.APPEND_ONLY,
     *profile_tables.APPEND_ONLY,
     *rights_tables.APPEND_ONLY,
+    *service_level_tables.APPEND_ONLY,
 )

@@ -1,0 +1,19 @@
+"""The table of service levels, as SQLAlchemy sees it."""
+
+from sqlalchemy import Column, Integer, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from adapters.postgres.tables import metadata, recorded
+
+service_level = Table(
+    "service_level",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("level", Text, primary_key=True),
+    Column("version", Integer, primary_key=True, comment="the newest is in force"),
+    Column("document", JSONB, nullable=False),
+    Column("actor", Text, nullable=False),
+    recorded(),
+)
+
+APPEND_ONLY = ("service_level",)
