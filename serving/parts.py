@@ -9,6 +9,7 @@ from adapters.clock import Clock
 from adapters.postgres.api_keys import ApiKeys
 from adapters.postgres.audit_trail import AuditTrail
 from adapters.postgres.budgets import ContactBudgets
+from adapters.postgres.compliance import Compliance
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.contacts import ContactLedger
 from adapters.postgres.contests import Contests
@@ -69,6 +70,7 @@ class Parts:
     consents: ConsentStore
     contact_budgets: ContactBudgets
     contact_ledger: ContactLedger
+    compliance: Compliance
     preference_policies: PreferencePolicies
     templates: Templates
     jobs: Jobs

@@ -114,6 +114,7 @@ def _kept_in_postgres(settings: Settings, database: Database, box: SecretBox) ->
         "suppressed_addresses": SuppressedAddresses(database),
         "audit_trail": AuditTrail(database),
         "templates": _templates(settings, database),
+        "compliance": Compliance(database),
         "idempotency": IdempotencyRecords(database, box),
     }
 

@@ -3,6 +3,10 @@
 import re
 import unicodedata
 from collections.abc import Iterable
+from datetime import timedelta
+
+CONFIRMATION_WINDOW = timedelta(minutes=5)
+"""47 CFR 64.1200(a)(12): a later confirmation is a message of its own, which needs a consent."""
 
 _NO_WORD = re.compile(r"[\W_]+")
 

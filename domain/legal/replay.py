@@ -16,6 +16,7 @@ from domain.legal import gate, tracking
 from domain.legal.gate import LegalFacts
 from domain.legal.places import Place
 from domain.legal.rules import RuleSet
+from domain.suppression import Suppression
 from domain.values import Channel, Frozen, MessageClass, Outcome
 
 
@@ -53,6 +54,8 @@ class Past:
     place: Place
     complaint_share: float | None
     consents: tuple[ConsentState, ...]
+    suppressions: tuple[Suppression, ...] = ()
+    is_deleted: bool = False
 
     def facts(self, rules: RuleSet) -> LegalFacts:
         """Return what the gate looked at, under other rules."""
@@ -81,6 +84,8 @@ def past(record: Mapping[str, Any]) -> Past | None:
         ),
         complaint_share=law["complaint_share"],
         consents=tuple(ConsentState.model_validate(each) for each in record["allowances"]["consents"]),
+        suppressions=tuple(Suppression.model_validate(each) for each in record["allowances"]["suppressions"]),
+        is_deleted=record["allowances"]["is_deleted"],
     )
 
 

@@ -1,6 +1,6 @@
 """``POST /v1/sms/inbound``: what a recipient texted back; a keyword revokes the consent, one text may confirm it."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Self
 
 from fastapi import APIRouter
@@ -11,7 +11,7 @@ from adapters.postgres.suppressed_addresses import Listing
 from domain.addresses import MAX_ADDRESS, BadAddress
 from domain.consent import ConsentChange, ConsentStatus
 from domain.events import Identifier
-from domain.legal.keywords import revocation
+from domain.legal.keywords import CONFIRMATION_WINDOW, revocation
 from domain.suppression import SuppressionCause
 from domain.values import ANY_CHANNEL, Channel, Frozen, Moment, Purpose
 from serving.http.auth import Caller, PartsOf, permission
@@ -22,8 +22,6 @@ from serving.http.strict_body import body_of
 
 router = APIRouter(route_class=Route, tags=["recipients"])
 KEYWORDS = "tcpa.keywords"
-CONFIRMATION_WINDOW = timedelta(minutes=5)
-"""47 CFR 64.1200(a)(12): a later confirmation is a message of its own, which needs a consent."""
 CONFIRMATION = "You are unsubscribed and will receive no further marketing messages."
 SOURCE = "sms_keyword"
 
