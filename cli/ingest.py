@@ -51,12 +51,13 @@ def _plan(mapping: Path | None, source: str | None) -> "EventMapping | None":
 
 
 def _one(opened: Session, path: Path, plan: "EventMapping | None", source: str | None, *, quiet: bool) -> "Counts":
-    from adapters import event_files, event_import
+    from adapters import event_files, event_import, legal_rule_files
     from adapters.postgres.engine import Unavailable
     from adapters.postgres.event_effects import EventEffects
     from adapters.postgres.events import EventLog
 
-    event_log = EventLog(opened.database, EventEffects(), retention=opened.settings.event_retention)
+    effects = EventEffects(legal_rule_files.load(opened.settings.legal_rules))
+    event_log = EventLog(opened.database, effects, retention=opened.settings.event_retention)
     try:
         rows = event_files.items(path, plan, source=source)
         with _progress(path, quiet=quiet) as progress:

@@ -117,6 +117,9 @@ class EventContext(Frozen):
     time_zone: ShortText | None = None
     user_agent: Annotated[str, StringConstraints(max_length=1_000)] | None = None
     page: Annotated[str, StringConstraints(max_length=2_000)] | None = None
+    global_privacy_control: bool | None = Field(
+        default=None, description="The recipient's browser sent Sec-GPC: 1; false and absent say nothing."
+    )
 
 
 class EventAttribution(Frozen):

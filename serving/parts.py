@@ -25,6 +25,7 @@ from adapters.postgres.jobs import Jobs
 from adapters.postgres.learned_defaults import LearnedDefaults
 from adapters.postgres.message_types import MessageTypes
 from adapters.postgres.objections import Objections
+from adapters.postgres.opt_out_signals import OptOutSignals
 from adapters.postgres.pauses import Pauses
 from adapters.postgres.preference_policies import PreferencePolicies
 from adapters.postgres.preference_templates import PreferenceTemplates
@@ -71,6 +72,7 @@ class Parts:
     contact_budgets: ContactBudgets
     contact_ledger: ContactLedger
     compliance: Compliance
+    opt_out_signals: OptOutSignals
     preference_policies: PreferencePolicies
     templates: Templates
     jobs: Jobs

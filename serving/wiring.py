@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from adapters import heartbeat
+from adapters import heartbeat, legal_rule_files
 from adapters.clock import Clock, real_now
 from adapters.endpoints import Endpoints, resolve
 from adapters.keyring import Keyring
@@ -17,6 +17,7 @@ from adapters.postgres.api_keys import ApiKeys
 from adapters.postgres.audit_trail import AuditTrail
 from adapters.postgres.budgets import ContactBudgets
 from adapters.postgres.changes import ChangeFeed
+from adapters.postgres.compliance import Compliance
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.contacts import ContactLedger
 from adapters.postgres.contests import Contests
@@ -34,6 +35,7 @@ from adapters.postgres.jobs import Jobs
 from adapters.postgres.learned_defaults import LearnedDefaults
 from adapters.postgres.message_types import MessageTypes
 from adapters.postgres.objections import Objections
+from adapters.postgres.opt_out_signals import OptOutSignals
 from adapters.postgres.pauses import Pauses
 from adapters.postgres.preference_policies import PreferencePolicies
 from adapters.postgres.preference_templates import PreferenceTemplates
@@ -99,10 +101,11 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
 
 def _kept_in_postgres(settings: Settings, database: Database, box: SecretBox) -> dict[str, Any]:
     """Return the parts that are nothing but rows of PostgreSQL, by their names in ``Parts``."""
+    rules = legal_rule_files.load(settings.legal_rules)
     return {
         "tenants": Tenants(database, box),
         "api_keys": ApiKeys(database, box),
-        "event_log": EventLog(database, EventEffects(), retention=settings.event_retention),
+        "event_log": EventLog(database, EventEffects(rules), retention=settings.event_retention),
         "dead_letters": DeadLetters(database),
         "profiles": Profiles(database),
         "consents": ConsentStore(database),
@@ -115,6 +118,7 @@ def _kept_in_postgres(settings: Settings, database: Database, box: SecretBox) ->
         "audit_trail": AuditTrail(database),
         "templates": _templates(settings, database),
         "compliance": Compliance(database),
+        "opt_out_signals": OptOutSignals(database, rules),
         "idempotency": IdempotencyRecords(database, box),
     }
 

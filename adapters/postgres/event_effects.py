@@ -7,13 +7,27 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from pydantic import JsonValue
 from sqlalchemy import Connection, text
 
-from adapters.postgres import allowances, audit, changes, consent, contacts, deletions, erasures, mail_counts
+from adapters import legal_rule_files
+from adapters.postgres import (
+    allowances,
+    audit,
+    changes,
+    consent,
+    contacts,
+    deletions,
+    erasures,
+    mail_counts,
+    opt_out_signals,
+)
 from adapters.postgres.audit import AuditEntry
 from domain.changes import ChangeKind
 from domain.consent import ConsentChange, ConsentStatus
 from domain.events import EngagementEvent, EventType
+from domain.legal import signals
+from domain.legal.rules import RuleSet
 from domain.suppression import SuppressionCause
 from domain.tenants import Tenant
 from domain.values import Purpose
@@ -24,6 +38,11 @@ ACTOR = "event"
 
 class EventEffects:
     """Applies the effects of newly stored events."""
+
+    def __init__(self, rules: RuleSet | None = None) -> None:
+        """Prepare; ``rules`` are those in force, unless told the newest that were published."""
+        self._rules = rules or legal_rule_files.published(legal_rule_files.versions()[-1])
+        self._gpc = signals.heard(self._rules, {signals.GPC_HEADER: signals.GPC_VALUE})
 
     def apply(
         self, connection: Connection, tenant: Tenant, events: Sequence[EngagementEvent], *, now: datetime
@@ -37,11 +56,12 @@ class EventEffects:
             now: the tenant's clock.
         """
         found = [event for event in events if event.type in _WITH_EFFECT]
-        if found:
+        signalled = self._signalled(connection, tenant, events, now)
+        if found or signalled:
             # A decision under way holds these heads: it is recorded before, or sees what follows.
-            whose = {event.recipient_id for event in found}
+            whose = {event.recipient_id for event in found}.union(signalled)
             versions = allowances.touch(connection, tenant.tenant, whose, kind=None)
-            consent.apply(connection, tenant, _withdrawals(found), actor=ACTOR, now=now)
+            consent.apply(connection, tenant, _together(_withdrawals(found), signalled), actor=ACTOR, now=now)
             suppressed, deleted = _suppressions(found), _deletions(found)
             _suppress(connection, tenant, suppressed)
             _delete(connection, tenant, deleted, now=now)
@@ -50,6 +70,22 @@ class EventEffects:
                 changes.announce(connection, tenant.tenant, kind, told)
         mail_counts.count(connection, tenant.tenant, events)
         contacts.note(connection, tenant, events, now=now)
+
+    def _signalled(
+        self, connection: Connection, tenant: Tenant, events: Sequence[EngagementEvent], now: datetime
+    ) -> consent.Changes:
+        """Return what the recipients' browsers opt out of that holds not yet; most events carry no signal."""
+        proofs: dict[str, dict[str, JsonValue]] = {
+            event.recipient_id: {"event_source": event.source, "event_id": event.event_id}
+            for event in events
+            if event.context is not None and event.context.global_privacy_control
+        }
+        return opt_out_signals.pending(connection, tenant, self._rules, proofs, self._gpc, now=now) if proofs else {}
+
+
+def _together(*parts: consent.Changes) -> consent.Changes:
+    whose = {recipient for part in parts for recipient in part}
+    return {who: [change for part in parts for change in part.get(who, ())] for who in whose}
 
 
 _WITH_EFFECT = frozenset({EventType.BOUNCED, EventType.COMPLAINED, EventType.UNSUBSCRIBED, EventType.RECIPIENT_DELETED})

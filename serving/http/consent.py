@@ -15,6 +15,7 @@ from domain.switches import ChannelSwitch
 from domain.values import ANY_CHANNEL, Frozen, Purpose
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.errors import FieldError, ProblemCode, Refused
+from serving.http.opt_out_signal import Signal, SignalOf
 from serving.http.rate_limit import never_limited
 from serving.http.recipients import PREFIX, RecipientId
 from serving.http.routes import Route
@@ -77,24 +78,29 @@ def post_consent(
     recipient_id: RecipientId,
     body: Annotated[ConsentChange, body_of(ConsentChange)],
     parts: PartsOf,
+    signal: SignalOf,
 ) -> Standing:
     """Record what the recipient said, with its proof, and return what holds now.
 
     A denial wins over every grant that is not later, and for one channel over any grant for all of them.
     """
-    return _record(parts, caller, recipient_id, body)
+    return _record(parts, caller, recipient_id, body, signal)
 
 
 @router.post("/consents/withdraw", summary="Withdraw a consent")
 @never_limited
 def withdraw_consent(
-    caller: Writer, recipient_id: RecipientId, body: Annotated[Withdrawal, body_of(Withdrawal)], parts: PartsOf
+    caller: Writer,
+    recipient_id: RecipientId,
+    body: Annotated[Withdrawal, body_of(Withdrawal)],
+    parts: PartsOf,
+    signal: SignalOf,
 ) -> Standing:
     """Withdraw; `{}` withdraws marketing on every channel. No decision that is recorded after this sends against it."""
     change = ConsentChange(
         purpose=body.purpose, channel=body.channel, status=ConsentStatus.WITHDRAWN, source=body.source
     )
-    return _record(parts, caller, recipient_id, change)
+    return _record(parts, caller, recipient_id, change, signal)
 
 
 @router.put("/channels/{channel}", summary="Switch a channel on or off")
@@ -105,17 +111,21 @@ def put_channel(
     channel: ChannelScope,
     body: Annotated[SwitchPosition, body_of(SwitchPosition)],
     parts: PartsOf,
+    signal: SignalOf,
 ) -> ChannelSwitch:
     """Switch one channel, or `*` for all of them; off for all beats on for one."""
     switch = ChannelSwitch(channel=channel, is_on=body.is_on)
     parts.consents.switch(caller.tenant, recipient_id, switch, actor=caller.actor, source=body.source)
+    signal.heed(caller, recipient_id)
     return switch
 
 
-def _record(parts: PartsOf, caller: Caller, recipient_id: str, change: ConsentChange) -> Standing:
+def _record(parts: PartsOf, caller: Caller, recipient_id: str, change: ConsentChange, signal: Signal) -> Standing:
     now = parts.clock.now(caller.tenant)
     if change.effective_at is not None and change.effective_at > now + FUTURE_TOLERANCE:
         problem = FieldError(field="effective_at", expected="a moment that does not lie in the future")
         raise Refused(ProblemCode.INVALID, "What was not said yet cannot be recorded.", errors=[problem])
     states = parts.consents.record(caller.tenant, recipient_id, [change], actor=caller.actor, now=now)
+    if signal.heed(caller, recipient_id):
+        states = parts.consents.allowances(caller.tenant, recipient_id).consents
     return Standing(consents=states)

@@ -24,6 +24,7 @@ from serving.decide import UnknownType
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.decisions import UNKNOWN_TYPE
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
+from serving.http.opt_out_signal import SignalOf
 from serving.http.problem_codes import declared
 from serving.http.rate_limit import never_limited
 from serving.http.recipients import PREFIX, RecipientId
@@ -72,6 +73,7 @@ def put_preference(
     body: Annotated[Preference, body_of(Preference)],
     parts: PartsOf,
     response: Response,
+    signal: SignalOf,
     if_match: IfMatch = None,
 ) -> StoredPreference:
     """Store the preference for its scope, whole, in place of the one there is for that scope.
@@ -83,6 +85,7 @@ def put_preference(
         stored = parts.preferences.put(caller.tenant, recipient_id, body, actor=caller.actor, if_version=seen)
     except (NotAllowed, RecipientGone, VersionConflict) as error:
         raise _refused(error) from None
+    signal.heed(caller, recipient_id)
     return _tagged(stored, response)
 
 
@@ -133,7 +136,12 @@ def get_history(
 
 @router.delete("/{preference_id}", status_code=204, summary="Delete a preference", responses=problems(404, 412))
 def delete_preference(
-    caller: Writer, recipient_id: RecipientId, preference_id: PreferenceId, parts: PartsOf, if_match: IfMatch = None
+    caller: Writer,
+    recipient_id: RecipientId,
+    preference_id: PreferenceId,
+    parts: PartsOf,
+    signal: SignalOf,
+    if_match: IfMatch = None,
 ) -> None:
     """Say nothing any more for this scope; what is less specific then holds. The versions stay."""
     now = parts.clock.now(caller.tenant)
@@ -144,6 +152,7 @@ def delete_preference(
         )
     except (UnknownPreference, VersionConflict) as error:
         raise _refused(error) from None
+    signal.heed(caller, recipient_id)
 
 
 def _tagged(stored: StoredPreference, response: Response) -> StoredPreference:

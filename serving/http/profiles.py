@@ -10,6 +10,7 @@ from domain.values import Frozen
 from serving import new_recipients
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
+from serving.http.opt_out_signal import SignalOf
 from serving.http.problem_codes import declared
 from serving.http.recipients import PREFIX, RecipientId
 from serving.http.routes import Route
@@ -63,6 +64,7 @@ def put_profile(
     body: Annotated[Profile, body_of(Profile)],
     parts: PartsOf,
     response: Response,
+    signal: SignalOf,
     if_match: IfMatch = None,
 ) -> StoredProfile:
     """Replace the whole profile; what the body leaves out is forgotten. A deleted recipient stays deleted."""
@@ -72,6 +74,7 @@ def put_profile(
         )
     except (UnknownRecipient, VersionConflict) as error:
         raise _refused(error) from None
+    signal.heed(caller, recipient_id)
     return _tagged(stored, response)
 
 
@@ -82,6 +85,7 @@ def patch_profile(
     body: Annotated[ProfilePatch, body_of(ProfilePatch)],
     parts: PartsOf,
     response: Response,
+    signal: SignalOf,
     if_match: IfMatch = None,
 ) -> StoredProfile:
     """Change what the body names: null removes, `channels` and `attributes` are merged by key.
@@ -95,6 +99,7 @@ def patch_profile(
         )
     except (UnknownRecipient, VersionConflict, ValueError) as error:
         raise _refused(error) from None
+    signal.heed(caller, recipient_id)
     return _tagged(stored, response)
 
 

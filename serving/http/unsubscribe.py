@@ -3,6 +3,7 @@
 Whether a token is known cannot be told from the answer: neither its status nor a byte of it differs.
 """
 
+from collections.abc import Mapping
 from email.parser import BytesParser
 from email.policy import HTTP
 from typing import Annotated
@@ -62,15 +63,15 @@ def show(token: str) -> Response:  # noqa: ARG001 - the same page for every toke
 
 
 @router.post("/u/{token}")
-def unsubscribe(token: str, asks: Annotated[bool, Depends(_asks)], parts: PartsOf) -> Response:
+def unsubscribe(request: Request, token: str, asks: Annotated[bool, Depends(_asks)], parts: PartsOf) -> Response:
     """Withdraw what the token stands for, once."""
     if not asks:
         return _page(_BAD, 400)
-    _withdraw(token, parts)
+    _withdraw(token, parts, request.headers)
     return _page(_DONE)
 
 
-def _withdraw(token: str, parts: PartsOf) -> None:
+def _withdraw(token: str, parts: PartsOf, headers: Mapping[str, str]) -> None:
     grant = parts.unsubscribe_links.open(token)
     if grant is None:
         return
@@ -89,6 +90,7 @@ def _withdraw(token: str, parts: PartsOf) -> None:
         proof={"issued_at": grant.issued_at.isoformat()},
     )
     parts.consents.withdraw_once(tenant, grant.recipient_id, change, actor=ACTOR, now=now)
+    parts.opt_out_signals.heed(tenant, grant.recipient_id, headers, actor=ACTOR, now=now)
 
 
 def _page(text: str, status: int = 200) -> Response:

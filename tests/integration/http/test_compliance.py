@@ -94,7 +94,8 @@ def test_a_tenant_is_judged_whole_and_the_assessment_holds_what_was_counted(api,
     api.post("/v1/decisions", json={"recipient_id": "r", "message": {"type": "news"}})
     done = run("--json")
     assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)
+    # The service logs into the same stream, from its own thread.
+    told = json.loads(next(line for line in done.stdout.splitlines() if "impact_assessment" in line))
     assert (told["not_met"], told["not_judged"]) == (0, 0)
     assert told["met"] == len(told["duties"])
     impact = told["impact_assessment"]

@@ -56,10 +56,15 @@ def texts(api, db, box, tenant):
     return [api.post("/v1/decisions", json=body).json() for body in asked]
 
 
+def document(done):
+    """Return what was printed; the service logs into the same stream, from its own thread."""
+    return json.loads(next(line for line in done.stdout.splitlines() if '"by_effect"' in line))
+
+
 def test_a_change_of_hours_names_the_decisions_it_would_have_met_and_changes_none(run, db, tenant, texts, later):
     done = run("diff", RULES.version, later, "--since", "2026-03-01", "--tenant", tenant.tenant, "--json")
     assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)
+    told = document(done)
     assert (told["compared"], told["altered"]) == (3, 2)
     assert told["by_rule"] == [{"rule": "tcpa.calling_hours", "channel": "sms", "direction": "closed", "decisions": 2}]
     sent = [each["decision_id"] for each in texts[:2] if each["outcome"] == "send_now"]
@@ -74,9 +79,9 @@ def test_a_change_of_hours_names_the_decisions_it_would_have_met_and_changes_non
 
 def test_decisions_before_the_date_and_equal_rules_are_not_told(run, tenant, texts, later):
     words = ("--tenant", tenant.tenant, "--json")
-    late = json.loads(run("diff", RULES.version, later, "--since", "2026-03-02T17:30:00Z", *words).stdout)
+    late = document(run("diff", RULES.version, later, "--since", "2026-03-02T17:30:00Z", *words))
     assert (late["compared"], late["altered"]) == (0, 0)
-    same = json.loads(run("diff", RULES.version, RULES.version, "--since", "2026-03-01", *words).stdout)
+    same = document(run("diff", RULES.version, RULES.version, "--since", "2026-03-01", *words))
     assert (same["compared"], same["altered"]) == (3, 0)
 
 
