@@ -3,6 +3,7 @@
 A change is effective when its transaction has committed: no decision that commits later can miss it.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -71,10 +72,39 @@ class ConsentStore:
             connection.execute(_ONE_AT_A_TIME, {"name": f"kairos.withdraw.{tenant.tenant}.{recipient_id}"})
             held = allowances.read(connection, [recipient_id])[recipient_id].consents
             reason = refusal(held, purpose=change.purpose, channel=change.channel, now=now)
-            if reason in _DENIED and not _given_somewhere(held, change):
+            if reason in _DENIED and not _given_somewhere(held, change, now):
                 return False
             apply(connection, tenant, {recipient_id: [change]}, actor=actor, now=now)
         return True
+
+    def record_once(
+        self, tenant: Tenant, said: Sequence[tuple[str, ConsentChange]], *, actor: str, now: datetime
+    ) -> list[bool]:
+        """Record changes of several recipients, all or nothing, and return which of them are new.
+
+        A dated one is known when a record says the same of the same moment, an undated denial when it holds already.
+
+        Raises:
+            Unavailable: PostgreSQL could not commit; nothing was recorded.
+        """
+        whose = sorted({recipient for recipient, _ in said})
+        if not whose:
+            return []
+        with self._database.tenant(tenant.tenant) as connection:
+            # Whoever brings the same records at once waits here; so do changes by other ways, which keeps the order.
+            allowances.touch(connection, tenant.tenant, whose, kind=None)
+            held = allowances.read(connection, whose)
+            known = {tuple(row) for row in connection.execute(_SAID.where(consent_record.c.recipient_id.in_(whose)))}
+            new, changes = [], defaultdict[str, list[ConsentChange]](list)
+            for recipient, change in said:
+                words = (recipient, change.purpose, change.channel, change.status, change.effective_at)
+                is_known = words in known if change.effective_at else _holds(held[recipient], change, now)
+                new.append(not is_known)
+                if not is_known:
+                    known.add(words)
+                    changes[recipient].append(change)
+            apply(connection, tenant, changes, actor=actor, now=now)
+        return new
 
     def switch(self, tenant: Tenant, recipient_id: str, switch: ChannelSwitch, *, actor: str, source: str) -> None:
         """Turn a channel of a recipient on or off; effective when this returns."""
@@ -120,10 +150,27 @@ _DENIED = (Reason.CONSENT_WITHDRAWN, Reason.CONSENT_REFUSED)
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 
 
-def _given_somewhere(held: Sequence[ConsentState], change: ConsentChange) -> bool:
-    """Tell whether a withdrawal for every channel still has a grant for one of them to take away."""
+_SAID = select(
+    consent_record.c.recipient_id,
+    consent_record.c.purpose,
+    consent_record.c.channel,
+    consent_record.c.status,
+    consent_record.c.effective_at,
+)
+
+
+def _holds(held: Allowances, change: ConsentChange, now: datetime) -> bool:
+    reason = refusal(held.consents, purpose=change.purpose, channel=change.channel, now=now)
+    return change.status.is_denial and reason in _DENIED and not _given_somewhere(held.consents, change, now)
+
+
+def _given_somewhere(held: Sequence[ConsentState], change: ConsentChange, now: datetime) -> bool:
+    """Tell whether a denial for every channel still has a grant for one of them to take away."""
+    if change.channel != ANY_CHANNEL:
+        return False
     given = (each for each in held if each.purpose is change.purpose and each.status is ConsentStatus.GIVEN)
-    return change.channel == ANY_CHANNEL and any(each.channel != ANY_CHANNEL for each in given)
+    special = (each.channel for each in given if each.channel != ANY_CHANNEL)
+    return any(refusal(held, purpose=change.purpose, channel=each, now=now) not in _DENIED for each in special)
 
 
 _INTERNAL = {"tenant", "recipient_id", "proof_sealed"}

@@ -46,6 +46,15 @@ def test_every_route_with_a_caller_is_limited_but_those_that_opt_out():
     assert free == opt_outs
     may_say_no = ("/consents", "/channels/", "/preferences", "/v1/suppressions", "/v1/sms/inbound", "/objection")
     may_say_no = ("/opt-out-signal", "/consents", "/channels/", "/preferences", "/v1/suppressions", "/v1/sms/inbound")
+    may_say_no = (
+        "/consent-platform/",
+        "/opt-out-signal",
+        "/consents",
+        "/channels/",
+        "/preferences",
+        "/v1/suppressions",
+        "/v1/sms/inbound",
+    )
     assert len(opt_outs) == sum(any(part in each for part in may_say_no) for each in opt_outs) > 0
 
 

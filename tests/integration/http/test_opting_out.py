@@ -159,3 +159,11 @@ def test_a_number_reaches_its_owner_and_an_unknown_one_the_list(api, consenting)
     )
     assert (known, unknown) == (False, True)
     assert api.post("/v1/sms/inbound", json={"address": "0100", "text": "stop"}).json()["field"] == "address"
+
+
+def test_a_word_texted_again_is_nothing_new_where_one_channel_had_a_consent_of_its_own(api, db, consenting):
+    given = ConsentChange(purpose=Purpose.MARKETING, channel="sms", status=ConsentStatus.GIVEN, source="t")
+    ConsentStore(db).record(consenting, "r", [given], actor="t", now=NOON)
+    assert text(api, "stop").json()["confirmation"] is not None
+    assert text(api, "stop").json()["confirmation"] is None
+    assert withdrawals(db, consenting) == 1
