@@ -77,6 +77,9 @@ class Settings(Frozen):
     event_retention_days: PositiveInt = Field(
         1095, description="Days events are kept; older ones are refused at ingest."
     )
+    decision_retention_days: PositiveInt = Field(1095, description="Days decisions and answered contests are kept.")
+    dead_letter_retention_days: PositiveInt = Field(90, description="Days what was received and is no event is kept.")
+    job_retention_days: PositiveInt = Field(90, description="Days a job that has ended is kept with its verdicts.")
     first_partition_date: str = Field(
         "2016-01-01",
         pattern=r"^\d{4}-\d\d-\d\d$",

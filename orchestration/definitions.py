@@ -6,7 +6,7 @@ Importing it opens no connection and loads none of the heavy packages.
 import dagster as dg
 
 from adapters.settings import Settings, load_settings, silence_telemetry
-from assets import events, features, segments, training
+from assets import events, features, retention, segments, training
 from assets.checks import contracts, parity, promotion
 from orchestration import jobs, partitions, resources, schedules
 from orchestration.console import console
@@ -20,6 +20,7 @@ ASSETS = (
     training.engagement_champion,
     training.out_engagement_holdout,
     segments.out_segment_membership,
+    *retention.ASSETS,
 )
 CHECKS = (contracts.event_contract_checks, promotion.challenger_beats_champion, parity.online_equals_offline)
 
@@ -31,7 +32,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         assets=[partitions.divided(asset, days) for asset in ASSETS],
         asset_checks=list(CHECKS),
         jobs=[jobs.nightly_job, *jobs.group_jobs],
-        schedules=[schedules.lineage_nightly_schedule],
+        schedules=[schedules.lineage_nightly_schedule, schedules.retention_nightly_schedule],
         resources=resources.of(settings),
         executor=dg.in_process_executor,
         loggers={"console": console},

@@ -18,7 +18,9 @@ from adapters.model_staging import ModelStaging
 from adapters.postgres.engine import Database
 from adapters.postgres.event_archive import EventArchive
 from adapters.postgres.learning_facts import LearningFacts
+from adapters.postgres.retention import Retention
 from adapters.postgres.tenants import Tenants
+from adapters.retention import Forgetter, periods_of
 from adapters.secrets import SecretBox
 from adapters.settings import Settings
 from adapters.tenant_clocks import TenantClocks
@@ -41,6 +43,7 @@ def of(settings: Settings) -> dict[str, dg.ResourceDefinition]:
         ),
         "learning_facts": lambda open_: LearningFacts(site.batch(open_), settings.legal_rules),
         "tenant_clocks": lambda open_: TenantClocks(Tenants(site.app(open_), SecretBox.of(settings)), Clock()),
+        "forgetter": site.forgetter,
         "clock": lambda _: Clock(),
         "feature_store": lambda open_: open_.enter_context(closing(FeatureStore.of(settings, site.endpoints()))),
         "model_registry": lambda _: ModelRegistry(site.endpoints().mlflow_url, model=MODEL),
@@ -68,6 +71,12 @@ class _Site:
         keyring = Keyring.of(self._settings)
         database = Database(self.endpoints().databases.app, keyring=keyring, pool_size=_POOL)
         return open_.enter_context(closing(database))
+
+    def forgetter(self, open_: ExitStack) -> Forgetter:
+        database = self.app(open_)
+        retention = Retention(database, periods_of(self._settings))
+        tenants = Tenants(database, SecretBox.of(self._settings))
+        return Forgetter(retention, tenants, Clock(), Lake(self._settings.lake_dir.absolute()))
 
 
 def _resource(make: Make) -> dg.ResourceDefinition:

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from orchestration.jobs import nightly_job
+from orchestration.jobs import nightly_job, retention_job
 
 lineage_nightly_schedule = dg.build_schedule_from_partitioned_job(
     nightly_job,
@@ -13,3 +13,12 @@ lineage_nightly_schedule = dg.build_schedule_from_partitioned_job(
     description="Yesterday, UTC, through the whole lineage.",
 )
 """Late enough for events that devices held back over midnight; later ones wait for a backfill of their day."""
+
+retention_nightly_schedule = dg.ScheduleDefinition(
+    name="retention_nightly_schedule",
+    job=retention_job,
+    cron_schedule="45 3 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="What is older than its period goes, when the night's run is long over.",
+)

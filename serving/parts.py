@@ -32,6 +32,7 @@ from adapters.postgres.preference_templates import PreferenceTemplates
 from adapters.postgres.preferences import Preferences
 from adapters.postgres.profiles import Profiles
 from adapters.postgres.rectifications import Rectifications
+from adapters.postgres.retention import Retention
 from adapters.postgres.service_levels import ServiceLevels
 from adapters.postgres.suppressed_addresses import SuppressedAddresses
 from adapters.postgres.suppressions import Suppressions
@@ -91,6 +92,7 @@ class Parts:
     contests: Contests
     objections: Objections
     rectifications: Rectifications
+    retention: Retention
     arrival_key: bytes
     decider: Decider
     change_streams: ChangeStreams

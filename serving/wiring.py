@@ -43,6 +43,7 @@ from adapters.postgres.preferences import Preferences
 from adapters.postgres.profiles import Profiles
 from adapters.postgres.recipient_facts import RecipientFacts
 from adapters.postgres.rectifications import Rectifications
+from adapters.postgres.retention import Retention
 from adapters.postgres.service_levels import ServiceLevels
 from adapters.postgres.suppressed_addresses import SuppressedAddresses
 from adapters.postgres.suppressions import Suppressions
@@ -51,6 +52,7 @@ from adapters.postgres.template_outcomes import TemplateStatistics
 from adapters.postgres.tenants import Tenants
 from adapters.redis.client import connect
 from adapters.redis.rate_limits import RateLimits
+from adapters.retention import periods_of
 from adapters.secrets import SecretBox
 from adapters.segment_rows import SegmentRows
 from adapters.settings import Settings
@@ -90,7 +92,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             rate_limits=RateLimits.of(settings, redis),
             probes=_probes(settings, database, redis.ping, models),
             **_kept_in_postgres(settings, database, box),
-            **_rights(database, box),
+            **_rights(settings, database, box),
             **_operations(database, box),
         )
     finally:
@@ -135,7 +137,7 @@ def _templates(settings: Settings, database: Database) -> Templates:
     )
 
 
-def _rights(database: Database, box: SecretBox) -> dict[str, Any]:
+def _rights(settings: Settings, database: Database, box: SecretBox) -> dict[str, Any]:
     """Return the parts for what a person may demand."""
     return {
         "erasures": Erasures(database),
@@ -143,6 +145,7 @@ def _rights(database: Database, box: SecretBox) -> dict[str, Any]:
         "contests": Contests(database),
         "objections": Objections(database),
         "rectifications": Rectifications(database),
+        "retention": Retention(database, periods_of(settings)),
     }
 
 
