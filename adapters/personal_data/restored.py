@@ -1,13 +1,15 @@
 """Puts a restored backup right: it holds people who were erased after it was made."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import CompoundSelect, select, union
 
 from adapters.erasure_ledger import ErasureLedger
 from adapters.postgres import erasures
 from adapters.postgres.engine import Database
 from adapters.postgres.erasures import Erasures
+from adapters.postgres.schema import metadata
 from domain.identity import subject_key
 from domain.tenants import Tenant
 
@@ -19,13 +21,17 @@ def reapply(database: Database, tenant: Tenant, ledger: ErasureLedger, *, now: d
         return []
     with database.tenant(tenant.tenant) as connection:
         wanted -= erasures.subjects(connection)
-        found = set(connection.execute(_RECIPIENTS).scalars()) if wanted else set()
+        found = set(connection.execute(_recipients()).scalars()) if wanted else set()
     back = sorted(each for each in found if subject_key(tenant.subject_secret, each) in wanted)
     asked = Erasures(database)
     return [asked.request(tenant, each, actor="ledger", now=now).erasure_id for each in back]
 
 
-_RECIPIENTS = text("""
-SELECT recipient_id FROM profile UNION SELECT recipient_id FROM consent_head
-UNION SELECT recipient_id FROM event UNION SELECT recipient_id FROM consent_record
-""")
+def _recipients() -> CompoundSelect[Any]:
+    """Select everybody a table names."""
+    named = [table for table in metadata.sorted_tables if "recipient_id" in table.c and table.name not in _NO_DATA]
+    return union(*(select(table.c.recipient_id) for table in named))
+
+
+_NO_DATA = {"erasure", "data_export", "recipient_change"}
+"""Tables that name a recipient for as long as something is done for them."""

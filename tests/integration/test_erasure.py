@@ -158,6 +158,14 @@ def test_a_restored_backup_erases_again_what_was_erased_after_it(db, planted, la
     assert reapply(db, planted, ledger, now=NOW) == []
 
 
+def test_a_restored_backup_that_knows_only_what_somebody_preferred_is_put_right_too(db, tenant, ledger):
+    with db.tenant(tenant.tenant) as connection:
+        given = {"tenant": tenant.tenant, "who": GONE}
+        connection.execute(text("INSERT INTO channel_switch VALUES (:tenant, :who, 'sms', false, 'form')"), given)
+    ledger.add(tenant.tenant, subject_key(tenant.subject_secret, GONE), at=NOW)
+    assert len(reapply(db, tenant, ledger, now=NOW)) == 1
+
+
 def test_an_erasure_is_in_the_ledger_before_anything_is_erased(db, planted, lake, redis, ledger, eraser):
     assert ledger.subjects(planted.tenant) == set()
     asked = Erasures(db).request(planted, GONE, actor="test", now=NOW)
