@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from adapters import plain_yaml
 from domain.legal.rules import RuleSet
 
 SUFFIX = ".yaml"
@@ -59,7 +60,7 @@ def _parsed(name: str, text: bytes) -> RuleSet:
     if len(text) > MAX_FILE_BYTES:
         raise BadRules(f"{name}: expected at most {MAX_FILE_BYTES} bytes")
     try:
-        document: Any = yaml.safe_load(text)
+        document: Any = plain_yaml.load(text)
         return RuleSet.model_validate(document)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from adapters import plain_yaml
 from domain import faults
 from domain.event_mapping import EventMapping
 
@@ -49,18 +50,16 @@ def load(path: Path, *, source: str | None = None) -> EventMapping:
 
 def _tree(path: Path, written: bytes) -> yaml.Node | None:
     try:
-        return yaml.compose(written, Loader=yaml.SafeLoader)
+        return plain_yaml.compose(written)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         raise BadMapping(f"{path}{line}: not YAML: {getattr(error, 'problem', None) or 'unreadable'}") from None
-    except RecursionError:
-        raise BadMapping(f"{path}: nested too deeply") from None
 
 
 def _values(path: Path, tree: yaml.Node) -> Any:
     try:
-        return yaml.SafeLoader("").construct_document(tree)
+        return plain_yaml.values(tree)
     except yaml.constructor.ConstructorError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise BadMapping(f"{path}:{line}: expected plain YAML: {error.problem}") from None

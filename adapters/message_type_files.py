@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from adapters import plain_yaml
 from domain import content
 from domain.content import CannotRender
 from domain.legal import publication
@@ -60,7 +61,7 @@ def _document(file: Path) -> Any:
     if len(text) > MAX_FILE_BYTES:
         raise BadTypeFile(f"{file}: expected at most {MAX_FILE_BYTES} bytes")
     try:
-        return yaml.safe_load(text)
+        return plain_yaml.load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark is not None else ""

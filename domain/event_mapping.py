@@ -60,12 +60,22 @@ class Template(Frozen):
         return _PLACEHOLDER.findall(self.template)
 
 
+_LEAST_FACTOR, _LARGEST_FACTOR = Decimal("1e-9"), Decimal("1e9")
+"""A few characters can name a number that no memory holds as an integer."""
+
+
 class FromColumn(Frozen):
     """A column's value: as it is, or translated, scaled or read as a time."""
 
     column: Column
     values: dict[str, JsonValue] | None = Field(default=None, description="What each value of the column becomes.")
-    times: Decimal | None = Field(default=None, gt=0, allow_inf_nan=False, description="A factor; gives an integer.")
+    times: Decimal | None = Field(
+        default=None,
+        ge=_LEAST_FACTOR,
+        le=_LARGEST_FACTOR,
+        allow_inf_nan=False,
+        description="A factor; gives an integer.",
+    )
     round: Rounding = Rounding.HALF_EVEN
     type: Literal["text", "integer", "number", "boolean", "json"] | None = None
     format: str | None = Field(default=None, description="strptime's, unix_seconds or unix_milliseconds.")

@@ -16,6 +16,9 @@ fields:
     format: "%d.%m.%Y"
 """
 
+BOMB = "a0: &a0 {x: x}\n" + "".join(f"a{n}: &a{n} {{x: *a{n - 1}, y: *a{n - 1}}}\n" for n in range(1, 60))
+"""Sixty lines that stand for more nodes than there are atoms in a person."""
+
 
 @pytest.fixture
 def write(tmp_path):
@@ -54,7 +57,11 @@ def test_a_source_from_outside_goes_before_the_files(write):
         (GOOD, "", "expected keys such as fields and time_zone"),
         (GOOD, "fields: !!python/object/apply:os.system [echo]", "m.yaml:1"),
         (GOOD, "x" * (MOST_BYTES + 1), "probably not a mapping"),
-        (GOOD, "[" * 5_000, "m.yaml"),
+        (GOOD, "[" * 5_000, "nested too deeply"),
+        (GOOD, "x: &x 1\nfields: {a: *x}\n", "m.yaml:2: not YAML: aliases are not read"),
+        (GOOD, BOMB, "m.yaml:2: not YAML: aliases are not read"),
+        ("time_zone: America/New_York", f"delimiter: {'1' * 5_000}", "a number or a date that cannot be read"),
+        ("time_zone: America/New_York", "delimiter: 2026-13-45", "a number or a date that cannot be read"),
     ],
 )
 def test_a_fault_is_told_with_its_key_and_line(write, old, new, told):
@@ -66,3 +73,11 @@ def test_a_fault_is_told_with_its_key_and_line(write, old, new, told):
 def test_a_file_that_is_not_there_is_told_by_name(tmp_path):
     with pytest.raises(BadMapping, match=r"none\.yaml: No such file"):
         load(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("factor", ["1e999999", "1e-999999", "1e10", "-1", "0", ".inf", ".nan"])
+def test_a_factor_that_no_amount_needs_is_refused_at_once(write, factor):
+    amount = f"  value.minor: {{column: total, times: {factor}}}\n  value.currency: {{constant: EUR}}\n"
+    with pytest.raises(BadMapping, match=r"m\.yaml:10: fields\.value\.minor\.times"):
+        load(write(GOOD + amount))
+    assert load(write(GOOD + amount.replace(factor, "100"))).fields["value.minor"].times == 100

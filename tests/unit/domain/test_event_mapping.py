@@ -184,7 +184,7 @@ def test_without_a_rule_a_stamp_that_is_not_one_moment_is_refused(stamp, why):
         ({"properties__a": {"column": "x", "times": 2, "type": "text"}}, "cannot be combined"),
         ({"properties__a": {"colunm": "x"}}, "colunm"),
         ({"properties__a": {"template": "no columns"}}, "pattern"),
-        ({"value__minor": {"column": "x", "times": 0}}, "greater than 0"),
+        ({"value__minor": {"column": "x", "times": 0}}, "greater than or equal to 1E-9"),
     ],
 )
 def test_a_mapping_that_cannot_work_is_refused_by_key(fields, message):
