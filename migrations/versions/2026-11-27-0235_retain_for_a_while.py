@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "retention"
-down_revision = "anonymize"
+down_revision = "service_levels"
 branch_labels = None
 depends_on = None
 
