@@ -28,6 +28,7 @@ from adapters.postgres.objections import Objections
 from adapters.postgres.opt_out_signals import OptOutSignals
 from adapters.postgres.pauses import Pauses
 from adapters.postgres.preference_policies import PreferencePolicies
+from adapters.postgres.preference_sync import PreferenceSync
 from adapters.postgres.preference_templates import PreferenceTemplates
 from adapters.postgres.preferences import Preferences
 from adapters.postgres.profiles import Profiles
@@ -78,6 +79,7 @@ class Parts:
     templates: Templates
     jobs: Jobs
     preferences: Preferences
+    preference_sync: PreferenceSync
     pauses: Pauses
     suppressions: Suppressions
     hooks: Hooks

@@ -38,6 +38,7 @@ from adapters.postgres.objections import Objections
 from adapters.postgres.opt_out_signals import OptOutSignals
 from adapters.postgres.pauses import Pauses
 from adapters.postgres.preference_policies import PreferencePolicies
+from adapters.postgres.preference_sync import PreferenceSync
 from adapters.postgres.preference_templates import PreferenceTemplates
 from adapters.postgres.preferences import Preferences
 from adapters.postgres.profiles import Profiles
@@ -114,6 +115,7 @@ def _kept_in_postgres(settings: Settings, database: Database, box: SecretBox) ->
         "contact_budgets": ContactBudgets(database),
         "contact_ledger": ContactLedger(database),
         "preferences": Preferences(database),
+        "preference_sync": PreferenceSync(database),
         "jobs": Jobs(database),
         "preference_policies": PreferencePolicies(database),
         "suppressed_addresses": SuppressedAddresses(database),

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, LargeBinary, Row, Select, select, tuple_
 from adapters.personal_data import place_names
 from adapters.personal_data.places import Person
 from adapters.postgres import consent_proofs, contests, dead_letters, preferences, subject_keys
+from adapters.postgres import consent_proofs, dead_letters, preferences, subject_keys, synced_preferences
 from adapters.postgres.schema import metadata
 from adapters.postgres.subject_keys import Place
 from adapters.postgres.tables import dead_letter
@@ -140,6 +141,11 @@ def _preference_versions(connection: Connection, person: Person, rows: Sequence[
     return [_loaded("document", plain) for plain in opened]
 
 
+def _edits(connection: Connection, person: Person, rows: Sequence[Row[Any]]) -> list[Mapping[str, Any]]:
+    opened = synced_preferences.opened(connection, person.tenant, rows)
+    return [{"edit": each.model_dump(mode="json")} if each is not None else {} for each in opened]
+
+
 def _audited(connection: Connection, person: Person, rows: Sequence[Row[Any]]) -> list[Mapping[str, Any]]:
     given = [
         (Place(None, "audit", "values_sealed", f"{row.action}|{row.object}", row.subject_key), row.values_sealed)
@@ -171,6 +177,7 @@ _OPENERS: Mapping[str, _Opener] = {
     "profile_version": _profile,
     "consent_record": _proofs,
     "preference": _preferences,
+    "preference_edit": _edits,
     "preference_version": _preference_versions,
     "audit": _audited,
     "decision_contest": _contests,

@@ -133,18 +133,7 @@ class Preferences:
             VersionConflict: another version is stored.
         """
         with self._database.tenant(tenant.tenant) as connection:
-            allowances.touch(connection, tenant.tenant, [recipient_id], kind=ChangeKind.PREFERENCE)
-            present = _stored(connection, tenant, recipient_id).get(preference_id)
-            if present is None:
-                raise UnknownPreference("there is no such preference")
-            _require(if_version, present.version)
-            version = present.version + 1
-            here = (preferences.c.recipient_id == recipient_id) & (preferences.c.preference_id == preference_id)
-            gone = {"version": version, "document": {}, "sealed": None, "deleted_at": now}
-            connection.execute(preferences.update().where(here).values(**gone, updated_at=func.clock_timestamp()))
-            _keep(connection, tenant, recipient_id, present.preference, (version, actor), is_deleted=True)
-            entry = _entry("deleted", preference_id, actor, recipient_id)
-            audit.write(connection, tenant, [entry.model_copy(update={"old": _document(present.preference)})])
+            delete(connection, tenant, recipient_id, preference_id, made=(now, actor), if_version=if_version)
 
     def history(self, tenant: Tenant, recipient_id: str, preference_id: str, *, actor: str) -> list[PreferenceVersion]:
         """Return every version a preference had, oldest first; reading them is audited.
@@ -210,6 +199,53 @@ def put(
     return StoredPreference(preference_id=preference_id, version=version, preference=preference, updated_at=updated_at)
 
 
+def delete(
+    connection: Connection,
+    tenant: Tenant,
+    recipient_id: str,
+    preference_id: str,
+    *,
+    made: tuple[datetime, str],
+    if_version: int | None = None,
+) -> int:
+    """Delete a preference in a transaction that is under way, and return its new version; see ``Preferences.delete``.
+
+    Args:
+        connection: the transaction.
+        tenant: whose recipient.
+        recipient_id: whose preference.
+        preference_id: which one.
+        made: when by the tenant's clock, and by whom.
+        if_version: the version the caller saw.
+    """
+    now, actor = made
+    allowances.touch(connection, tenant.tenant, [recipient_id], kind=ChangeKind.PREFERENCE)
+    present = _stored(connection, tenant, recipient_id).get(preference_id)
+    if present is None:
+        raise UnknownPreference("there is no such preference")
+    _require(if_version, present.version)
+    version = present.version + 1
+    here = (preferences.c.recipient_id == recipient_id) & (preferences.c.preference_id == preference_id)
+    gone = {"version": version, "document": {}, "sealed": None, "deleted_at": now}
+    connection.execute(preferences.update().where(here).values(**gone, updated_at=func.clock_timestamp()))
+    _keep(connection, tenant, recipient_id, present.preference, (version, actor), is_deleted=True)
+    entry = _entry("deleted", preference_id, actor, recipient_id)
+    audit.write(connection, tenant, [entry.model_copy(update={"old": _document(present.preference)})])
+    return version
+
+
+def stored(connection: Connection, tenant: Tenant, recipient_id: str) -> dict[str, StoredPreference]:
+    """Return every preference of a recipient by id; whoever shows it to somebody has that audited."""
+    return _stored(connection, tenant, recipient_id)
+
+
+def deleted(connection: Connection, recipient_id: str) -> dict[str, tuple[int, datetime]]:
+    """Return the version and moment of the deletion of each preference that was deleted."""
+    here = (preferences.c.recipient_id == recipient_id) & preferences.c.deleted_at.is_not(None)
+    query = select(preferences.c.preference_id, preferences.c.version, preferences.c.updated_at).where(here)
+    return {row.preference_id: (row.version, row.updated_at) for row in connection.execute(query)}
+
+
 Row = tuple[str, str, int, str, bytes | None]
 """A stored preference: recipient id, preference id, version, document as JSON text, sealed part."""
 
@@ -273,9 +309,14 @@ def _last_version(connection: Connection, recipient_id: str, preference_id: str)
     return connection.execute(select(preferences.c.version).where(here)).scalar_one_or_none() or 0
 
 
-def _require_allowed(connection: Connection, preference: Preference) -> None:
+def refusals(connection: Connection, preference: Preference) -> list[Finding]:
+    """Return what keeps a preference from being stored under the tenant's policy."""
     policy = preference_policies.read(connection).policy
-    if found := rules.problems([preference], policy.settings_schema):
+    return rules.problems([preference], policy.settings_schema)
+
+
+def _require_allowed(connection: Connection, preference: Preference) -> None:
+    if found := refusals(connection, preference):
         # One preference has no positions to name.
         raise NotAllowed([each.model_copy(update={"field": each.field.removeprefix("0.")}) for each in found])
 

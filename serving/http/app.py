@@ -39,6 +39,7 @@ from serving.http import (
     opt_out_signal,
     pauses,
     preference_policy,
+    preference_sync,
     preference_templates,
     preferences,
     privacy,
@@ -89,6 +90,7 @@ ROUTERS = (
     preference_templates.router,
     template_previews.router,
     # Before the one that reads any other last part as the name of a preference.
+    preference_sync.router,
     template_applications.router,
     preferences.router,
     bulk_preferences.router,
