@@ -11,8 +11,7 @@ from sqlalchemy import Connection, LargeBinary, Row, Select, select, tuple_
 
 from adapters.personal_data import place_names
 from adapters.personal_data.places import Person
-from adapters.postgres import consent_proofs, contests, dead_letters, preferences, subject_keys
-from adapters.postgres import consent_proofs, dead_letters, preferences, subject_keys, synced_preferences
+from adapters.postgres import consent_proofs, contests, dead_letters, preferences, subject_keys, synced_preferences
 from adapters.postgres.schema import metadata
 from adapters.postgres.subject_keys import Place
 from adapters.postgres.tables import dead_letter

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "preference_sync"
-down_revision = "consent_address"
+down_revision = "retention"
 branch_labels = None
 depends_on = None
 
