@@ -4,8 +4,9 @@ The recipient's profile and the members' behaviour are compared only where each 
 """
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -15,7 +16,6 @@ from adapters.postgres import (
     audit,
     preference_templates,
     profiles,
-    template_applying,
     template_members,
     template_outcomes,
 )
@@ -26,12 +26,12 @@ from adapters.postgres.profiles import UnknownRecipient
 from adapters.postgres.recipient_facts import RecipientFacts
 from adapters.postgres.template_applications import TemplateApplications
 from adapters.postgres.template_applying import Application
+from domain.gates import Allowances
 from domain.learned_defaults import Basis, Evidence, Member, choose
 from domain.preference_templates import Membership
+from domain.segments import holds, subjects
 from domain.tenants import Tenant
 from domain.values import Channel, Purpose
-
-_NOT_APPLIED = "none"
 
 
 class LearnedDefaults:
@@ -52,7 +52,7 @@ class LearnedDefaults:
             UnknownRecipient: there is no profile of this recipient.
         """
         with self._database.tenant(tenant.tenant) as connection:
-            found, _ = self._chosen(connection, tenant, recipient_id, actor)
+            found, _ = self._chosen(connection, tenant, recipient_id)
             entry = AuditEntry(action="preference_defaults.read", actor=actor, object="preference_defaults")
             audit.write(connection, tenant, [entry.model_copy(update={"recipient_id": recipient_id})])
         return found
@@ -75,7 +75,7 @@ class LearnedDefaults:
             UnknownRecipient: there is no profile of this recipient.
         """
         with self._database.tenant(tenant.tenant) as connection:
-            found, published = self._chosen(connection, tenant, recipient_id, actor)
+            found, published = self._chosen(connection, tenant, recipient_id)
             if published is None or template_members.read(connection, [recipient_id]):
                 return None
             asked = Application(str(uuid.uuid4()), published, actor, self._clock.now(tenant))
@@ -85,7 +85,7 @@ class LearnedDefaults:
             return self._applications.apply_one(connection, tenant, recipient_id, asked)
 
     def _chosen(
-        self, connection: Connection, tenant: Tenant, recipient_id: str, actor: str
+        self, connection: Connection, tenant: Tenant, recipient_id: str
     ) -> tuple[Evidence, PublishedTemplate | None]:
         stored = profiles.read(connection, tenant, [recipient_id]).get(recipient_id)
         if stored is None:
@@ -94,20 +94,19 @@ class LearnedDefaults:
         allowed = allowances.read(connection, [recipient_id])[recipient_id]
         if allowed.personalization_refusal(Channel, now) is not None:
             return Evidence(basis=Basis.NO_CONSENT), None
-        newest = preference_templates.newest_of(connection)
-        eligible = {
-            name: each for name, each in newest.items() if self._fits(connection, tenant, recipient_id, each, actor)
-        }
+        eligible = self._eligible(connection, tenant, {recipient_id: allowed}, now)
         versions = {name: each.version for name, each in eligible.items()}
         found = choose(stored.profile, self._members(connection, tenant, recipient_id, versions), versions)
         return found, eligible[found.chosen] if found.chosen is not None else None
 
-    def _fits(
-        self, connection: Connection, tenant: Tenant, recipient_id: str, each: PublishedTemplate, actor: str
-    ) -> bool:
-        asked = Application(_NOT_APPLIED, each, actor, self._clock.now(tenant))
-        judged = template_applying.judge(connection, tenant, [recipient_id], asked, self._facts)
-        return not isinstance(judged.of[recipient_id], template_applying.Applied)
+    def _eligible(
+        self, connection: Connection, tenant: Tenant, allowed: Mapping[str, Allowances], now: datetime
+    ) -> dict[str, PublishedTemplate]:
+        """Return the templates in force whose conditions are true of a recipient."""
+        newest = preference_templates.newest_of(connection)
+        asked = subjects(each.template.conditions for each in newest.values())
+        [facts] = self._facts.read(connection, tenant, allowed, asked, now).values()
+        return {name: each for name, each in newest.items() if holds(each.template.conditions, facts, now)}
 
     def _members(
         self, connection: Connection, tenant: Tenant, recipient_id: str, versions: dict[str, int]

@@ -15,8 +15,12 @@ from adapters.postgres.preference_template_tables import template_feedback
 from adapters.postgres.preferences import NotAllowed
 from adapters.postgres.subject_keys import Place
 from domain.preference_templates import Template, refusals
+from domain.preferences import Finding
 from domain.tenants import Tenant
 from domain.values import Frozen, Moment
+
+MAX_TEMPLATES = 200
+"""Templates one tenant may have: each of them is looked at for a new recipient."""
 
 
 class UnknownTemplate(LookupError):
@@ -62,7 +66,7 @@ class PreferenceTemplates:
 
         Raises:
             TemplateChanged: another version is the newest than the caller saw.
-            NotAllowed: custom settings do not fit the tenant's schema.
+            NotAllowed: custom settings do not fit the tenant's schema, or there are too many templates.
         """
         with self._database.tenant(tenant.tenant) as connection:
             connection.execute(_ONE_AT_A_TIME, {"tenant": tenant.tenant})
@@ -72,6 +76,8 @@ class PreferenceTemplates:
                 raise TemplateChanged(f"the template is in version {present}")
             if newest is not None and newest.template == template:
                 return newest
+            if newest is None and connection.execute(_COUNT).scalar_one() >= MAX_TEMPLATES:
+                raise NotAllowed([Finding(field="template_id", expected=f"one of at most {MAX_TEMPLATES} templates")])
             if found := refusals(template, preference_policies.read(connection).policy.settings_schema):
                 raise NotAllowed(found)
             document = template.model_dump(mode="json")
@@ -202,4 +208,5 @@ def _place(comment_id: str) -> Place:
     return Place(None, "template_feedback", "comment", comment_id)
 
 
+_COUNT = text("SELECT count(DISTINCT template_id) FROM preference_template")
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('kairos.preference_template/' || :tenant, 0))")

@@ -150,17 +150,18 @@ WITH member AS (
     SELECT recipient_id, template_id, version, greatest(since, :since) AS since FROM template_member
     WHERE template_id = :template_id AND version = :version ORDER BY md5(recipient_id) LIMIT :most
 ), did AS (
-    SELECT m.recipient_id, e.type FROM member m JOIN event e ON e.recipient_id = m.recipient_id
+    SELECT m.recipient_id, bool_or(e.type IN ('opened', 'clicked', 'converted')) AS engaged,
+        bool_or(e.type IN ('unsubscribed', 'complained')) AS opted_out
+    FROM member m JOIN event e ON e.recipient_id = m.recipient_id
     WHERE e.occurred_at BETWEEN m.since AND :now AND e.occurred_at >= :since
         AND e.type IN ('notification_sent', 'delivered', 'opened', 'clicked', 'converted', 'unsubscribed', 'complained')
+    GROUP BY m.recipient_id
 )
-SELECT m.recipient_id, m.template_id, m.version,
-    EXISTS (SELECT FROM did d WHERE d.recipient_id = m.recipient_id) AS was_sent,
-    EXISTS (SELECT FROM did d WHERE d.recipient_id = m.recipient_id
-        AND d.type IN ('opened', 'clicked', 'converted')) AS has_engaged,
-    EXISTS (SELECT FROM did d WHERE d.recipient_id = m.recipient_id AND d.type IN ('unsubscribed', 'complained'))
-    OR EXISTS (SELECT FROM consent_record c WHERE c.recipient_id = m.recipient_id AND c.purpose = 'marketing'
-        AND c.status IN ('withdrawn', 'refused') AND c.effective_at BETWEEN m.since AND :now) AS has_opted_out
-FROM member m
+SELECT m.recipient_id, m.template_id, m.version, d.recipient_id IS NOT NULL AS was_sent,
+    coalesce(d.engaged, false) AS has_engaged,
+    coalesce(d.opted_out, false) OR EXISTS (
+        SELECT FROM consent_record c WHERE c.recipient_id = m.recipient_id AND c.purpose = 'marketing'
+            AND c.status IN ('withdrawn', 'refused') AND c.effective_at BETWEEN m.since AND :now) AS has_opted_out
+FROM member m LEFT JOIN did d USING (recipient_id)
 """)
 """Whoever opened, clicked or left was sent something, whether or not anybody reported the sending."""

@@ -114,6 +114,14 @@ def test_what_is_no_template_is_refused_by_field_and_not_stored(api, body, statu
     assert api.get(BASE).json() == {"templates": []}
 
 
+def test_a_tenant_has_only_so_many_templates_and_may_still_change_those(api, monkeypatch):
+    monkeypatch.setattr("adapters.postgres.preference_templates.MAX_TEMPLATES", 1)
+    put(api, "calm")
+    refused = api.put(f"{BASE}/another", json=template())
+    assert (refused.status_code, refused.json()["field"]) == (409, "template_id")
+    assert put(api, "calm", EMAIL_OFF)["version"] == 2
+
+
 def test_a_template_stands_above_the_default_and_below_everything_the_recipient_chose(api, published):
     api.put("/v1/preferences/policy", json={"defaults": [{"value": {"enabled": True, "frequency": "immediate"}}]})
     put(api, "calm", OFF, WEEKLY)
