@@ -7,9 +7,13 @@ from sqlalchemy import select, text
 
 from adapters.clock import real_now
 from adapters.egress import Egress, Limits
+from adapters.personal_data import place_names
+from adapters.personal_data.places import Person
+from adapters.personal_data.postgres_places import Table
 from adapters.postgres.changes import ChangeFeed
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.decisions import DecisionLog
+from adapters.postgres.erasures import Erasures
 from adapters.postgres.hook_deliveries import LEASE, HookDeliveries
 from adapters.postgres.hook_tables import hook as hooks_table
 from adapters.postgres.hook_tables import hook_attempt, hook_delivery
@@ -284,3 +288,13 @@ def test_a_deleted_hook_leaves_nothing(site, receiver):
     site.deliver()
     site.hooks.delete(site.tenant, made.hook_id, actor="test")
     assert [site.rows(table) for table in (hooks_table, hook_delivery, hook_attempt)] == [[], [], []]
+
+
+def test_a_persons_messages_go_with_the_person_and_nobody_elses(site, receiver):
+    site.make(receiver.url, [HookEvent.PROFILE_UPDATED])
+    site.change("goes", "stays")
+    assert "hook_delivery" in place_names.tables()
+    asked = Erasures(site.db).request(site.tenant, "goes", actor="test", now=NOON)
+    with site.db.tenant(site.tenant.tenant) as connection:
+        assert Table("hook_delivery").erase(connection, Person(site.tenant, "goes", asked.erasure_id)) == 1
+    assert [row.recipient_id for row in site.rows(hook_delivery)] == ["stays"]
