@@ -151,7 +151,7 @@ class Egress:
             raw.settimeout(self._limits.read_seconds)
             link.sock = raw if target.is_plain else self._tls.wrap_socket(raw, server_hostname=target.host)
             yield link
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise Unreachable(_named(error, deadline)) from None
         finally:
             watch.cancel()
