@@ -31,7 +31,7 @@ from adapters.postgres.tenants import Tenants
 from adapters.secrets import SecretBox
 from serving.wiring import open_parts
 from tests.api import KEYS, serve, settings_for
-from tests.api_fuzz import Found, prepared, role_keys
+from tests.api_fuzz import Found, callers, prepared
 
 LEAST_REACHED = 0.9
 """Share of the operations that some role must reach with a 2xx; below it a green run may have tested nothing."""
@@ -60,15 +60,16 @@ def measure(
     issue = partial(ApiKeys(database, box).issue, tenant.tenant, name="fuzz")
     found, began = Found(), time.monotonic()
     publish = partial(MessageTypes(database).publish, tenant, actor="fuzz")
-    callers = role_keys(issue)
-    with httpx.Client(base_url=server.base_url, headers={"X-API-Key": issue()}, trust_env=False, timeout=30) as api:
-        for name, key in callers.items():
+    asked = 0
+    for name, key in callers(issue):
+        asked += 1
+        with httpx.Client(base_url=server.base_url, headers={"X-API-Key": issue()}, trust_env=False, timeout=30) as api:
             fuzzed = prepared(api, publish, f"person-of-{name.replace('_', '-')}")
-            fuzzed.run(key, found, examples=examples, seconds=seconds, seed=seed)
+        fuzzed.run(key, found, examples=examples, seconds=seconds, seed=seed)
     unreached = found.unreached(fuzzed.names)
     return {
         "what": "schemathesis",
-        "roles": len(callers),
+        "callers": asked,
         "operations": len(fuzzed.names),
         "requests": found.requests,
         "server_errors": found.server_errors,

@@ -40,11 +40,21 @@ def rotate(
         for tenant in tenants:
             for step in rotation.rewrap(tenant, actor=OWNER):
                 _say(as_json, {"tenant": step.tenant, "rewrapped": step.done, "left": step.left})
+        _seal_late(here, tenants, as_json=as_json)
         if data_keys_older_than is not None:
             _renew(here, tenants, now - timedelta(days=data_keys_older_than), as_json=as_json)
         gone = rotation.let_go(tenants, now=now)
         uses = rotation.uses(tenants)
         _say(as_json, {"current": here.keyring.current, "new": new, "uses": dict(uses), "removed": gone})
+
+
+def _seal_late(here: "Installation", tenants: "list[Tenant]", *, as_json: bool) -> None:
+    from adapters.postgres.late_sealing import LateSealing
+
+    late = LateSealing(here.database)
+    for tenant in tenants:
+        for count in late.seal(tenant):
+            _say(as_json, {"tenant": tenant.tenant, "sealed": count, "left": late.left(tenant)})
 
 
 def _renew(here: "Installation", tenants: "list[Tenant]", before: datetime, *, as_json: bool) -> None:

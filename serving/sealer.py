@@ -17,6 +17,7 @@ from adapters.keyring import Keyring
 from adapters.postgres.audit_chain import BATCH, AuditChain
 from adapters.postgres.data_key_rotation import DataKeyRotation
 from adapters.postgres.key_rotation import KeyRotation
+from adapters.postgres.late_sealing import LateSealing
 from adapters.secrets import SecretBox
 from adapters.settings import Settings, load_settings
 from serving import stream_wiring
@@ -116,7 +117,7 @@ def sealer_of(settings: Settings, parts: StreamParts) -> Sealer:
     """Return the sealer of this installation."""
     checkpoints = Checkpoints.of(settings, SecretBox.of(settings))
     rotation = KeyRotation(parts.database, Keyring.of(settings))
-    renewal = DataKeyRotation(parts.database)
+    renewal, late = DataKeyRotation(parts.database), LateSealing(parts.database)
     every = timedelta(days=settings.key_rotation_days)
 
     def rotate(now: datetime) -> int:
@@ -128,6 +129,9 @@ def sealer_of(settings: Settings, parts: StreamParts) -> Sealer:
             for step in rotation.rewrap(tenant, actor=ACTOR):
                 _log.info("keys.rewrapped", tenant=tenant.tenant, left=step.left)
                 return step.done
+            for count in late.seal(tenant):
+                _log.info("values.sealed", tenant=tenant.tenant, count=count)
+                return count
             for count in renewal.renew(tenant, made_before=now - every):
                 _log.info("keys.resealed", tenant=tenant.tenant, count=count)
                 return count

@@ -7,7 +7,7 @@ run reaches what needs an existing recipient, decision or job. What the tool mak
 import copy
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -223,7 +223,12 @@ def _give_example(document: dict[str, Any], operation: Operation, known: Mapping
         content["example"] = json.loads(json.dumps(_bodies(known["recipient_id"]).get(operation.name, made)))
 
 
-def role_keys(issue: Any) -> dict[str, str | None]:
-    """Return one key for each role, one that may everything in its tenant, and none at all."""
-    keys: dict[str, str | None] = {"nobody": None, "everything": issue(scopes=["*"])}
-    return keys | {role.value: issue(roles=[role.value]) for role in Role}
+def callers(issue: Any) -> Iterator[tuple[str, str | None]]:
+    """Yield who asks and their key: none, one that may everything in its tenant, one for each role.
+
+    Each key is made when its turn comes: those who may revoke keys do.
+    """
+    yield "nobody", None
+    yield "everything", issue(scopes=["*"])
+    for role in Role:
+        yield role.value, issue(roles=[role.value])

@@ -32,13 +32,14 @@ def sealed(
 
 def opened(connection: Connection, tenant: Tenant, rows: Sequence[RowMapping]) -> list[dict[str, Any]]:
     """Return the proof of each record; empty where there is none, and for a subject erased since."""
-    given = [
-        (_place(row["recipient_id"], row["purpose"], row["channel"], row["effective_at"]), row["proof_sealed"])
-        for row in rows
-        if row["proof_sealed"] is not None
-    ]
+    given = [(place_of(row), row["proof_sealed"]) for row in rows if row["proof_sealed"] is not None]
     plain = iter(subject_keys.of(connection).open_many(connection, tenant, given) if given else [])
     return [json.loads(next(plain) or b"{}") if row["proof_sealed"] is not None else row["proof"] for row in rows]
+
+
+def place_of(record: RowMapping) -> Place:
+    """Return where the proof of a record is sealed for."""
+    return _place(record["recipient_id"], record["purpose"], record["channel"], record["effective_at"])
 
 
 def _place(recipient_id: str, purpose: str, channel: str, effective_at: datetime) -> Place:

@@ -108,7 +108,7 @@ def keep(
     connection: Connection, tenant: Tenant, letters: Sequence[dict[str, Any]], recipients: Sequence[str | None]
 ) -> None:
     """Keep letters, each sealed for the recipient it is about; of an erased one only that there was a letter."""
-    places = [_place(recipient, letter) for recipient, letter in zip(recipients, letters, strict=True)]
+    places = [place_of(recipient, letter) for recipient, letter in zip(recipients, letters, strict=True)]
     raws = [letter["raw"] for letter in letters]
     sealed = subject_keys.of(connection).seal_many(connection, tenant, list(zip(places, raws, strict=True)))
     rows = [
@@ -138,7 +138,7 @@ _AT_A_TIME = 500
 def opened(connection: Connection, tenant: Tenant, rows: Sequence[Row[Any]]) -> list[bytes]:
     """Return the bytes of letters from their rows; empty for those of a person who was erased."""
     sealed = {
-        row.dead_letter_id: (_place(None, row._mapping, row.sealed_for), row.raw)  # noqa: SLF001
+        row.dead_letter_id: (place_of(None, row._mapping, row.sealed_for), row.raw)  # noqa: SLF001
         for row in rows
         if row.sealed_for is not None and row.raw
     }
@@ -158,7 +158,8 @@ def _read(actor: str, rows: Sequence[Row[Any]]) -> AuditEntry:
     return AuditEntry(action="dead_letters.read", actor=actor, object="dead_letter", detail=detail)
 
 
-def _place(recipient_id: str | None, letter: Any, subject: str | None = None) -> Place:
+def place_of(recipient_id: str | None, letter: Any, subject: str | None = None) -> Place:
+    """Return where the bytes of a letter are sealed for."""
     version = f"{letter['origin']}|{letter['position']}"
     return Place(recipient_id, dead_letter.name, dead_letter.c.raw.name, version, subject)
 
@@ -171,8 +172,13 @@ def _whom(item: Item) -> str | None:
     """Return the recipient a refused item names, if it does: erasing them must take it along."""
     if item.event is not None:
         return item.event.recipient_id
+    return whom_bytes_name(item.raw)
+
+
+def whom_bytes_name(raw: bytes) -> str | None:
+    """Return the recipient that what was received names, None where it names nobody that can be made out."""
     try:
-        named = json.loads(item.raw)["recipient_id"]
+        named = json.loads(raw)["recipient_id"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return named if isinstance(named, str) and named else None

@@ -8,7 +8,7 @@ from adapters.postgres.api_keys import ApiKeys
 from adapters.postgres.message_types import MessageTypes
 from serving.wiring import open_parts
 from tests.api import serve, settings_for
-from tests.api_fuzz import Found, prepared, role_keys
+from tests.api_fuzz import Found, callers, prepared
 
 SECONDS_EACH = 8
 LEAST_REACHED = 0.9
@@ -24,12 +24,12 @@ def unlimited(tmp_path_factory, databases, box, valkey):
 
 
 @pytest.mark.timeout(600)
-def test_nobody_gets_an_answer_that_the_document_does_not_tell_of(unlimited, db, box, tenant, key):
+def test_nobody_gets_an_answer_that_the_document_does_not_tell_of(unlimited, db, box, tenant):
     issue = partial(ApiKeys(db, box).issue, tenant.tenant, name="fuzz")
     publish = partial(MessageTypes(db).publish, tenant, actor="fuzz")
-    unlimited.headers["X-API-Key"] = key
     found = Found()
-    for name, caller in role_keys(issue).items():
+    for name, caller in callers(issue):
+        unlimited.headers["X-API-Key"] = issue()
         fuzzed = prepared(unlimited, publish, f"{tenant.tenant}-{name.replace('_', '-')}")
         fuzzed.run(caller, found, examples=2, seconds=SECONDS_EACH)
     assert (found.faults, found.errors, found.server_errors) == ({}, {}, 0)
