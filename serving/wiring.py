@@ -87,9 +87,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             decisions=decisions,
             arrival_key=box.key("audit:arrival"),
             decider=Decider(decisions, lambda: models.current, settings, links),
-            change_streams=ChangeStreams(
-                ChangeFeed(database), most=settings.change_streams, lifetime_seconds=settings.change_stream_seconds
-            ),
+            change_streams=_streams(database, settings),
             rate_limits=RateLimits.of(settings, redis),
             probes=_probes(settings, database, redis.ping, models),
             **_kept_in_postgres(settings, database, box),
@@ -169,6 +167,11 @@ def _database(settings: Settings, endpoints: Endpoints) -> Database:
         statement_timeout_ms=settings.postgres_timeout_ms,
         pool_size=settings.service_threads,
     )
+
+
+def _streams(database: Database, settings: Settings) -> ChangeStreams:
+    feed = ChangeFeed(database)
+    return ChangeStreams(feed, most=settings.change_streams, lifetime_seconds=settings.change_stream_seconds)
 
 
 def _probes(

@@ -167,3 +167,16 @@ def test_a_word_texted_again_is_nothing_new_where_one_channel_had_a_consent_of_i
     assert text(api, "stop").json()["confirmation"] is not None
     assert text(api, "stop").json()["confirmation"] is None
     assert withdrawals(db, consenting) == 1
+
+
+@pytest.mark.parametrize(
+    "token", ["%3Cscript%3Ealert(1)%3C/script%3E", "a%0d%0aX-Evil:%201", "%22%3E%3Cimg%20src=x%3E"]
+)
+def test_the_page_repeats_nothing_of_its_address_and_lets_nothing_run(server, token):
+    for answer in (server.get(f"/u/{token}"), server.post(f"/u/{token}", **ONE_CLICK)):
+        assert "alert" not in answer.text
+        assert "<img" not in answer.text
+        assert "x-evil" not in answer.headers
+        if answer.status_code == 200:
+            assert "default-src 'none'" in answer.headers["content-security-policy"]
+            assert answer.headers["content-type"] == "text/html; charset=utf-8"
