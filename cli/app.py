@@ -23,6 +23,7 @@ SUMMARY_BY_COMMAND = {
     "deadletters": "List what was received but is no event, and why.",
     "materialize": "Run the lineage, or part of it, for a range of days.",
     "types": "Publish and list message types.",
+    "preferences": "Take over what people chose in another system.",
     "tenants": "Create and list tenants, set a sandbox's clock.",
     "keys": "Issue and revoke API keys.",
     "rules": "List law and mailbox rules, and see what a change would alter.",
