@@ -127,7 +127,7 @@ def refusal(edit: Edit, known: Mapping[str, int], *, twin: Edit | None) -> Verdi
 
     Args:
         edit: as it was sent.
-        known: the highest number of each device for the scope, before this request.
+        known: up to which number all edits of each device arrived for the scope, before this request.
         twin: the edit that was taken in before under the same device and number, if any.
     """
     if twin is not None:

@@ -4,7 +4,7 @@ A request is one transaction behind the recipient's head: a kill before its comm
 again after it was taken in is told so and changes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 
@@ -181,7 +181,7 @@ class _Taking:
         value = stored.preference if stored else None
         edit = DeviceEdit(
             number=synced.known.get(SERVER, 0) + 1,
-            seen={device: number for device, number in sync.seen(synced.field) if device != SERVER},
+            seen={device: number for device, number in _clamped(synced, synced.known).items() if device != SERVER},
             at=at,
             scope=scope,
             value=_in_force(value.value, is_active=value.is_active) if value else None,
@@ -262,15 +262,16 @@ class _Taking:
     def _states(self, device: str, synced: dict[str, Synced]) -> list[ScopeState]:
         states = []
         for preference_id, each in sorted(synced.items()):
-            arrived = self._numbers.get((device, preference_id), set()) | {
-                number for name, number in each.said if name == device
-            }
-            acknowledged, missing = rules.gaps(arrived)
+            arrived = {name: set(all_) for (name, scope), all_ in self._numbers.items() if scope == preference_id}
+            for name, number in each.said:
+                arrived.setdefault(name, set()).add(number)
+            known = {name: rules.gaps(numbers)[0] for name, numbers in arrived.items()}
+            acknowledged, missing = rules.gaps(arrived.get(device, ()))
             states.append(
                 ScopeState(
                     preference_id=preference_id,
                     holds=self._stored.get(preference_id),
-                    seen=_seen(each),
+                    seen=_clamped(each, known),
                     acknowledged=acknowledged,
                     missing=missing,
                 )
@@ -285,12 +286,13 @@ _EXPECTED = {
 }
 
 
-def _seen(synced: Synced) -> dict[str, int]:
-    """Return what a device may say it has seen: no more than arrived, whatever was claimed."""
-    highest = dict(synced.known)
-    for device, number in synced.said:
-        highest[device] = max(number, highest.get(device, 0))
-    return {device: min(number, highest[device]) for device, number in sync.seen(synced.field) if device in highest}
+def _clamped(synced: Synced, known: Mapping[str, int]) -> dict[str, int]:
+    """Return what may be said to be known: of each device only what arrived without a gap.
+
+    A denial that is still on its way lies in a gap; nobody can have known of it, and nothing may supersede it unseen.
+    """
+    least = {device: min(number, known.get(device, 0)) for device, number in sync.seen(synced.field)}
+    return {device: number for device, number in least.items() if number > 0}
 
 
 def _final(said: Said, synced: dict[str, Synced], *, is_repeated: bool) -> EditVerdict:

@@ -14,7 +14,7 @@ from adapters.postgres import subject_keys
 from adapters.postgres.preference_sync_tables import preference_edit, synced_preference
 from adapters.postgres.subject_keys import Place
 from domain import preference_sync
-from domain.preference_edits import DeviceEdit, Verdict
+from domain.preference_edits import DeviceEdit, Verdict, gaps
 from domain.preference_sync import NOTHING, Edit
 from domain.tenants import Tenant
 
@@ -47,7 +47,7 @@ class Synced:
     preference_id: str
     field: preference_sync.Field
     version: int
-    known: dict[str, int]
+    known: dict[str, int]  # up to which number everything of a device arrived
     said: dict[Name, Said]
 
     @classmethod
@@ -162,13 +162,12 @@ def _said(
 
 
 def _known(connection: Connection, recipient_id: str, preference_ids: Sequence[str]) -> dict[str, dict[str, int]]:
-    columns = preference_edit.c
-    highest = select(columns.preference_id, columns.device, func.max(columns.number).label("number"))
-    here = (columns.recipient_id == recipient_id) & columns.preference_id.in_(preference_ids)
-    found: dict[str, dict[str, int]] = {}
-    for row in connection.execute(highest.where(here).group_by(columns.preference_id, columns.device)):
-        found.setdefault(row.preference_id, {})[row.device] = row.number
-    return found
+    """Return up to which number everything arrived, by preference and device."""
+    arrived: dict[str, dict[str, list[int]]] = {}
+    for row in numbers(connection, recipient_id):
+        if row.preference_id in preference_ids:
+            arrived.setdefault(row.preference_id, {}).setdefault(row.device, []).append(row.number)
+    return {name: {device: gaps(each)[0] for device, each in found.items()} for name, found in arrived.items()}
 
 
 def _place(recipient_id: str, preference_id: str, name: Name) -> Place:

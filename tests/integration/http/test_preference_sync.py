@@ -113,6 +113,16 @@ def test_a_denial_that_was_put_directly_is_not_lifted_by_an_edit_that_did_not_kn
     assert verdicts(send(api, "phone", edit(2, ON, seen=told["seen"]))) == [(2, "holds", False)]
 
 
+def test_a_denial_still_on_its_way_is_not_lifted_by_who_saw_only_what_came_after_it(api):
+    send(api, "phone", edit(2, ON, by_recipient=False))
+    told = send(api, "laptop", scopes=[EMAIL])["scopes"][0]
+    assert "phone" not in told["seen"]
+    assert verdicts(send(api, "laptop", edit(1, ON, seen={"phone": 2}))) == [(1, "seen_unknown", False)]
+    send(api, "laptop", edit(1, ON, seen=told["seen"]))
+    assert verdicts(send(api, "phone", edit(1, OFF))) == [(1, "holds", False)]
+    assert holds(api) == [False]
+
+
 def test_taking_a_denial_back_needs_the_same_as_allowing(api):
     seen = send(api, "phone", edit(1, OFF))["scopes"][0]["seen"]
     assert verdicts(send(api, "laptop", edit(1, None))) == [(1, "overruled", False)]
