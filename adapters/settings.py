@@ -70,6 +70,11 @@ class Settings(Frozen):
         "over it; unset keeps it below the data folder.",
     )
     api_key: SecretStr | None = Field(None, description="The key the command line authenticates with.")
+    token_issuers_file: Path | None = Field(
+        None,
+        description="JSON file of the issuers whose signed tokens are taken, with their public keys; unset takes "
+        "API keys only.",
+    )
     api_port: PositiveInt = Field(3000, le=65535, description="Port of the API on loopback.")
     dagster_port: PositiveInt = Field(3001, le=65535, description="Port of the Dagster pages on loopback.")
     mlflow_port: PositiveInt = Field(5000, le=65535, description="Port of the MLflow server on loopback.")

@@ -20,6 +20,8 @@ class Permission(StrEnum):
     SUPPRESSIONS_WRITE = "suppressions:write"
     PRIVACY_READ = "privacy:read"
     PRIVACY_WRITE = "privacy:write"
+    EXPORTS_READ = "exports:read"
+    EXPORTS_WRITE = "exports:write"
     AUDIT_READ = "audit:read"
     CHANGES_READ = "changes:read"
     PREFERENCES_READ = "preferences:read"

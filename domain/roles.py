@@ -12,6 +12,7 @@ from domain.permissions import Permission
 class Role(StrEnum):
     """The kinds of work a key may be for; the list is closed."""
 
+    RECIPIENT = "recipient"
     APPLICATION = "application"
     MARKETER = "marketer"
     ANALYST = "analyst"
@@ -23,6 +24,18 @@ class Role(StrEnum):
 
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
+    # Of one person, about themselves: whoever has this role reaches no other recipient; see serving/http/auth.py.
+    Role.RECIPIENT: frozenset(
+        {
+            Permission.PREFERENCES_READ,
+            Permission.PREFERENCES_WRITE,
+            Permission.CONSENTS_READ,
+            Permission.CONSENTS_WRITE,
+            Permission.DECISIONS_READ,
+            Permission.EXPORTS_READ,
+            Permission.EXPORTS_WRITE,
+        }
+    ),
     Role.APPLICATION: frozenset(
         {
             Permission.EVENTS_WRITE,
@@ -87,6 +100,8 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.SUPPRESSIONS_WRITE,
             Permission.PRIVACY_READ,
             Permission.PRIVACY_WRITE,
+            Permission.EXPORTS_READ,
+            Permission.EXPORTS_WRITE,
         }
     ),
     Role.TENANT_ADMIN: frozenset(
@@ -107,6 +122,10 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
 
 
 def granted(scopes: Iterable[str], roles: Iterable[str]) -> tuple[str, ...]:
-    """Return the permissions of single scopes and of roles together, sorted; a role that is no more grants nothing."""
-    held = {permission.value for role in roles if role in PERMISSIONS for permission in PERMISSIONS[Role(role)]}
+    """Return the permissions of single scopes and of a key's roles together, sorted; an unknown role grants nothing.
+
+    Nor does ``recipient``: a key stands for a program, so nobody could say whose data it may see.
+    """
+    known = [role for role in roles if role in PERMISSIONS and role != Role.RECIPIENT]
+    held = {permission.value for role in known for permission in PERMISSIONS[Role(role)]}
     return tuple(sorted(held.union(scopes)))

@@ -5,6 +5,7 @@ Nothing else in ``serving`` constructs a store; a test builds the same parts fro
 
 from dataclasses import dataclass
 
+from adapters.bearer_tokens import BearerTokens
 from adapters.clock import Clock
 from adapters.postgres.api_keys import ApiKeys
 from adapters.postgres.audit_trail import AuditTrail
@@ -40,6 +41,7 @@ from adapters.postgres.suppressions import Suppressions
 from adapters.postgres.template_applications import TemplateApplications
 from adapters.postgres.template_outcomes import TemplateStatistics
 from adapters.postgres.tenants import Tenants
+from adapters.postgres.token_trail import TokenTrail
 from adapters.redis.rate_limits import RateLimits
 from adapters.settings import Settings
 from adapters.unsubscribe_links import UnsubscribeLinks
@@ -67,6 +69,8 @@ class Parts:
     clock: Clock
     tenants: Tenants
     api_keys: ApiKeys
+    bearer_tokens: BearerTokens
+    token_trail: TokenTrail
     event_log: EventLog
     dead_letters: DeadLetters
     profiles: Profiles

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from adapters import heartbeat, legal_rule_files
+from adapters.bearer_tokens import BearerTokens
 from adapters.clock import Clock, real_now
 from adapters.endpoints import Endpoints, resolve
 from adapters.keyring import Keyring
@@ -51,6 +52,7 @@ from adapters.postgres.suppressions import Suppressions
 from adapters.postgres.template_applications import TemplateApplications
 from adapters.postgres.template_outcomes import TemplateStatistics
 from adapters.postgres.tenants import Tenants
+from adapters.postgres.token_trail import TokenTrail
 from adapters.redis.client import connect
 from adapters.redis.rate_limits import RateLimits
 from adapters.retention import periods_of
@@ -106,6 +108,8 @@ def _kept_in_postgres(settings: Settings, database: Database, box: SecretBox) ->
     return {
         "tenants": Tenants(database, box),
         "api_keys": ApiKeys(database, box),
+        "bearer_tokens": BearerTokens.of(settings),
+        "token_trail": TokenTrail(database),
         "event_log": EventLog(database, EventEffects(rules), retention=settings.event_retention),
         "dead_letters": DeadLetters(database),
         "profiles": Profiles(database),

@@ -40,6 +40,11 @@ class Credential(Frozen):
     name: str
     scopes: tuple[str, ...]
 
+    @property
+    def actor(self) -> str:
+        """The key's name in audit and consent records."""
+        return f"key:{self.prefix}"
+
 
 class KeyEntry(Frozen):
     """A key as it may be shown: everything but the key."""

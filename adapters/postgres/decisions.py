@@ -161,10 +161,15 @@ class DecisionLog:
         with self._database.tenant(tenant.tenant) as connection:
             return message_types.read_version(connection, message_type, version)
 
-    def get(self, tenant: Tenant, decision_id: str, *, actor: str) -> dict[str, Any] | None:
-        """Return the record of a decision with the moment it was recorded, or None; reading one is audited."""
+    def get(self, tenant: Tenant, decision_id: str, *, actor: str, subject: str | None = None) -> dict[str, Any] | None:
+        """Return the record of a decision with the moment it was recorded, or None; reading one is audited.
+
+        With a ``subject``, a decision that is not about that person does not exist.
+        """
         wanted = select(decisions.c.record, decisions.c.recorded_at, decisions.c.subject_key)
         query = wanted.where(decisions.c.decision_id == decision_id)
+        if subject is not None:
+            query = query.where(decisions.c.subject_key == subject)
         with self._database.tenant(tenant.tenant) as connection:
             row = connection.execute(query).one_or_none()
             if row is None:

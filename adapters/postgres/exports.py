@@ -99,14 +99,14 @@ class Exports:
             _audit(connection, tenant, "export.requested", actor, _row(connection, export_id))
             return _export(_row(connection, export_id))
 
-    def get(self, tenant: Tenant, export_id: str) -> Export:
-        """Return an export as it stands.
+    def get(self, tenant: Tenant, export_id: str, *, subject: str | None = None) -> Export:
+        """Return an export as it stands; with a ``subject``, only when it is of that person.
 
         Raises:
             UnknownExport: there is none of that id.
         """
         with self._database.tenant(tenant.tenant) as connection:
-            return _export(_row(connection, export_id))
+            return _export(_row(connection, export_id, subject=subject))
 
     def open(self, tenant: Tenant) -> list[str]:
         """Return the ids of the exports that are to be written, oldest first."""
@@ -134,8 +134,12 @@ class Exports:
             )
             yield connection, Held(export_id, row.recipient_id, ExportKind(row.kind), key, progress)
 
-    def link(self, tenant: Tenant, export_id: str, *, actor: str, now: datetime) -> tuple[str, datetime]:
+    def link(
+        self, tenant: Tenant, export_id: str, *, actor: str, now: datetime, subject: str | None = None
+    ) -> tuple[str, datetime]:
         """Return a token that fetches a ready export once, and until when; an earlier one is good no more.
+
+        With a ``subject``, an export that is not of that person does not exist.
 
         Raises:
             UnknownExport: there is none of that id.
@@ -143,7 +147,7 @@ class Exports:
         """
         token = secrets.token_urlsafe(TOKEN_BYTES)
         with self._database.tenant(tenant.tenant) as connection:
-            row = _row(connection, export_id, lock=True)
+            row = _row(connection, export_id, lock=True, subject=subject)
             if row.state != ExportState.READY.value or row.finished_at + KEPT_FOR <= now:
                 raise NotReady(f"the export is {row.state}")
             until = row.finished_at + KEPT_FOR
@@ -239,8 +243,10 @@ def _end(connection: Connection, export_id: str, state: ExportState) -> None:
     connection.execute(here.values(state=state.value, finished_at=func.clock_timestamp(), **gone))
 
 
-def _row(connection: Connection, export_id: str, *, lock: bool = False) -> Any:
+def _row(connection: Connection, export_id: str, *, lock: bool = False, subject: str | None = None) -> Any:
     query = select(exports).where(exports.c.export_id == export_id)
+    if subject is not None:
+        query = query.where(exports.c.subject_key == subject)
     row = connection.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
         raise UnknownExport("there is no such export")

@@ -1,10 +1,11 @@
-"""Who asks: an API key names the tenant, and every route declares what a key must be allowed to do.
+"""Who asks: a key or a signed token names the tenant, and every route declares what either must be allowed to do.
 
 The tenant comes from the credential and from nowhere else. An application with a route that declares nothing does
-not start.
+not start. A token may stand for a recipient; they reach addresses with their own id in them, and routes that are marked
+``own_part``, whose handlers ask for what belongs to ``caller.subject_key``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -13,15 +14,22 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
-from adapters.postgres.api_keys import Credential
 from adapters.postgres.tenants import UnknownTenant
+from domain.identity import subject_key
 from domain.permissions import Permission
 from domain.tenants import Tenant
+from domain.tokens import TokenBearer, TokenRefused
+from serving import metrics
 from serving.http.errors import ProblemCode, Refused
 from serving.parts import Parts
 
-_BEARER = HTTPBearer(auto_error=False, scheme_name="bearer", description="Authorization: Bearer kai_...")
+_BEARER = HTTPBearer(
+    auto_error=False,
+    scheme_name="bearer",
+    description="Authorization: Bearer, and a key or a token of an issuer that the tenant takes.",
+)
 _HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, scheme_name="api_key", description="X-API-Key: kai_...")
+_KEY = "kai_"
 
 
 class UndeclaredRoute(RuntimeError):
@@ -33,12 +41,16 @@ class Caller:
     """Who asks, for which tenant, as the tenant is now."""
 
     tenant: Tenant
-    credential: Credential
+    scopes: tuple[str, ...]
+    actor: str
+    """The caller's name in audit and consent records; of a recipient, the pseudonym."""
+    recipient_id: str | None = None
+    """Set when the caller is a recipient, who reaches nothing but their own data."""
 
     @property
-    def actor(self) -> str:
-        """The caller's name in audit and consent records."""
-        return f"key:{self.credential.prefix}"
+    def subject_key(self) -> str | None:
+        """The pseudonym that everything the caller reaches must have, None when they are not held to one."""
+        return subject_key(self.tenant.subject_secret, self.recipient_id) if self.recipient_id is not None else None
 
 
 def parts(request: Request) -> Parts:
@@ -51,7 +63,7 @@ PartsOf = Annotated[Parts, Depends(parts)]
 
 
 class Required:
-    """A dependency that lets a key with the permission pass and returns its caller."""
+    """A dependency that lets a credential with the permission pass and returns its caller."""
 
     def __init__(self, permission: Permission) -> None:
         self.permission = permission
@@ -66,19 +78,74 @@ class Required:
         """Return who asks.
 
         Raises:
-            Refused: 401 without one valid key, 403 when the key may not do this.
+            Refused: 401 without one valid credential, 403 when it may not do this, 404 for what is another recipient's.
         """
-        given = [key for key in (bearer and bearer.credentials, header) if key]
-        credential = parts.api_keys.find(given[0], now=parts.clock.real()) if len(given) == 1 else None
-        if credential is None:
+        given = [each for each in (bearer and bearer.credentials, header) if each]
+        if len(given) != 1:
             raise _unauthenticated()
-        request.state.tenant = credential.tenant
-        if not self.permission.is_granted_by(credential.scopes):
-            raise Refused(ProblemCode.FORBIDDEN, f"This key lacks the permission {self.permission}.")
-        try:
-            return Caller(parts.tenants.get(credential.tenant), credential)
-        except UnknownTenant:
-            raise _unauthenticated() from None
+        is_token = header is None and not given[0].startswith(_KEY)
+        caller = _by_token(given[0], parts) if is_token else _by_key(given[0], parts)
+        request.state.tenant = caller.tenant.tenant
+        if not self.permission.is_granted_by(caller.scopes):
+            raise Refused(ProblemCode.FORBIDDEN, f"This credential lacks the permission {self.permission}.")
+        if caller.recipient_id is not None:
+            _hold_to_oneself(request, caller.recipient_id)
+        return caller
+
+
+def _by_key(key: str, parts: Parts) -> Caller:
+    credential = parts.api_keys.find(key, now=parts.clock.real())
+    if credential is None:
+        raise _unauthenticated()
+    return Caller(_tenant(credential.tenant, parts), credential.scopes, credential.actor)
+
+
+def _by_token(token: str, parts: Parts) -> Caller:
+    now = parts.clock.real()
+    try:
+        bearer = parts.bearer_tokens.check(token, now=now)
+    except TokenRefused as refused:
+        metrics.TOKENS_REFUSED.labels(refused.refusal.value).inc()
+        if refused.issuer is not None:
+            parts.token_trail.note_refusal(refused.issuer, refused.refusal, now=now)
+        raise _unauthenticated() from None
+    caller = _bearing(bearer, _tenant(bearer.tenant, parts))
+    parts.token_trail.note_use(token, bearer, actor=caller.actor, subject=caller.subject_key)
+    return caller
+
+
+def _bearing(bearer: TokenBearer, tenant: Tenant) -> Caller:
+    if bearer.recipient_id is None:
+        return Caller(tenant, bearer.scopes, f"user:{bearer.issuer}:{bearer.subject}")
+    actor = f"recipient:{subject_key(tenant.subject_secret, bearer.recipient_id)}"
+    return Caller(tenant, bearer.scopes, actor, bearer.recipient_id)
+
+
+def _tenant(name: str, parts: Parts) -> Tenant:
+    try:
+        return parts.tenants.get(name)
+    except UnknownTenant:
+        raise _unauthenticated() from None
+
+
+def _hold_to_oneself(request: Request, recipient_id: str) -> None:
+    named = request.path_params.get("recipient_id")
+    if named is None and not is_own_part(request.scope["route"].endpoint):
+        raise Refused(ProblemCode.FORBIDDEN, "Recipients reach their own data only.")
+    if named is not None and named != recipient_id:
+        # As one that does not exist: who is known here is nobody's to find out.
+        raise Refused(ProblemCode.NOT_FOUND, "There is nothing at this address.")
+
+
+def own_part(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """Declare that a route without a recipient in its address shows recipients what is theirs and nothing else."""
+    endpoint.is_own_part = True  # type: ignore[attr-defined]
+    return endpoint
+
+
+def is_own_part(endpoint: Callable[..., Any] | None) -> bool:
+    """Return whether a route was declared so."""
+    return getattr(endpoint, "is_own_part", False)
 
 
 def permission(name: str) -> Any:
@@ -119,5 +186,5 @@ def dependencies(route: Any) -> Iterator[Any]:
 
 
 def _unauthenticated() -> Refused:
-    detail = "One valid API key is needed, as Authorization: Bearer or X-API-Key."
+    detail = "One valid credential is needed, as Authorization: Bearer or X-API-Key."
     return Refused(ProblemCode.UNAUTHENTICATED, detail, headers={"WWW-Authenticate": 'Bearer realm="kairos"'})

@@ -59,7 +59,7 @@ async def listen(
     seen is not kept any more. Lines that start with a colon are heartbeats. A stream ends after some minutes; come
     back with `Last-Event-ID`. A key is told only of kinds it may read.
     """
-    kinds = kinds_for(caller.credential.scopes)
+    kinds = kinds_for(caller.scopes)
     if not kinds:
         raise Refused(ProblemCode.FORBIDDEN, "This key may read nothing that could change.")
     streams = parts.change_streams

@@ -12,7 +12,7 @@ from domain.decision_request import DecisionRequest, NotSupported, without_unsup
 from domain.identity import decision_id
 from domain.message_types import BadVariables
 from serving.decide import Ask, KeyReused, UnknownType, new_id
-from serving.http.auth import Caller, PartsOf, permission
+from serving.http.auth import Caller, PartsOf, own_part, permission
 from serving.http.errors import FieldError, ProblemCode, Refused, invalid, problems
 from serving.http.problem_codes import declared
 from serving.http.routes import KEY_REUSED, IdempotencyKey, Route, own_key
@@ -54,6 +54,7 @@ def post_decision(
 
 
 @router.get("/v1/decisions/{decision_id}", summary="Read a decision's record", responses=problems(404))
+@own_part
 def get_decision(
     caller: Annotated[Caller, permission("decisions:read")], decision_id: DecisionId, parts: PartsOf
 ) -> dict[str, Any]:
@@ -70,7 +71,7 @@ def recorded_decision(parts: PartsOf, caller: Caller, decision_id: str) -> dict[
     Raises:
         Refused: 404, this tenant has no decision of the id.
     """
-    record = parts.decisions.get(caller.tenant, decision_id, actor=caller.actor)
+    record = parts.decisions.get(caller.tenant, decision_id, actor=caller.actor, subject=caller.subject_key)
     if record is None:
         raise Refused(ProblemCode.NOT_FOUND, "There is no decision with this id.")
     return record

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from domain.explanations import explain
 from domain.values import Frozen, Outcome, Reason
-from serving.http.auth import Caller, PartsOf, permission
+from serving.http.auth import Caller, PartsOf, own_part, permission
 from serving.http.decisions import DecisionId, recorded_decision
 from serving.http.errors import problems
 from serving.http.routes import Route
@@ -25,6 +25,7 @@ class Explanation(Frozen):
 
 
 @router.get("/v1/decisions/{decision_id}/explanation", summary="Why was it decided so", responses=problems(404))
+@own_part
 def get_explanation(
     caller: Annotated[Caller, permission("decisions:read")], decision_id: DecisionId, parts: PartsOf
 ) -> Explanation:

@@ -16,7 +16,7 @@ from adapters.postgres.subject_keys import KeyDestroyed
 from adapters.postgres.tenants import UnknownTenant
 from domain.exports import Export, ExportKind
 from domain.values import Frozen, Moment
-from serving.http.auth import Caller, PartsOf, permission, public
+from serving.http.auth import Caller, PartsOf, own_part, permission, public
 from serving.http.errors import ProblemCode, Refused, problems
 from serving.http.problem_codes import declared
 from serving.http.recipients import PREFIX, RecipientId
@@ -55,7 +55,7 @@ class ExportLink(Frozen):
 
 @router.post(PREFIX + "/exports", status_code=202, summary="Export a recipient's data", responses=problems(404))
 def post_export(
-    caller: Annotated[Caller, permission("privacy:write")],
+    caller: Annotated[Caller, permission("exports:write")],
     recipient_id: RecipientId,
     body: Annotated[ExportRequest, body_of(ExportRequest)],
     parts: PartsOf,
@@ -68,10 +68,11 @@ def post_export(
 
 
 @router.get("/v1/exports/{export_id}", summary="Read how far an export is", responses=problems(404))
-def get_export(caller: Annotated[Caller, permission("privacy:read")], export_id: ExportId, parts: PartsOf) -> Export:
+@own_part
+def get_export(caller: Annotated[Caller, permission("exports:read")], export_id: ExportId, parts: PartsOf) -> Export:
     """Tell whether the file is ready; it waits for 24 hours to be fetched, once."""
     try:
-        return parts.exports.get(caller.tenant, export_id)
+        return parts.exports.get(caller.tenant, export_id, subject=caller.subject_key)
     except UnknownExport:
         raise _unknown() from None
 
@@ -79,12 +80,15 @@ def get_export(caller: Annotated[Caller, permission("privacy:read")], export_id:
 @router.post(
     "/v1/exports/{export_id}/link", status_code=201, summary="Make the link to an export", responses=problems(404, 409)
 )
+@own_part
 def post_export_link(
-    caller: Annotated[Caller, permission("privacy:write")], export_id: ExportId, parts: PartsOf
+    caller: Annotated[Caller, permission("exports:write")], export_id: ExportId, parts: PartsOf
 ) -> ExportLink:
     """Return an address that gives the file out once, without a credential; an earlier one is good no more."""
     try:
-        token, until = parts.exports.link(caller.tenant, export_id, actor=caller.actor, now=parts.clock.real())
+        token, until = parts.exports.link(
+            caller.tenant, export_id, actor=caller.actor, now=parts.clock.real(), subject=caller.subject_key
+        )
     except UnknownExport:
         raise _unknown() from None
     except NotReady as error:

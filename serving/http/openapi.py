@@ -11,7 +11,7 @@ from fastapi.routing import iter_route_contexts
 from pydantic.json_schema import models_json_schema
 
 from serving.http import errors
-from serving.http.auth import Required, dependencies
+from serving.http.auth import Required, dependencies, is_own_part
 from serving.http.errors import MEDIA_TYPE, Problem
 from serving.http.rate_limit import RateLimited
 from serving.http.routes import attempt
@@ -20,7 +20,8 @@ from serving.http.strict_body import BodyIs
 _REF = "#/components/schemas/{model}"
 _DESCRIPTION = """One decision per notification: whether, what, on which channel and when, with the reasons.
 
-`x-permission` of an operation is what a credential must be allowed to do.
+`x-permission` of an operation is what a credential must be allowed to do; recipients reach what is marked
+`x-own-data`, and of it what is theirs.
 
 Every refusal is a problem document (RFC 9457) with a stable `code`; it names the field and what was expected.
 """
@@ -56,6 +57,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
                 if isinstance(call, BodyIs):
                     bodies |= {model.__name__: model for model in call.models}
             _complete(operation, calls)
+            if is_own_part(context.endpoint) or "recipient_id" in (context.path_format or ""):
+                operation["x-own-data"] = True
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     models = [(model, "validation") for model in (Problem, *bodies.values())]
     schemas |= models_json_schema(models, ref_template=_REF)[1]["$defs"]  # type: ignore[arg-type]

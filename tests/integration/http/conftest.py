@@ -1,6 +1,7 @@
 """The API as it is really wired, on the tests' PostgreSQL, with every other server down."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,12 +13,32 @@ from adapters.secrets import SecretBox
 from domain.tenants import Tenant
 from serving.wiring import open_parts
 from tests.api import serve, settings_for
+from tests.tokens import Signer, write_issuers
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, databases: DatabaseUrls, box: SecretBox) -> Iterator[httpx.Client]:
+def issuers_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The service's file of issuers, which has none until a test adds its own."""
+    path = tmp_path_factory.mktemp("issuers") / "issuers.json"
+    write_issuers(path, [])
+    return path
+
+
+@pytest.fixture
+def signer(issuers_file: Path, tenant: Tenant) -> Iterator[Signer]:
+    """An issuer whose tokens the service takes for the test's own tenant."""
+    signer = Signer(tenant.tenant)
+    write_issuers(issuers_file, [signer.entry()])
+    yield signer
+    write_issuers(issuers_file, [])
+
+
+@pytest.fixture(scope="session")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, databases: DatabaseUrls, box: SecretBox, issuers_file: Path
+) -> Iterator[httpx.Client]:
     """A client without credentials."""
-    settings = settings_for(tmp_path_factory.mktemp("api"), databases, box)
+    settings = settings_for(tmp_path_factory.mktemp("api"), databases, box, token_issuers_file=issuers_file)
     with serve(lambda: open_parts(settings)) as client:
         yield client
 

@@ -16,7 +16,7 @@ from adapters.postgres.message_types import MessageTypes
 from adapters.postgres.tenants import Tenants
 from domain.permissions import Permission
 from domain.roles import PERMISSIONS, Role
-from tests.access_matrix import Builder, operations
+from tests.access_matrix import Builder, Operation, operations
 from tests.builders import a_type
 
 CANARY = "c4n4ry"
@@ -30,6 +30,14 @@ class Asker:
 
     key: str | None
     may: frozenset[str] | None
+    token: str | None = None
+    is_recipient: bool = False
+
+    @property
+    def headers(self) -> dict[str, str]:
+        if self.token is not None:
+            return {"Authorization": f"Bearer {self.token}"}
+        return {} if self.key is None else {"X-API-Key": self.key}
 
 
 @pytest.fixture
@@ -54,8 +62,8 @@ def decision(api, db, tenant) -> str:
 
 
 @pytest.fixture
-def first(keys, tenant) -> dict[str, Asker]:
-    """One key of each kind in the tenant that has the data."""
+def first(keys, tenant, signer) -> dict[str, Asker]:
+    """One key and one token of each kind in the tenant that has the data."""
     now = datetime.now(UTC)
     revoked, expired = (keys.issue(tenant.tenant, name=CANARY) for _ in range(2))
     keys.revoke(tenant.tenant, revoked.split("_")[1], at=now)
@@ -65,7 +73,12 @@ def first(keys, tenant) -> dict[str, Asker]:
     askers["everything"] = Asker(keys.issue(tenant.tenant, name=CANARY, scopes=["*"]), everything)
     askers["nothing"] = Asker(keys.issue(tenant.tenant, name=CANARY, scopes=[]), frozenset())
     for role in Role:
-        askers[role.value] = Asker(keys.issue(tenant.tenant, name=CANARY, roles=[role.value]), PERMISSIONS[role])
+        may = PERMISSIONS[role] if role != Role.RECIPIENT else frozenset()
+        askers[role.value] = Asker(keys.issue(tenant.tenant, name=CANARY, roles=[role.value]), may)
+        if role not in (Role.RECIPIENT, Role.PLATFORM_ADMIN):
+            askers[f"token of {role.value}"] = Asker(None, PERMISSIONS[role], signer.of(role.value))
+    mine = signer.of(Role.RECIPIENT.value, sub=RECIPIENT)
+    askers["the recipient"] = Asker(None, PERMISSIONS[Role.RECIPIENT], mine, is_recipient=True)
     return askers
 
 
@@ -79,6 +92,7 @@ def second(keys, db, box, tenant) -> dict[str, Asker]:
         **{
             role.value: Asker(keys.issue(other.tenant, name="b", roles=[role.value]), PERMISSIONS[role])
             for role in Role
+            if role != Role.RECIPIENT
         },
     }
 
@@ -96,8 +110,7 @@ def builder(document, decision, key):
 
 def ask(server: httpx.Client, request, asker: Asker):
     """Return the status and everything that was answered; of an endless answer, its beginning."""
-    headers = {} if asker.key is None else {"X-API-Key": asker.key}
-    with server.stream(**request, headers=headers) as answer:
+    with server.stream(**request, headers=asker.headers) as answer:
         if answer.headers.get("content-type", "").startswith("text/event-stream"):
             return answer.status_code, str(answer.headers)
         answer.read()
@@ -113,11 +126,12 @@ def guarded(document) -> list:
     return [operation for operation in operations(document) if operation.permission is not None]
 
 
-def expected(asker: Asker, permission: str) -> int | None:
+def expected(asker: Asker, operation: Operation) -> int | None:
     """Return the refusal that is due, None when the caller may ask."""
     if asker.may is None:
         return 401
-    return None if permission in asker.may else 403
+    is_open = not asker.is_recipient or operation.spec.get("x-own-data", False)
+    return None if operation.permission in asker.may and is_open else 403
 
 
 def test_every_caller_gets_what_their_permissions_say_and_nothing_else(server, document, builder, first, capsys):
@@ -127,7 +141,7 @@ def test_every_caller_gets_what_their_permissions_say_and_nothing_else(server, d
         for who, asker in first.items():
             status, told = ask(server, request, asker)
             asked += 1
-            due = expected(asker, operation.permission)
+            due = expected(asker, operation)
             if ((status in (401, 403) or due is not None) and status != due) or status >= 500:
                 wrong.append((operation.name, who, status, due))
             if due is not None and (CANARY in told or RECIPIENT in told):
@@ -143,7 +157,7 @@ def test_no_caller_of_another_tenant_learns_or_changes_anything(server, api, doc
     asked, wrong = 0, []
     for operation in reads_first(document):
         for who, asker in second.items():
-            if expected(asker, operation.permission) is None:
+            if expected(asker, operation) is None:
                 status, told = ask(server, builder.request(operation), asker)
                 asked += 1
                 if CANARY in told or status >= 500:
