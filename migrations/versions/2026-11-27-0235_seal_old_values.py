@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "late_sealing"
-down_revision = "key_roles"
+down_revision = "preference_sync"
 branch_labels = None
 depends_on = None
 
