@@ -22,6 +22,7 @@ SUMMARY_BY_COMMAND = {
     "ingest": "Store the events of files: JSON lines, CSV or Parquet.",
     "deadletters": "List what was received but is no event, and why.",
     "materialize": "Run the lineage, or part of it, for a range of days.",
+    "policy": "Train, judge and apply a policy on a decision log of yours.",
     "types": "Publish and list message types.",
     "preferences": "Take over what people chose in another system.",
     "tenants": "Create and list tenants, set a sandbox's clock.",

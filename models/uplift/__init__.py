@@ -1,0 +1,1 @@
+"""Whom a treatment changes, from a randomised log; and when nobody can tell."""
