@@ -1,5 +1,6 @@
 """Uplift: a planted effect is found and ordered, none is invented, and Qini is what its definition says."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -43,7 +44,7 @@ def brute_force(score, reward, treated):
             n_t, n_c = treated[first].sum(), (~treated[first]).sum()
             y_t, y_c = reward[first][treated[first]].sum(), reward[first][~treated[first]].sum()
             heights.append(y_t - (y_c * n_t / n_c if n_c else 0))
-        return sum((one + other) / 2 for one, other in zip(heights, heights[1:], strict=False)), heights[-1]
+        return sum((one + other) / 2 for one, other in itertools.pairwise(heights)), heights[-1]
 
     found, end = area(np.argsort(-score))
     ends = {1.0: [], 0.0: [], -1.0: []}
