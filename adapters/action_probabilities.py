@@ -25,7 +25,7 @@ def read_probabilities(path: Path) -> pd.DataFrame:
         BadTable: there are none, or it cannot be read.
     """
     table = read_table(path)
-    columns = [name for name in table if name.startswith(PREFIX)]
+    columns = [name for name in map(str, table) if name.startswith(PREFIX)]
     if not columns:
         raise BadTable(f"{path}: has no column p.<action>")
     return table[columns].rename(columns=lambda name: name.removeprefix(PREFIX))
@@ -34,7 +34,7 @@ def read_probabilities(path: Path) -> pd.DataFrame:
 def actions_named(table: pd.DataFrame, positions: npt.NDArray[np.str_] | None) -> tuple[str, ...]:
     """Return the actions the table has probabilities for."""
     places = _places(table, positions)
-    return tuple(dict.fromkeys(_without(name, places) for name in table))
+    return tuple(dict.fromkeys(_without(name, places) for name in map(str, table)))
 
 
 def aligned(table: pd.DataFrame, log: DecisionLog, path: Path) -> Floats:
@@ -52,7 +52,7 @@ def aligned(table: pd.DataFrame, log: DecisionLog, path: Path) -> Floats:
     found = np.empty((len(log), len(log.actions)))
     for position, suffix in places.items():
         rows = log.position == position
-        own = {name[: -len(suffix)]: name for name in table if name.endswith(suffix)}
+        own = {name[: -len(suffix)]: name for name in map(str, table) if name.endswith(suffix)}
         part = table.loc[rows, list(own.values())].set_axis(list(own), axis=1)
         found[rows] = _distribution(part, log.actions, path)
     return found
@@ -66,7 +66,7 @@ def _places(table: pd.DataFrame, positions: npt.NDArray[np.str_] | None) -> dict
     for labels in (named, [str(place) for place in range(len(named))]):
         for separator in _SEPARATORS:
             endings = [separator + label for label in labels]
-            each = [{name[: -len(end)] for name in table if name.endswith(end)} for end in endings]
+            each = [{name[: -len(end)] for name in map(str, table) if name.endswith(end)} for end in endings]
             complete = sum(map(len, each)) == len(table.columns) and all(one == each[0] for one in each)
             if each[0] and complete:
                 return dict(zip(named, endings, strict=True))

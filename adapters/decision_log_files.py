@@ -100,7 +100,7 @@ def refuse_nothing_eligible(mask: Booleans, path: Path) -> None:
 
 def context_of(table: pd.DataFrame) -> pd.DataFrame:
     """Return the features without their prefix."""
-    features = table[[name for name in table if name.startswith(PREFIX)]]
+    features = table[[name for name in map(str, table) if name.startswith(PREFIX)]]
     return features.rename(columns=lambda name: name.removeprefix(PREFIX))
 
 

@@ -72,7 +72,8 @@ def anytime(estimate: Estimate, cluster: Integers, alpha: float = ALPHA, tuned_a
 
 
 def _unit_sums(influence: Floats, cluster: Integers) -> Floats:
-    sums: Floats = np.bincount(np.unique(cluster, return_inverse=True)[1], weights=influence)
+    place = np.unique(cluster, return_inverse=True)[1]
+    sums: Floats = np.bincount(place, weights=influence).astype(np.float64)
     return sums
 
 

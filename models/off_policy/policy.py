@@ -94,7 +94,8 @@ def softmax(values: Floats, eligible: Booleans, *, temperature: float, floor: fl
     grown = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     counts = eligible.sum(axis=1, keepdims=True)
     mixed: Floats = (1 - floor) * grown / grown.sum(axis=1, keepdims=True) + floor * eligible / counts
-    return mixed / mixed.sum(axis=1, keepdims=True)
+    whole: Floats = mixed / mixed.sum(axis=1, keepdims=True)
+    return whole
 
 
 def draw(probabilities: Floats, seed: int) -> Integers:

@@ -143,7 +143,7 @@ def _lines(matrix: Floats, residual: Floats, action: Integers, actions: int) -> 
 
 def _ridge(matrix: Floats, target: Floats, penalty: float) -> Floats:
     square = matrix.T @ matrix + penalty * np.eye(matrix.shape[1])
-    solved: Floats = np.linalg.solve(square, matrix.T @ target)
+    solved: Floats = np.linalg.solve(square, matrix.T @ target).astype(np.float64)
     return solved
 
 

@@ -4,6 +4,8 @@ Each kind of model is judged by the doubly robust value of the policy it makes, 
 the means, and trees the best so far, by a difference whose interval leaves out zero; else the simpler one is kept.
 """
 
+import math
+
 import numpy as np
 
 from models.off_policy import estimators, reward_model
@@ -78,7 +80,7 @@ def _temperature(log: DecisionLog) -> float:
     """Return the standard error of a typical action's mean: differences smaller than it are shared out, not decided."""
     counts = np.bincount(log.action, minlength=len(log.actions))
     typical = float(np.median(counts[counts > 0]))
-    return max(float(log.reward.std()) / typical**0.5, 1e-9)
+    return max(float(log.reward.std()) / math.sqrt(typical), 1e-9)
 
 
 def _value(log: DecisionLog, guess: Floats, judge: Floats, temperature: float, floor: float) -> Estimate:
