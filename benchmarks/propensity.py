@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.propensity`` asks three things of the decision itself (``domain.decisioning``), with no server:
 
-- **Frequencies.** One situation of each policy is decided under 100,000 ids; how often each action was drawn is compared
-  with its logged probability, as a z-score.
+- **Frequencies.** One situation of each policy is decided under 100,000 ids; how often each action was drawn is
+  compared with its logged probability, as a z-score.
 - **Mean weight.** 100,000 decisions in differing situations; for another policy over the actions that were possible the
   importance weights must average 1, and the bounds of the mean's 99 % interval are told.
 - **Replay.** Every one of those decided a second time must be the same, to the last bit of its probability.
