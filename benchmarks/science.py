@@ -1,0 +1,118 @@
+"""What the learning is measured by: a table of experiments, each with its own target, failures included.
+
+``python -m benchmarks.science`` runs those there are so far, ``--only B3,B17`` some of them:
+
+- **B3** Six off-policy estimators against values obp 0.5.7 computed for the same rows: largest
+  difference, at most 1e-12.
+- **B4** Coverage of the 95 % intervals of IPS and DR, 2,000 logs of 3,000 decisions: 0.945 to 0.96.
+- **B17** The self-test of logged probabilities (``benchmarks.propensity``): 1 within the mean weight's interval, no
+  replay differs.
+
+``--json`` prints one line for machines at the end. The exit code is 1 if a target was missed.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import propensity
+from models.off_policy import estimators
+from models.off_policy.intervals import fixed
+
+PEER_VALUES = Path(__file__).parents[1] / "tests/unit/models/off_policy/peer_values.json"
+FIRST_REPORTED_SEED = 100
+COVERAGE_LOGS, COVERAGE_ROWS = 2000, 3000
+LARGEST_DIFFERENCE = 1e-12
+LEAST_COVERAGE, MOST_COVERAGE = 0.945, 0.96
+
+
+def main() -> None:
+    """Run, print, and fail where a target was missed."""
+    asked = _arguments()
+    names = asked.only.split(",") if asked.only else list(EXPERIMENTS)
+    unknown = [name for name in names if name not in EXPERIMENTS]
+    if unknown:
+        sys.exit(f"no such experiment: {', '.join(unknown)}; there are: {', '.join(EXPERIMENTS)}")
+    results = {}
+    for name in names:
+        results[name] = EXPERIMENTS[name]()
+        print(f"{name:4} {results[name]}", file=sys.stderr if asked.json else sys.stdout, flush=True)
+    if asked.json:
+        print(json.dumps(results))
+    sys.exit(0 if all(result["met"] for result in results.values()) else 1)
+
+
+def equality_with_obp() -> dict[str, Any]:
+    """Return the largest difference of six estimators from the peer's values (B3)."""
+    peer = json.loads(PEER_VALUES.read_text())
+    rows = {name: np.array(values) for name, values in peer["rows"].items()}
+    weight = estimators.weights(rows["policy"], rows["action"], rows["probability"])
+    parts = (rows["policy"], rows["model"], rows["action"], weight, rows["reward"])
+    ours = {
+        "ips": estimators.ips(weight, rows["reward"]),
+        "snips": estimators.snips(weight, rows["reward"]),
+        "dm": estimators.direct(rows["policy"], rows["model"]),
+        "dr": estimators.doubly_robust(*parts),
+        "sndr": estimators.self_normalised_doubly_robust(*parts),
+        "switch_dr": estimators.switch_doubly_robust(*parts, peer["switch_threshold"]),
+    }
+    largest = max(abs(ours[name].value - value) for name, value in peer["values"].items())
+    return {
+        "peer": peer["source"],
+        "estimators": len(ours),
+        "max_abs_difference": largest,
+        "met": largest <= LARGEST_DIFFERENCE,
+    }
+
+
+def coverage() -> dict[str, Any]:
+    """Return how often the intervals of IPS and DR hold the truth (B4)."""
+    rng = np.random.default_rng(FIRST_REPORTED_SEED)
+    logged, judged = np.array([0.5, 0.3, 0.2]), np.array([0.1, 0.2, 0.7])
+    rates = np.array([0.05, 0.07, 0.09])
+    truth, held = float(judged @ rates), {"ips": 0, "dr": 0}
+    policy, model = np.tile(judged, (COVERAGE_ROWS, 1)), np.tile(rates * 1.2, (COVERAGE_ROWS, 1))
+    units = np.arange(COVERAGE_ROWS)
+    for _ in range(COVERAGE_LOGS):
+        action = rng.choice(3, COVERAGE_ROWS, p=logged)
+        reward = (rng.random(COVERAGE_ROWS) < rates[action]).astype(np.float64)
+        weight = estimators.weights(policy, action, logged[action])
+        found = {
+            "ips": estimators.ips(weight, reward),
+            "dr": estimators.doubly_robust(policy, model, action, weight, reward),
+        }
+        for name, estimate in found.items():
+            interval = fixed(estimate, units)
+            held[name] += bool(interval.low is not None and interval.low <= truth <= (interval.high or 0.0))
+    shares = {name: count / COVERAGE_LOGS for name, count in held.items()}
+    return {
+        "logs": COVERAGE_LOGS,
+        **shares,
+        "met": all(LEAST_COVERAGE <= share <= MOST_COVERAGE for share in shares.values()),
+    }
+
+
+def self_test() -> dict[str, Any]:
+    """Return the self-test of logged probabilities (B17)."""
+    found = propensity.measure(100_000, seed=FIRST_REPORTED_SEED)
+    holds = found["mean_weight_low"] <= 1 <= found["mean_weight_high"]
+    return found | {"met": holds and found["replay_mismatches"] == 0}
+
+
+EXPERIMENTS: dict[str, Callable[[], dict[str, Any]]] = {"B3": equality_with_obp, "B4": coverage, "B17": self_test}
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="experiments, separated by commas; all where empty")
+    parser.add_argument("--json", action="store_true", help="one line for machines, at the end")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
