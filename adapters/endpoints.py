@@ -5,6 +5,7 @@ One object answers for every program, so that no code asks again whether a serve
 
 from dataclasses import dataclass
 
+from adapters import listening
 from adapters.embedded import run_file
 from adapters.postgres.roles import DatabaseUrls
 from adapters.secrets import SecretBox
@@ -42,7 +43,7 @@ def resolve(settings: Settings) -> Endpoints:
         redis_url=_redis(settings, running),
         mlflow_url=settings.mlflow_url or _loopback(ports.get("mlflow", settings.mlflow_port)),
         dagster_url=_loopback(ports.get("dagster", settings.dagster_port)),
-        api_url=_loopback(ports.get("api", settings.api_port)),
+        api_url=(running and running.api_url) or listening.address(settings, ports.get("api", settings.api_port)),
     )
 
 

@@ -4,12 +4,22 @@ Missing, malformed and misspelt variables are reported together and stop the sta
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from ipaddress import IPv4Address, ip_network
 from pathlib import Path
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr, ValidationError
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 
 from domain.values import Frozen
 
@@ -26,6 +36,9 @@ TELEMETRY_OFF = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
 }
 """Switches that keep every package from calling home, as each reads them."""
+
+
+_PROXIES = "must be true, or addresses and networks separated by commas, not every address there is"
 
 
 class BadSettings(ValueError):
@@ -75,7 +88,20 @@ class Settings(Frozen):
         description="JSON file of the issuers whose signed tokens are taken, with their public keys; unset takes "
         "API keys only.",
     )
-    api_port: PositiveInt = Field(3000, le=65535, description="Port of the API on loopback.")
+    api_host: IPv4Address = Field(
+        IPv4Address("127.0.0.1"),
+        description="IPv4 address the API listens on; one beyond loopback needs TLS or a declared proxy.",
+    )
+    api_port: PositiveInt = Field(3000, le=65535, description="Port of the API.")
+    tls_certificate: Path | None = Field(
+        None, description="PEM file of the API's certificate, with those between it and its root; unset is plain HTTP."
+    )
+    tls_key: Path | None = Field(None, description="PEM file of the certificate's private key, without a password.")
+    trusted_proxy: str | None = Field(
+        None,
+        description="true when a proxy in front of the API ends TLS, or the addresses and networks of such proxies, "
+        "separated by commas: what those say of who asked is believed, as from a proxy on this machine.",
+    )
     dagster_port: PositiveInt = Field(3001, le=65535, description="Port of the Dagster pages on loopback.")
     mlflow_port: PositiveInt = Field(5000, le=65535, description="Port of the MLflow server on loopback.")
     mlflow_url: str | None = Field(None, description="URL of an MLflow server; unset uses the one beside us.")
@@ -161,6 +187,19 @@ class Settings(Frozen):
     service_threads: PositiveInt = Field(16, description="Requests one service worker handles at a time.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severity that is logged.")
 
+    @field_validator("trusted_proxy")
+    @classmethod
+    def _names_proxies(cls, declared: str | None) -> str | None:
+        if declared is None or declared == "true":
+            return declared
+        try:
+            networks = [ip_network(each.strip()) for each in declared.split(",")]
+        except ValueError:
+            raise ValueError(_PROXIES) from None
+        if any(network.prefixlen == 0 for network in networks):
+            raise ValueError(_PROXIES)
+        return declared
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
         """Build the settings from an environment.
@@ -220,3 +259,8 @@ def environment_unchanged(**meanwhile: str) -> Iterator[None]:
 def silence_telemetry() -> None:
     """Switch telemetry off for packages imported later in this process; they read the environment."""
     os.environ.update(TELEMETRY_OFF)
+
+
+def believe_proxies(addresses: Sequence[str]) -> None:
+    """Have uvicorn, which reads it when a worker starts, believe the X-Forwarded headers of these and of no other."""
+    os.environ["FORWARDED_ALLOW_IPS"] = ",".join(addresses)

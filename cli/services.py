@@ -1,6 +1,7 @@
 """The services of Kairos as processes: how each is started, where it listens, when it is ready.
 
-Everything listens on loopback, no password stands on a command line, and every package's telemetry is off.
+Everything listens on loopback, the API elsewhere too if it may (adapters/listening.py); no password stands on a command
+line, and every package's telemetry is off.
 """
 
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from adapters.embedded.ports import LOOPBACK
 from adapters.endpoints import Endpoints
+from adapters.listening import Listening, address
 from adapters.settings import Settings, child_environment
 from cli.child import Child
 from cli.readiness import Ready, answers, beats, logged
@@ -155,12 +157,15 @@ def _listen(port: int) -> list[str]:
 
 
 def _api(site: Site) -> Child:
-    port = site.ports[API]
+    port, listening = site.ports[API], Listening.of(site.settings)
+    where = ["--host", str(listening.host), "--port", str(port)]
+    if listening.certificate is not None:
+        where += ["--ssl-certfile", str(listening.certificate), "--ssl-keyfile", str(listening.key)]
     return _child(
         site,
         API,
-        ["bentoml", "serve", "serving.service:KairosService", "--host", LOOPBACK, "--port", str(port)],
-        answers(f"http://{LOOPBACK}:{port}/healthz"),
+        ["bentoml", "serve", "serving.service:KairosService", *where],
+        answers(f"{address(site.settings, port)}/healthz"),
         port=port,
         env={"BENTOML_HOME": str(site.home / "bentoml")},
     )

@@ -16,6 +16,7 @@ from adapters.embedded.postgres import start_postgres
 from adapters.embedded.run_file import RunFile, RunningServer, RunningService
 from adapters.embedded.valkey import start_valkey
 from adapters.endpoints import Endpoints, resolve
+from adapters.listening import Listening, address
 from adapters.settings import Settings
 from cli import dagster_home, data_folder, first_start, services
 from cli.exit_codes import ExitCode, Refused
@@ -121,7 +122,7 @@ class Stack:
         """
         for name, port in self.run.ports.items():
             if services.BY_PORT[name] in names:
-                _require_free(name, port)
+                _require_free(name, port, str(self.settings.api_host) if name == services.API else ports.LOOPBACK)
 
     def watch(self) -> None:
         """Look after everything until a stop is asked for.
@@ -154,8 +155,16 @@ class Stack:
         data_folder.delete(self.home)
 
     def __enter__(self) -> Self:
+        """Take the folder.
+
+        Raises:
+            BadSettings: the API may not listen where it is told to.
+            Refused: the folder cannot be used.
+        """
+        Listening.of(self.settings)
         self._lock = data_folder.take(self.home)
-        self._note(ports=self._choose_ports())
+        chosen = self._choose_ports()
+        self._note(ports=chosen, api_url=address(self.settings, chosen[services.API]))
         return self
 
     def __exit__(
@@ -202,12 +211,14 @@ class Stack:
         run_file.write(self.home, self._run)
 
 
-def _require_free(name: str, port: int) -> None:
+def _require_free(name: str, port: int, host: str) -> None:
     what_to_do = f"set KAIROS_{name.upper()}_PORT, or start with --free-ports"
     try:
-        if ports.is_free(port):
+        if ports.is_free(port, host):
             return
     except PermissionError:
-        message = f"port {port} on {ports.LOOPBACK}, wanted by {name}, is reserved for root; {what_to_do}"
+        message = f"port {port} on {host}, wanted by {name}, is reserved for root; {what_to_do}"
         raise Refused(message, ExitCode.PORT_IN_USE) from None
-    raise Refused(f"{ports.PortInUse(port, name)}; stop that, {what_to_do}", ExitCode.PORT_IN_USE)
+    except OSError as error:
+        raise Refused(f"{name} cannot listen on {host}: {error.strerror}", ExitCode.USAGE) from None
+    raise Refused(f"{ports.PortInUse(port, name, host)}; stop that, {what_to_do}", ExitCode.PORT_IN_USE)

@@ -62,6 +62,8 @@ def survey(home: Path, run: "RunFile") -> Iterator[Health]:
     for name, service in run.services.items():
         port = run.ports.get("dagster" if name == "dagster-web" else name)
         url = f"http://127.0.0.1:{port}" if port and name in HEALTH_PATH else None
+        if name == "api":
+            url = run.api_url or url
         yield Health(name, service.pid, port, url, _is_well(home, name, service.pid, url))
 
 

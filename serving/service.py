@@ -1,4 +1,4 @@
-"""The BentoML service: hosts the application, on loopback, with one worker.
+"""The BentoML service: hosts the application with one worker, on loopback unless it may listen elsewhere.
 
 Every request goes to our application, health and metrics included: BentoML's own answers know nothing of our
 dependencies, and its pages load scripts from the internet.
@@ -7,20 +7,57 @@ dependencies, and its pages load scripts from the internet.
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 import bentoml
+import click
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from adapters.settings import load_settings, silence_telemetry
+from adapters.listening import Listening, require_private
+from adapters.settings import BadSettings, believe_proxies, load_settings, silence_telemetry
 from serving.http.app import build_app
 from serving.parts import Parts
 from serving.wiring import open_parts
 
 silence_telemetry()
-HOST = "127.0.0.1"
 PORT = 3000
 REQUEST_SECONDS = 30
+
+
+def _may_listen() -> Listening:
+    """Return how the settings say to listen; end the process when they, or who starts it, say what is refused.
+
+    ``bentoml serve`` takes an address and a certificate of its own, from its command line or environment.
+    """
+    try:
+        listening = Listening.of(settings := load_settings())
+        context = click.get_current_context(silent=True)
+        asked = context.params if context is not None else {}
+        if asked.get("host"):
+            has_tls = bool(asked.get("ssl_certfile")) or listening.certificate is not None
+            require_private(_address(asked["host"]), has_tls=has_tls, proxy=settings.trusted_proxy)
+    except BadSettings as error:
+        raise SystemExit(f"kairos: {error}") from None
+    return listening
+
+
+def _address(host: str) -> IPv4Address | IPv6Address:
+    if host == "localhost":
+        return IPv4Address("127.0.0.1")
+    try:
+        return ip_address(host)
+    except ValueError:
+        raise BadSettings(f"the host {host!r} is no address; give an IPv4 address, such as 127.0.0.1") from None
+
+
+_LISTENING = _may_listen()
+believe_proxies(_LISTENING.proxies)
+_TLS: Any = (
+    {"enabled": True, "certfile": str(_LISTENING.certificate), "keyfile": str(_LISTENING.key)}
+    if _LISTENING.certificate is not None
+    else {"enabled": False}
+)
 
 
 @contextmanager
@@ -60,7 +97,8 @@ def _answered_by_us(service: Any) -> Any:
 @bentoml.service(
     name="kairos",
     workers=1,
-    http={"host": HOST, "port": PORT},
+    http={"host": str(_LISTENING.host), "port": PORT},
+    ssl=_TLS,
     traffic={"timeout": REQUEST_SECONDS},
     # Five spans per request cost more than the request, with nobody listening.
     tracing={"excluded_urls": ".*"},

@@ -3,17 +3,19 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import httpx
 import psutil
 
 from adapters.embedded.ports import LOOPBACK, free_port
+from adapters.listening import address
 from adapters.settings import Settings, child_environment
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_SECONDS = 60
+SERVE = (sys.executable, "-m", "bentoml", "serve", "serving.service:KairosService")
 
 
 def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE_SECONDS) -> None:
@@ -29,8 +31,9 @@ def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE_
 class ServiceProcess:
     """``bentoml serve`` of our service on one port, started again there as often as needed."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, arguments: Sequence[str] = ("--host", LOOPBACK)) -> None:
         self.port = free_port()
+        self.arguments = arguments
         self.log = settings.data_dir / "service.log"
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
@@ -38,7 +41,7 @@ class ServiceProcess:
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://{LOOPBACK}:{self.port}"
+        return address(self._settings, self.port)
 
     @property
     def process(self) -> psutil.Process:
@@ -48,12 +51,11 @@ class ServiceProcess:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        argv = [sys.executable, "-m", "bentoml", "serve", "serving.service:KairosService"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*argv, "--host", LOOPBACK, "--port", str(self.port)],
+                [*SERVE, *self.arguments, "--port", str(self.port)],
                 cwd=ROOT,
-                env=self._environment(),
+                env=environment(self._settings),
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -62,7 +64,8 @@ class ServiceProcess:
     def get(self, path: str) -> int:
         """Return the status of a GET, 0 when nobody answers."""
         try:
-            return httpx.get(f"{self.url}{path}", timeout=5, trust_env=False).status_code
+            # Whether the certificate is right is for a test to ask.
+            return httpx.get(f"{self.url}{path}", timeout=5, trust_env=False, verify=False).status_code  # noqa: S501
         except httpx.TransportError:
             return 0
 
@@ -84,11 +87,13 @@ class ServiceProcess:
         psutil.wait_procs(ours, timeout=10)
         self._process = None
 
-    def _environment(self) -> dict[str, str]:
-        fields = self._settings.model_dump(include=self._settings.model_fields_set)
-        given = {
-            f"KAIROS_{name.upper()}": str(value.get_secret_value() if hasattr(value, "get_secret_value") else value)
-            for name, value in fields.items()
-        }
-        home = self._settings.data_dir / "bentoml"
-        return child_environment(given | {"BENTOML_HOME": str(home), "PYTHONUNBUFFERED": "1"})
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the environment in which the service has these settings."""
+    fields = settings.model_dump(include=settings.model_fields_set)
+    given = {
+        f"KAIROS_{name.upper()}": str(value.get_secret_value() if hasattr(value, "get_secret_value") else value)
+        for name, value in fields.items()
+    }
+    home = settings.data_dir / "bentoml"
+    return child_environment(given | {"BENTOML_HOME": str(home), "PYTHONUNBUFFERED": "1"})

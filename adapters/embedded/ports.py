@@ -12,9 +12,9 @@ LOOPBACK = "127.0.0.1"
 class PortInUse(RuntimeError):
     """Someone else listens on a port we were told to use."""
 
-    def __init__(self, port: int, wanted_by: str) -> None:
+    def __init__(self, port: int, wanted_by: str, host: str = LOOPBACK) -> None:
         self.port = port
-        super().__init__(f"port {port} on {LOOPBACK}, wanted by {wanted_by}, is in use{_by_whom(port)}")
+        super().__init__(f"port {port} on {host}, wanted by {wanted_by}, is in use{_by_whom(port)}")
 
 
 def free_ports(count: int) -> list[int]:
@@ -31,17 +31,18 @@ def free_port() -> int:
     return free_ports(1)[0]
 
 
-def is_free(port: int) -> bool:
-    """Tell whether we could listen on a loopback port now.
+def is_free(port: int, host: str = LOOPBACK) -> bool:
+    """Tell whether we could listen on a port now.
 
     Raises:
+        OSError: no address of this machine is ``host``.
         PermissionError: the port is below 1024 and we may not listen there.
     """
     with socket.socket() as probe:
         # As servers do: connections that linger after a stop do not keep the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((LOOPBACK, port))
+            probe.bind((host, port))
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 return False

@@ -55,6 +55,7 @@ class RunFile(Frozen):
     valkey: RunningServer | None = None
     ports: dict[str, PositiveInt] = Field(default_factory=dict)
     services: dict[str, RunningService] = Field(default_factory=dict)
+    api_url: str | None = Field(None, description="where this machine reaches the API")
 
     @classmethod
     def ours(cls, *, started_at: datetime, version: str, mark: str) -> "RunFile":

@@ -26,6 +26,8 @@ _DEFAULTS = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "cross-origin-resource-policy": "same-origin",
 }
+_ENCRYPTED = {"strict-transport-security": "max-age=31536000"}
+"""Said over TLS only: browsers then never ask this name in plain again."""
 log = structlog.get_logger("kairos.http")
 
 
@@ -84,7 +86,7 @@ class _Exchange:
             if self._has_more_body:
                 # Otherwise the server would go on reading, and throwing away, whatever the sender still has.
                 headers["connection"] = "close"
-            for name, value in _DEFAULTS.items():
+            for name, value in {**_DEFAULTS, **(_ENCRYPTED if self._scope["scheme"] == "https" else {})}.items():
                 headers.setdefault(name, value)
         await self._send(message)
 
