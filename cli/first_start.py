@@ -37,11 +37,14 @@ def prepare(settings: Settings, endpoints: Endpoints, admin_url: str | None) -> 
     box = SecretBox.of(settings)
     database = Database(endpoints.databases.app, keyring=Keyring.of(settings))
     try:
-        tenants = Tenants(database, box)
-        _, is_new = tenants.create(TENANT, display_name=TENANT, actor=OWNER)
+        tenants, keys = Tenants(database, box), ApiKeys(database, box)
         # A restored backup knows people who were erased after it was made: they are gone before anything serves.
         erase_again(settings, endpoints, database, list(tenants.all()))
-        return ApiKeys(database, box).issue(TENANT, name=KEY_NAME) if is_new else None
+        # Last, so that nothing can fail between the key and whoever is to be shown it.
+        _, key = tenants.create_with_key(
+            TENANT, lambda: keys.issue(TENANT, name=KEY_NAME), display_name=TENANT, actor=OWNER
+        )
+        return key
     finally:
         database.close()
 

@@ -32,11 +32,11 @@ def create(
     from adapters.postgres.tenants import OWNER
 
     with _installation() as here:
-        tenant, is_new = here.tenants.create(
-            name, display_name=display_name or name, time_zone=time_zone, is_sandbox=sandbox, actor=OWNER
+        facts = {"display_name": display_name or name, "time_zone": time_zone, "is_sandbox": sandbox}
+        tenant, key = here.tenants.create_with_key(
+            name, lambda: here.api_keys.issue(name, name="first"), **facts, actor=OWNER
         )
-        key = here.api_keys.issue(tenant.tenant, name="first") if is_new else None
-    print(f"tenant {tenant.tenant} {'created' if is_new else 'exists already and was left as it is'}")
+    print(f"tenant {tenant.tenant} {'created' if key else 'exists already and was left as it is'}")
     if key is not None:
         print(f"its key, shown only now: {key}")
 

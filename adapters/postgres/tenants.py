@@ -1,7 +1,8 @@
 """Tenants in PostgreSQL: created once, read with each request, their secrets sealed at rest."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from sqlalchemy import Row, insert, select, text, update
 
@@ -58,6 +59,21 @@ class Tenants:
             if actor is not None:
                 audit.write(connection, wanted, [_created(wanted, actor)])
         return wanted, True
+
+    def create_with_key(self, name: str, issue: Callable[[], str], **facts: Any) -> tuple[Tenant, str | None]:
+        """Create a tenant together with its first key, in one transaction: there is never one that nobody can enter.
+
+        Args:
+            name: the tenant's.
+            issue: issues the key through the same database.
+            facts: as ``create``.
+
+        Returns:
+            The tenant, and the key when the tenant is new.
+        """
+        with self._database.joined(name):
+            tenant, is_new = self.create(name, **facts)
+            return tenant, issue() if is_new else None
 
     def get(self, name: str) -> Tenant:
         """Return a tenant as it is now.

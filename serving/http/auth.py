@@ -5,6 +5,7 @@ not start. A token may stand for a recipient; they reach addresses with their ow
 ``own_part``, whose handlers ask for what belongs to ``caller.subject_key``.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -21,6 +22,7 @@ from domain.tenants import Tenant
 from domain.tokens import TokenBearer, TokenRefused
 from serving import metrics
 from serving.http.errors import ProblemCode, Refused
+from serving.http.problem_codes import declared
 from serving.parts import Parts
 
 _BEARER = HTTPBearer(
@@ -30,6 +32,11 @@ _BEARER = HTTPBearer(
 )
 _HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, scheme_name="api_key", description="X-API-Key: kai_...")
 _KEY = "kai_"
+_LOOKS_SECRET = re.compile(r"kai_[a-z0-9]{12}_[A-Za-z0-9_-]{20,}|eyJ[A-Za-z0-9_-]+\.eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_NAMES_SECRET = frozenset({"api_key", "apikey", "api-key", "x-api-key", "access_token", "authorization", "bearer"})
+IN_ADDRESS = declared(
+    "auth.credential_in_address", 400, "A credential is in the query string, where logs and histories keep it."
+)
 
 
 class UndeclaredRoute(RuntimeError):
@@ -78,11 +85,14 @@ class Required:
         """Return who asks.
 
         Raises:
-            Refused: 401 without one valid credential, 403 when it may not do this, 404 for what is another recipient's.
+            Refused: 401 without one valid credential, 400 with one in the address too, 403 when it may not do this,
+                404 for what is another recipient's.
         """
         given = [each for each in (bearer and bearer.credentials, header) if each]
         if len(given) != 1:
             raise _unauthenticated()
+        if any(_is_credential(name, value) for name, value in request.query_params.multi_items()):
+            raise Refused(IN_ADDRESS, "A credential belongs in a header; this one is in the address, so replace it.")
         is_token = header is None and not given[0].startswith(_KEY)
         caller = _by_token(given[0], parts) if is_token else _by_key(given[0], parts)
         request.state.tenant = caller.tenant.tenant
@@ -91,6 +101,10 @@ class Required:
         if caller.recipient_id is not None:
             _hold_to_oneself(request, caller.recipient_id)
         return caller
+
+
+def _is_credential(name: str, value: str) -> bool:
+    return name.lower() in _NAMES_SECRET or _LOOKS_SECRET.search(value) is not None
 
 
 def _by_key(key: str, parts: Parts) -> Caller:

@@ -67,8 +67,11 @@ def post_tenant(
 ) -> CreatedTenant:
     """Create a tenant and return the key of its administrator, which issues all others and sees no recipient."""
     wanted = body.model_dump(exclude={"tenant"})
-    tenant, is_new = parts.tenants.create(body.tenant, **wanted, actor=caller.actor)
-    if not is_new:
+
+    def issue() -> str:
+        return parts.api_keys.issue(body.tenant, name="first", roles=[Role.TENANT_ADMIN.value], actor=caller.actor)
+
+    tenant, key = parts.tenants.create_with_key(body.tenant, issue, **wanted, actor=caller.actor)
+    if key is None:
         raise Refused(TENANT_EXISTS, "A tenant has this name already; it was left as it is.")
-    key = parts.api_keys.issue(tenant.tenant, name="first", roles=[Role.TENANT_ADMIN.value], actor=caller.actor)
     return CreatedTenant(tenant=tenant.tenant, key=key)

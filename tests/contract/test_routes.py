@@ -11,6 +11,18 @@ from serving.http.rate_limit import RateLimited
 from serving.http.routes import UNSAFE, Route
 
 APP = build_app(contextlib.nullcontext)
+FOR_PEOPLE = {
+    "/",
+    "/openapi.json",
+    "/docs",
+    "/docs/start.js",
+    "/docs/openapi.json",
+    "/docs/assets/{name}",
+    # Whoever has the link has the address; a program that asks the API gets it in an answer.
+    "/u/{token}",
+    "/d/{token}",
+}
+"""What the document leaves out: itself, its pages, and what stands behind a link that was sent or handed out."""
 UNSAFE_ROUTES = [
     context
     for context in iter_route_contexts(APP.routes)
@@ -44,8 +56,6 @@ def test_every_route_with_a_caller_is_limited_but_those_that_opt_out():
         f"{context.methods} {context.path}" for context in ours if hasattr(context.endpoint, "is_never_limited")
     }
     assert free == opt_outs
-    may_say_no = ("/consents", "/channels/", "/preferences", "/v1/suppressions", "/v1/sms/inbound", "/objection")
-    may_say_no = ("/opt-out-signal", "/consents", "/channels/", "/preferences", "/v1/suppressions", "/v1/sms/inbound")
     may_say_no = (
         "/consent-platform/",
         "/opt-out-signal",
@@ -54,6 +64,7 @@ def test_every_route_with_a_caller_is_limited_but_those_that_opt_out():
         "/preferences",
         "/v1/suppressions",
         "/v1/sms/inbound",
+        "/objection",
     )
     assert len(opt_outs) == sum(any(part in each for part in may_say_no) for each in opt_outs) > 0
 
@@ -71,3 +82,17 @@ def test_an_unsafe_route_that_would_block_the_loop_is_refused():
 
     with pytest.raises(TypeError, match="waits"):
         Route("/v1/anything", waits, methods=["POST"])
+
+
+def test_the_document_names_every_live_route_and_no_other():
+    live = {
+        (str(context.path_format), method)
+        for context in iter_route_contexts(APP.routes)
+        for method in set(context.methods or ()) - {"HEAD"}
+    }
+    documented = {(path, method.upper()) for path, item in APP.openapi()["paths"].items() for method in item}
+    assert {each for each in live if each[0].startswith("/v1/")} == {
+        each for each in documented if each[0].startswith("/v1/")
+    }
+    assert documented <= live
+    assert {path for path, _ in live - documented} == FOR_PEOPLE

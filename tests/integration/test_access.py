@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import ValidationError
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from adapters.clock import Clock
 from adapters.postgres.api_keys import ApiKeys
+from adapters.postgres.engine import Unavailable
 from adapters.postgres.tables import api_key
 from adapters.postgres.tenants import Tenants, UnknownTenant
 
@@ -87,3 +88,43 @@ def test_a_zone_that_does_not_exist_is_refused(db, box):
         Tenants(db, box).create("lost-tenant", display_name="Lost", time_zone="Mars/Olympus")
     with pytest.raises(UnknownTenant):
         Tenants(db, box).get("lost-tenant")
+
+
+def dies(*_: object) -> str:
+    raise KeyboardInterrupt
+
+
+def test_a_crash_before_the_first_key_leaves_no_tenant_and_the_next_try_makes_both(db, box):
+    tenants, keys = Tenants(db, box), ApiKeys(db, box)
+    with pytest.raises(KeyboardInterrupt):
+        tenants.create_with_key("half-made", dies, display_name="Half", actor="owner")
+    with pytest.raises(UnknownTenant):
+        tenants.get("half-made")
+    made, key = tenants.create_with_key(
+        "half-made", lambda: keys.issue("half-made", name="first"), display_name="Half", actor="owner"
+    )
+    assert keys.find(key, now=NOW).tenant == made.tenant == "half-made"
+
+
+def test_a_connection_that_dies_after_the_key_was_written_leaves_neither(db, box):
+    tenants, keys = Tenants(db, box), ApiKeys(db, box)
+    issued = []
+
+    def issue_and_lose_the_server() -> str:
+        issued.append(keys.issue("cut-off", name="first"))
+        with db.tenant("cut-off") as connection:
+            connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+        return issued[0]
+
+    with pytest.raises(Unavailable):
+        tenants.create_with_key("cut-off", issue_and_lose_the_server, display_name="Cut off")
+    assert keys.find(issued[0], now=NOW) is None
+    with pytest.raises(UnknownTenant):
+        tenants.get("cut-off")
+
+
+def test_a_tenant_that_exists_gets_no_further_key(db, box, tenant):
+    tenants, keys = Tenants(db, box), ApiKeys(db, box)
+    before = keys.all(tenant.tenant)
+    assert tenants.create_with_key(tenant.tenant, dies, display_name="again") == (tenants.get(tenant.tenant), None)
+    assert keys.all(tenant.tenant) == before

@@ -47,6 +47,21 @@ def test_a_key_in_the_address_is_no_credential(server, key):
     assert server.post(f"/v1/events?api_key={key}&access_token={key}", **UNREADABLE).status_code == 401
 
 
+@pytest.mark.parametrize("name", ["api_key", "apiKey", "X-API-Key", "access_token", "Authorization", "q"])
+def test_a_key_in_the_address_is_refused_beside_a_valid_one_too(server, key, name):
+    path = "/v1/recipients/r-1/profile"
+    answer = server.get(path, params={name: key}, headers={"X-API-Key": key})
+    assert (answer.status_code, answer.json()["code"]) == (400, "auth.credential_in_address")
+    assert key.split("_")[2] not in answer.text
+    assert server.get(path, params={"q": "kai_"}, headers={"X-API-Key": key}).status_code == 404
+
+
+def test_a_signed_token_in_the_address_is_refused_beside_a_valid_key_too(server, key, signer):
+    token = signer.of("analyst")
+    answer = server.get("/v1/recipients/r-1/profile", params={"next": token}, headers={"X-API-Key": key})
+    assert (answer.status_code, answer.json()["code"]) == (400, "auth.credential_in_address")
+
+
 def test_a_key_without_the_permission_is_told_which_one(server, keys, tenant):
     narrow = keys.issue(tenant.tenant, name="narrow", scopes=("decisions:read",))
     answer = server.post("/v1/events", content=b"{}", headers={"X-API-Key": narrow})

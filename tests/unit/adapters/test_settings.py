@@ -1,5 +1,7 @@
 """The environment is read by name: whatever is wrong is named, whatever is secret is not shown."""
 
+import re
+
 import pytest
 
 from adapters.settings import BadSettings, Settings
@@ -39,3 +41,16 @@ def test_an_empty_variable_is_an_unset_one():
 def test_a_port_is_a_port(port):
     with pytest.raises(BadSettings, match="KAIROS_API_PORT"):
         Settings.from_env({"KAIROS_API_PORT": port})
+
+
+LOOKS_SECRET = re.compile(r"secret|password|token$|(^|_)keys?$")
+
+
+def test_no_secret_has_a_default():
+    fields = Settings.model_fields
+    secret = {name for name, field in fields.items() if "SecretStr" in str(field.annotation)}
+    assert {"secret_key", "key_encryption_keys", "api_key", "postgres_url", "redis_url"} <= secret
+    assert {name: fields[name].default for name in secret} == dict.fromkeys(secret)
+    named = {name for name in fields if LOOKS_SECRET.search(name)}
+    # A path says where a secret is; it is none itself.
+    assert {name for name in named - secret if "Path" not in str(fields[name].annotation)} == set()
