@@ -39,6 +39,8 @@ class Permission(StrEnum):
     HOOKS_WRITE = "hooks:write"
     SERVICE_LEVELS_READ = "service_levels:read"
     SERVICE_LEVELS_WRITE = "service_levels:write"
+    ATTRIBUTE_SCHEMA_READ = "attribute_schema:read"
+    ATTRIBUTE_SCHEMA_WRITE = "attribute_schema:write"
     PAUSES_READ = "pauses:read"
     PAUSES_WRITE = "pauses:write"
     TENANTS_READ = "tenants:read"

@@ -43,6 +43,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.DECISIONS_READ,
             Permission.PROFILES_READ,
             Permission.PROFILES_WRITE,
+            Permission.ATTRIBUTE_SCHEMA_READ,
             Permission.CONSENTS_READ,
             Permission.CONSENTS_WRITE,
             Permission.PREFERENCES_READ,
@@ -88,6 +89,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         {
             Permission.PROFILES_READ,
             Permission.PROFILES_WRITE,
+            Permission.ATTRIBUTE_SCHEMA_READ,
             Permission.CONSENTS_READ,
             Permission.CONSENTS_WRITE,
             Permission.PREFERENCES_READ,
@@ -113,6 +115,8 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.HOOKS_WRITE,
             Permission.SERVICE_LEVELS_READ,
             Permission.SERVICE_LEVELS_WRITE,
+            Permission.ATTRIBUTE_SCHEMA_READ,
+            Permission.ATTRIBUTE_SCHEMA_WRITE,
             Permission.PAUSES_READ,
             Permission.PAUSES_WRITE,
         }

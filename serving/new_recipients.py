@@ -18,6 +18,7 @@ def put_profile(
     Raises:
         VersionConflict: another version is stored.
         UnknownRecipient: the recipient was deleted.
+        AttributesRefused: the attributes are not as the tenant's schema says.
     """
     if not parts.preference_policies.get(tenant).policy.learned_defaults:
         return parts.profiles.put(tenant, recipient_id, profile, actor=actor, if_version=if_version)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from adapters.bearer_tokens import BearerTokens
 from adapters.clock import Clock
 from adapters.postgres.api_keys import ApiKeys
+from adapters.postgres.attribute_schemas import AttributeSchemas
 from adapters.postgres.audit_trail import AuditTrail
 from adapters.postgres.budgets import ContactBudgets
 from adapters.postgres.compliance import Compliance
@@ -88,6 +89,7 @@ class Parts:
     suppressions: Suppressions
     hooks: Hooks
     service_levels: ServiceLevels
+    attribute_schemas: AttributeSchemas
     hook_deliveries: HookDeliveries
     suppressed_addresses: SuppressedAddresses
     unsubscribe_links: UnsubscribeLinks

@@ -15,6 +15,7 @@ from adapters.endpoints import Endpoints, resolve
 from adapters.keyring import Keyring
 from adapters.lake import Lake
 from adapters.postgres.api_keys import ApiKeys
+from adapters.postgres.attribute_schemas import AttributeSchemas
 from adapters.postgres.audit_trail import AuditTrail
 from adapters.postgres.budgets import ContactBudgets
 from adapters.postgres.changes import ChangeFeed
@@ -159,6 +160,7 @@ def _operations(database: Database, box: SecretBox) -> dict[str, Any]:
         "pauses": Pauses(database),
         "suppressions": Suppressions(database),
         "service_levels": ServiceLevels(database),
+        "attribute_schemas": AttributeSchemas(database),
         "hooks": Hooks(database, box),
         "hook_deliveries": HookDeliveries(database, box),
     }

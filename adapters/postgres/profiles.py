@@ -12,11 +12,12 @@ from pydantic import computed_field
 from sqlalchemy import ARRAY, Connection, Text, any_, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
-from adapters.postgres import allowances, audit, changes, profile_history, subject_keys
+from adapters.postgres import allowances, attribute_schemas, audit, changes, profile_history, subject_keys
 from adapters.postgres.audit import AuditEntry
 from adapters.postgres.engine import Database
 from adapters.postgres.subject_keys import Place
 from adapters.postgres.tables import profile as profiles
+from domain.attribute_schemas import check
 from domain.changes import ChangeKind
 from domain.profiles import Profile, ProfilePatch
 from domain.tenants import Tenant
@@ -81,6 +82,7 @@ class Profiles:
         Raises:
             VersionConflict: another version is stored.
             UnknownRecipient: the recipient was deleted.
+            AttributesRefused: the attributes are not as the tenant's schema says.
         """
         with self._database.tenant(tenant.tenant) as connection:
             connection.execute(insert(profiles).values(_blank(tenant.tenant, recipient_id)).on_conflict_do_nothing())
@@ -103,6 +105,7 @@ class Profiles:
             UnknownRecipient: there is no profile to change.
             VersionConflict: another version is stored.
             ValueError: the result would not be a profile.
+            AttributesRefused: the attributes are not as the tenant's schema says.
         """
         with self._database.tenant(tenant.tenant) as connection:
             stored = _locked(connection, tenant, recipient_id)
@@ -110,8 +113,15 @@ class Profiles:
             return _put(connection, tenant, recipient_id, (stored, changed), _Change(actor, if_version, reason))
 
     def put_many(self, tenant: Tenant, given: Mapping[str, Profile], *, actor: str) -> None:
-        """Create the profiles that do not exist yet; those that do are left alone."""
+        """Create the profiles that do not exist yet; those that do are left alone.
+
+        Raises:
+            AttributesRefused: the attributes of one are not as the tenant's schema says; none is created.
+        """
         with self._database.tenant(tenant.tenant) as connection:
+            schema = attribute_schemas.read_shared(connection, tenant.tenant)
+            for profile in given.values():
+                check(schema, profile.attributes)
             places = [(_place(recipient, 1), _plain(profile)) for recipient, profile in given.items()]
             sealed = subject_keys.of(connection).seal_many(connection, tenant, places)
             rows = [
@@ -228,6 +238,8 @@ def _put(
     stored, profile = change
     if by.if_version is not None and by.if_version != stored.version:
         raise VersionConflict(f"the profile is in version {stored.version}")
+    if not stored.version or profile.attributes != stored.profile.attributes:
+        check(attribute_schemas.read_shared(connection, tenant.tenant), profile.attributes)
     version = stored.version + 1
     sealed = subject_keys.of(connection).seal_many(
         connection, tenant, [(_place(recipient_id, version), _plain(profile))]

@@ -46,6 +46,7 @@ class Rectifications:
             UnknownRecipient: the recipient was deleted, or facts are to be corrected and there is no profile.
             BadAddress: one is no address of its channel.
             ValueError: the result would not be a profile.
+            AttributesRefused: the attributes are not as the tenant's schema says.
         """
         entry = AuditEntry(
             action="recipient.rectified",

@@ -5,6 +5,7 @@ itself here.
 """
 
 from adapters.postgres import (
+    attribute_schema_tables,
     audit_tables,
     change_tables,
     contact_tables,
@@ -28,6 +29,7 @@ from adapters.postgres import (
 
 SUBJECTS = (
     tables,
+    attribute_schema_tables,
     audit_tables,
     change_tables,
     contact_tables,
@@ -50,6 +52,7 @@ SUBJECTS = (
 metadata = tables.metadata
 APPEND_ONLY = (
     *tables.APPEND_ONLY,
+    *attribute_schema_tables.APPEND_ONLY,
     *audit_tables.APPEND_ONLY,
     *erasure_tables.APPEND_ONLY,
     *law_tables.APPEND_ONLY,

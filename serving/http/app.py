@@ -17,6 +17,7 @@ from adapters.postgres.template_applications import APPLY_KIND, ROLL_BACK_KIND
 from serving import logs
 from serving.books import Books
 from serving.http import (
+    attribute_schema,
     audit,
     bulk_preferences,
     changes,
@@ -99,6 +100,7 @@ ROUTERS = (
     pauses.router,
     hooks.router,
     service_levels.router,
+    attribute_schema.router,
     tenants.router,
     health.router,
     docs.router,

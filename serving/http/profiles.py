@@ -5,9 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Response
 
 from adapters.postgres.profiles import PastProfile, StoredProfile, UnknownRecipient, VersionConflict
+from domain.attribute_schemas import AttributesRefused
 from domain.profiles import Profile, ProfilePatch
 from domain.values import Frozen
 from serving import new_recipients
+from serving.http.attribute_schema import refused_attributes
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
 from serving.http.opt_out_signal import SignalOf
@@ -72,6 +74,8 @@ def put_profile(
         stored = new_recipients.put_profile(
             parts, caller.tenant, recipient_id, body, actor=caller.actor, if_version=_version(if_match)
         )
+    except AttributesRefused as error:
+        raise refused_attributes(error) from None
     except (UnknownRecipient, VersionConflict) as error:
         raise _refused(error) from None
     signal.heed(caller, recipient_id)
@@ -97,6 +101,8 @@ def patch_profile(
         stored = parts.profiles.patch(
             caller.tenant, recipient_id, body, actor=caller.actor, if_version=_version(if_match)
         )
+    except AttributesRefused as error:
+        raise refused_attributes(error) from None
     except (UnknownRecipient, VersionConflict, ValueError) as error:
         raise _refused(error) from None
     signal.heed(caller, recipient_id)

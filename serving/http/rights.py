@@ -10,11 +10,13 @@ from adapters.postgres.profiles import UnknownRecipient, VersionConflict
 from adapters.postgres.rectifications import Rectified
 from adapters.postgres.subject_keys import KeyDestroyed
 from domain.addresses import MAX_ADDRESS, BadAddress
+from domain.attribute_schemas import AttributesRefused
 from domain.consent import Text
 from domain.explanations import explain
 from domain.objections import Objection, ObjectionKind
 from domain.profiles import ProfilePatch
 from domain.values import Channel, Frozen, Moment, Outcome, Reason
+from serving.http.attribute_schema import refused_attributes
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.decisions import DecisionId
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
@@ -106,6 +108,8 @@ def post_rectification(
         )
     except UnknownRecipient:
         raise Refused(ProblemCode.NOT_FOUND, "There is no profile of this recipient.") from None
+    except AttributesRefused as error:
+        raise refused_attributes(error, below="profile.") from None
     except VersionConflict:
         raise Refused(CHANGED_MEANWHILE, "The profile changed meanwhile; read it and correct it again.") from None
     except BadAddress as error:
