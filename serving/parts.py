@@ -102,6 +102,7 @@ class Parts:
     rectifications: Rectifications
     retention: Retention
     arrival_key: bytes
+    cursor_key: bytes
     decider: Decider
     change_streams: ChangeStreams
     rate_limits: RateLimits

@@ -89,6 +89,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             unsubscribe_links=links,
             decisions=decisions,
             arrival_key=box.key("audit:arrival"),
+            cursor_key=box.key("page:cursor"),
             decider=Decider(decisions, lambda: models.current, settings, links),
             change_streams=_streams(database, settings),
             rate_limits=RateLimits.of(settings, redis),

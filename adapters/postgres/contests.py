@@ -2,10 +2,11 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, tuple_, update
 
 from adapters.postgres import audit, subject_keys
 from adapters.postgres.audit import AuditEntry
@@ -96,9 +97,14 @@ class Contests:
             audit.write(connection, tenant, [entry.model_copy(update={"detail": {"verdict": verdict.value}})])
             return _one(connection, tenant, contest_id)
 
-    def waiting(self, tenant: Tenant, *, actor: str, limit: int) -> list[Contest]:
-        """Return the contests nobody has answered, oldest first; reading them is audited."""
-        query = select(contests).where(contests.c.reviewed_at.is_(None)).order_by(contests.c.recorded_at).limit(limit)
+    def waiting(
+        self, tenant: Tenant, *, actor: str, limit: int, after: tuple[datetime, str] | None = None
+    ) -> list[Contest]:
+        """Return the contests nobody has answered, oldest first, from the one after ``after``; that is audited."""
+        place = tuple_(contests.c.recorded_at, contests.c.contest_id)
+        query = select(contests).where(contests.c.reviewed_at.is_(None)).order_by(place).limit(limit)
+        if after is not None:
+            query = query.where(place > after)
         with self._database.tenant(tenant.tenant) as connection:
             rows = connection.execute(query).all()
             found = [_contest(row, plain) for row, plain in zip(rows, opened(connection, tenant, rows), strict=True)]

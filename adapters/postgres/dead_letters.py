@@ -46,20 +46,19 @@ class DeadLetters:
         *,
         actor: str,
         since: datetime | None = None,
-        before: int | None = None,
+        before: tuple[datetime, int] | None = None,
         limit: int = 100,
     ) -> list[DeadLetter]:
         """Return up to ``limit`` dead letters received at or after ``since``, newest first; reading them is audited.
 
-        What was received from a person who was erased since is empty. ``before`` is the letter a page ended with.
+        What was received from a person who was erased since is empty. ``before`` is when the letter came
+        that a page ended with, and its id.
         """
         wanted = select(dead_letter)
         if since is not None:
             wanted = wanted.where(dead_letter.c.received_at >= since)
         if before is not None:
-            place = select(dead_letter.c.received_at, dead_letter.c.dead_letter_id)
-            there = place.where(dead_letter.c.dead_letter_id == before).scalar_subquery()
-            wanted = wanted.where(tuple_(dead_letter.c.received_at, dead_letter.c.dead_letter_id) < there)
+            wanted = wanted.where(tuple_(dead_letter.c.received_at, dead_letter.c.dead_letter_id) < before)
         newest = wanted.order_by(dead_letter.c.received_at.desc(), dead_letter.c.dead_letter_id.desc()).limit(limit)
         with self._database.tenant(tenant.tenant) as connection:
             rows = connection.execute(newest).all()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, select, text, tuple_
 
 from adapters.postgres import allowances, audit, budgets, choices, contacts, message_types, profiles
 from adapters.postgres.audit import AuditEntry
@@ -181,9 +181,19 @@ class DecisionLog:
         return {**row.record, "recorded_at": row.recorded_at.isoformat()}
 
     def of_recipient(
-        self, tenant: Tenant, recipient_id: str, *, actor: str, before: datetime | None = None, limit: int = 50
+        self,
+        tenant: Tenant,
+        recipient_id: str,
+        *,
+        actor: str,
+        before: datetime | None = None,
+        after: tuple[datetime, str] | None = None,
+        limit: int = 50,
     ) -> list[dict[str, Any]]:
-        """Return the records of the newest decisions about a recipient, each with its id; reading them is audited."""
+        """Return the records of the newest decisions about a recipient, each with its id; reading them is audited.
+
+        ``after`` is the moment and the id of the decision a page ended with.
+        """
         key = subject_key(tenant.subject_secret, recipient_id)
         query = select(decisions.c.decision_id, decisions.c.decided_at, decisions.c.message_type, decisions.c.record)
         query = query.where(decisions.c.subject_key == key).order_by(
@@ -191,6 +201,8 @@ class DecisionLog:
         )
         if before is not None:
             query = query.where(decisions.c.decided_at < before)
+        if after is not None:
+            query = query.where(tuple_(decisions.c.decided_at, decisions.c.decision_id) < after)
         read = AuditEntry(action="decision.listed", actor=actor, object="decision", recipient_id=recipient_id)
         with self._database.tenant(tenant.tenant) as connection:
             rows = connection.execute(query.limit(limit)).all()

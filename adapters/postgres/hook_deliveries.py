@@ -100,16 +100,21 @@ class HookDeliveries:
         return DeliveryState.WAITING
 
     def listed(
-        self, tenant: Tenant, hook_id: str, *, state: DeliveryState | None, before: str | None, limit: int
+        self,
+        tenant: Tenant,
+        hook_id: str,
+        *,
+        state: DeliveryState | None,
+        before: tuple[datetime, str] | None,
+        limit: int,
     ) -> list[Delivery]:
-        """Return messages of a hook with every attempt, newest first, from the one after ``before``."""
+        """Return messages of a hook with every attempt, newest first; ``before`` is a page's last, by moment and id."""
         query = select(hook_delivery).where(hook_delivery.c.hook_id == hook_id)
         if state is not None:
             query = query.where(hook_delivery.c.state == state.value)
         place = tuple_(hook_delivery.c.recorded_at, hook_delivery.c.delivery_id)
         if before is not None:
-            there = select(hook_delivery.c.recorded_at, hook_delivery.c.delivery_id)
-            query = query.where(place < there.where(hook_delivery.c.delivery_id == before).scalar_subquery())
+            query = query.where(place < before)
         newest = query.order_by(hook_delivery.c.recorded_at.desc(), hook_delivery.c.delivery_id.desc()).limit(limit)
         with self._database.tenant(tenant.tenant) as connection:
             rows = connection.execute(newest).all()

@@ -139,20 +139,25 @@ class PreferenceTemplates:
             audit.write(connection, tenant, [entry.model_copy(update={"detail": {"version": rated, "rating": rating}})])
         return rated
 
-    def feedback(self, tenant: Tenant, template_id: str, *, limit: int) -> list[Feedback]:
-        """Return what was said of a template, newest first.
+    def feedback(
+        self, tenant: Tenant, template_id: str, *, limit: int, before: int | None = None
+    ) -> list[tuple[int, Feedback]]:
+        """Return what was said of a template with its number, newest first, from the one below ``before``.
 
         Raises:
             UnknownTemplate: there is no such template.
         """
         its = template_feedback.c.template_id == template_id
+        if before is not None:
+            its &= template_feedback.c.feedback_id < before
         query = select(template_feedback).where(its).order_by(template_feedback.c.feedback_id.desc()).limit(limit)
         with self._database.tenant(tenant.tenant) as connection:
             read(connection, template_id)
             rows = connection.execute(query).all()
             sealed = [(_place(row.comment_id), row.comment) for row in rows if row.comment is not None]
             opened = iter(subject_keys.of(connection).open_many(connection, tenant, sealed) if sealed else [])
-            return [_feedback(row, next(opened) if row.comment is not None else None) for row in rows]
+            comments = [next(opened) if row.comment is not None else None for row in rows]
+            return [(row.feedback_id, _feedback(row, told)) for row, told in zip(rows, comments, strict=True)]
 
 
 def read(connection: Connection, template_id: str, version: int | None = None) -> PublishedTemplate:

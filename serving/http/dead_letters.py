@@ -12,6 +12,7 @@ from domain.ingest import Counts, ItemVerdict, read
 from domain.values import Frozen, Moment
 from serving import metrics
 from serving.http.auth import Caller, PartsOf, permission
+from serving.http.cursors import NextCursor, PageOf
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
 from serving.http.problem_codes import declared
 from serving.http.routes import Route
@@ -40,7 +41,7 @@ class LetterPage(Frozen):
     """Dead letters, newest first."""
 
     dead_letters: list[ShownLetter]
-    next: int | None
+    next_cursor: NextCursor
 
 
 class Replayed(Frozen):
@@ -53,16 +54,15 @@ class Replayed(Frozen):
 def get_dead_letters(
     caller: Annotated[Caller, permission("dead_letters:read")],
     parts: PartsOf,
+    page: PageOf,
     since: Annotated[Moment | None, Query(description="Only those received from then on.")] = None,
-    cursor: Annotated[
-        int | None, Query(ge=1, lt=2**63, description="The `next` of the page before; absent begins with the newest.")
-    ] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = PAGE,
 ) -> LetterPage:
     """Return what was refused, with the bytes received and what was expected; reading them is in the audit trail."""
-    found = parts.dead_letters.newest(caller.tenant, actor=caller.actor, since=since, before=cursor, limit=limit)
-    following = found[-1].dead_letter_id if len(found) == limit else None
-    return LetterPage(dead_letters=[_shown(each) for each in found], next=following)
+    before = page.place(caller, tuple[datetime, int])
+    found = parts.dead_letters.newest(caller.tenant, actor=caller.actor, since=since, before=before, limit=limit)
+    following = page.following(caller, found, limit, lambda each: (each.received_at, each.dead_letter_id))
+    return LetterPage(dead_letters=[_shown(each) for each in found], next_cursor=following)
 
 
 @router.post(

@@ -3,7 +3,7 @@
 A secret is shown once, by the request that makes it; docs/webhooks.md says how a receiver verifies with it.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Self
 
 from fastapi import APIRouter, Path, Query
@@ -16,6 +16,7 @@ from domain.outside import MAX_URL, Forbidden
 from domain.values import Frozen
 from domain.webhooks import DeliveryState, HookEvent
 from serving.http.auth import Caller, PartsOf, permission
+from serving.http.cursors import NextCursor, PageOf
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
 from serving.http.problem_codes import declared
 from serving.http.routes import Route
@@ -83,10 +84,10 @@ class LeftMessage(Frozen):
 
 
 class DeliveryList(Frozen):
-    """Messages of a hook, newest first; ``next`` goes on as ``before``, null at the end."""
+    """Messages of a hook, newest first."""
 
     deliveries: list[Delivery]
-    next: str | None
+    next_cursor: NextCursor
 
 
 @router.post("", status_code=201, summary="Create a hook", responses=problems(409))
@@ -164,8 +165,8 @@ def get_deliveries(
     caller: Reader,
     hook_id: HookId,
     parts: PartsOf,
+    page: PageOf,
     state: DeliveryState | None = None,
-    before: Annotated[str | None, Query(pattern=r"^msg_[0-9a-f]{32}$")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> DeliveryList:
     """Return messages with every attempt, newest first, without what they say. Delivered ones are kept for 7 days."""
@@ -173,8 +174,10 @@ def get_deliveries(
         parts.hooks.get(caller.tenant, hook_id)
     except UnknownHook:
         raise _unknown() from None
+    before = page.place(caller, tuple[datetime, str])
     found = parts.hook_deliveries.listed(caller.tenant, hook_id, state=state, before=before, limit=limit)
-    return DeliveryList(deliveries=found, next=found[-1].delivery_id if len(found) == limit else None)
+    following = page.following(caller, found, limit, lambda each: (each.recorded_at, each.delivery_id))
+    return DeliveryList(deliveries=found, next_cursor=following)
 
 
 @router.post(

@@ -8,6 +8,7 @@ from adapters.postgres.jobs import UnknownJob
 from domain.jobs import ItemResult, Job
 from domain.values import Frozen
 from serving.http.auth import Caller, PartsOf, permission
+from serving.http.cursors import NextCursor, PageOf
 from serving.http.errors import ProblemCode, Refused, problems
 from serving.http.routes import Route
 
@@ -18,10 +19,10 @@ MAX_PAGE = 1_000
 
 
 class ItemResults(Frozen):
-    """Verdicts in order of position; ``next_after`` is where to go on, null when these were the last so far."""
+    """Verdicts in order of position; ``next_cursor`` is null when these were the last so far."""
 
     results: list[ItemResult]
-    next_after: int | None
+    next_cursor: NextCursor
 
 
 @router.get("/{job_id}", summary="Read how far a job is", responses=problems(404))
@@ -38,15 +39,18 @@ def get_job_results(
     caller: Reader,
     job_id: JobId,
     parts: PartsOf,
+    page: PageOf,
     after: Annotated[int, Query(ge=-1, le=2**31 - 1, description="Only items behind this position.")] = -1,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = MAX_PAGE,
 ) -> ItemResults:
     """Return a page of verdicts; items without one yet are absent."""
+    place = page.place(caller, int)
     try:
-        results = parts.jobs.results(caller.tenant, job_id, after=after, limit=limit)
+        results = parts.jobs.results(caller.tenant, job_id, after=after if place is None else place, limit=limit)
     except UnknownJob:
         raise _unknown() from None
-    return ItemResults(results=results, next_after=results[-1].position if len(results) == limit else None)
+    following = page.following(caller, results, limit, lambda each: each.position)
+    return ItemResults(results=results, next_cursor=following)
 
 
 def _unknown() -> Refused:

@@ -12,6 +12,7 @@ from adapters.postgres.preferences import RecipientGone
 from domain.preference_edits import DeviceEdits
 from domain.values import Frozen
 from serving.http.auth import Caller, PartsOf, permission
+from serving.http.cursors import NextCursor, PageOf
 from serving.http.errors import ProblemCode, Refused, problems
 from serving.http.rate_limit import never_limited
 from serving.http.recipients import PREFIX, RecipientId
@@ -21,7 +22,6 @@ from serving.http.strict_body import body_of
 router = APIRouter(route_class=Route, prefix=PREFIX + "/preferences/sync", tags=["preferences"])
 PAGE, MAX_PAGE = 100, 500
 Reader = Annotated[Caller, permission("preferences:read")]
-Cursor = Annotated[int, Query(ge=0, lt=2**63, description="The `next` of the page before; absent begins at the first.")]
 
 
 class SyncStatus(Frozen):
@@ -31,10 +31,10 @@ class SyncStatus(Frozen):
 
 
 class SyncLog(Frozen):
-    """Edits in the order in which they were taken in; `next` is null on the last page."""
+    """Edits in the order in which they were taken in; `next_cursor` is null on the last page."""
 
     edits: list[LoggedEdit]
-    next: int | None
+    next_cursor: NextCursor
 
 
 @router.post("", summary="Send a device's edits", responses=problems(404))
@@ -72,9 +72,10 @@ def get_sync_log(
     caller: Reader,
     recipient_id: RecipientId,
     parts: PartsOf,
-    cursor: Cursor = 0,
+    page: PageOf,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = PAGE,
 ) -> SyncLog:
     """Return every edit with what became of it when it arrived, oldest first; `server`'s were stored directly."""
-    edits = parts.preference_sync.log(caller.tenant, recipient_id, after=cursor, limit=limit, actor=caller.actor)
-    return SyncLog(edits=edits, next=edits[-1].edit_id if len(edits) == limit else None)
+    after = page.place(caller, int) or 0
+    edits = parts.preference_sync.log(caller.tenant, recipient_id, after=after, limit=limit, actor=caller.actor)
+    return SyncLog(edits=edits, next_cursor=page.following(caller, edits, limit, lambda edit: edit.edit_id))

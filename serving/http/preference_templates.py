@@ -12,6 +12,7 @@ from domain.events import Name
 from domain.preference_templates import Template
 from domain.values import Frozen
 from serving.http.auth import Caller, PartsOf, permission
+from serving.http.cursors import NextCursor, PageOf
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
 from serving.http.problem_codes import declared
 from serving.http.routes import Route
@@ -53,6 +54,7 @@ class FeedbackList(Frozen):
     """What was said, newest first."""
 
     feedback: list[Feedback]
+    next_cursor: NextCursor
 
 
 @router.get("", summary="List templates of preferences")
@@ -124,13 +126,20 @@ def post_template_feedback(
 
 @router.get("/{template_id}/feedback", summary="Read what was said of a template", responses=problems(404))
 def get_template_feedback(
-    caller: Reader, template_id: TemplateId, parts: PartsOf, limit: Annotated[int, Query(ge=1, le=200)] = 50
+    caller: Reader,
+    template_id: TemplateId,
+    parts: PartsOf,
+    page: PageOf,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> FeedbackList:
     """Return ratings and comments, newest first."""
+    before = page.place(caller, int)
     try:
-        return FeedbackList(feedback=parts.templates.published.feedback(caller.tenant, template_id, limit=limit))
+        found = parts.templates.published.feedback(caller.tenant, template_id, limit=limit, before=before)
     except UnknownTemplate:
         raise unknown() from None
+    following = page.following(caller, found, limit, lambda each: each[0])
+    return FeedbackList(feedback=[told for _, told in found], next_cursor=following)
 
 
 @router.get("/{template_id}/statistics", summary="Read what became of a template", responses=problems(404))

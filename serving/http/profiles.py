@@ -11,6 +11,7 @@ from domain.values import Frozen
 from serving import new_recipients
 from serving.http.attribute_schema import refused_attributes
 from serving.http.auth import Caller, PartsOf, permission
+from serving.http.cursors import NextCursor, PageOf
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
 from serving.http.opt_out_signal import SignalOf
 from serving.http.problem_codes import declared
@@ -41,6 +42,7 @@ class ProfileHistory(Frozen):
     """Versions of a profile, newest first."""
 
     versions: tuple[PastProfile, ...]
+    next_cursor: NextCursor
 
 
 @router.get("/history", summary="Read the versions of a profile", responses=problems(404))
@@ -48,15 +50,19 @@ def get_profile_history(
     caller: Reader,
     recipient_id: RecipientId,
     parts: PartsOf,
+    page: PageOf,
     before: Annotated[int | None, Query(ge=1, lt=2**31, description="Only versions older than that one.")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> ProfileHistory:
-    """Return every version with who wrote it and when, newest first; `before` continues."""
+    """Return every version with who wrote it and when, newest first."""
+    # Of the two the place is the older version: the list it continues began below ``before``.
+    older = page.place(caller, int) or before
     try:
-        found = parts.profiles.history(caller.tenant, recipient_id, actor=caller.actor, before=before, limit=limit)
+        found = parts.profiles.history(caller.tenant, recipient_id, actor=caller.actor, before=older, limit=limit)
     except UnknownRecipient as error:
         raise _refused(error) from None
-    return ProfileHistory(versions=tuple(found))
+    following = page.following(caller, found, limit, lambda each: each.version)
+    return ProfileHistory(versions=tuple(found), next_cursor=following)
 
 
 @router.put("", summary="Create or replace a profile", responses=problems(404, 412))

@@ -1,5 +1,6 @@
 """What a person may demand besides a copy and erasure: correction, objection, explanation and a human's review."""
 
+from datetime import datetime
 from typing import Annotated, Self
 
 from fastapi import APIRouter, Path, Query
@@ -18,6 +19,7 @@ from domain.profiles import ProfilePatch
 from domain.values import Channel, Frozen, Moment, Outcome, Reason
 from serving.http.attribute_schema import refused_attributes
 from serving.http.auth import Caller, PartsOf, permission
+from serving.http.cursors import NextCursor, PageOf
 from serving.http.decisions import DecisionId
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
 from serving.http.problem_codes import declared
@@ -71,6 +73,7 @@ class ExplainedDecisions(Frozen):
     """Decisions, newest first."""
 
     decisions: list[ExplainedDecision]
+    next_cursor: NextCursor
 
 
 class ContestRequest(Frozen):
@@ -91,6 +94,7 @@ class ContestList(Frozen):
     """Contests that wait for a human, oldest first."""
 
     contests: list[Contest]
+    next_cursor: NextCursor
 
 
 @router.post(PREFIX + "/rectification", summary="Correct what is known", responses=problems(404, 409))
@@ -142,11 +146,16 @@ def get_recipient_decisions(
     caller: Annotated[Caller, permission("decisions:read")],
     recipient_id: RecipientId,
     parts: PartsOf,
+    page: PageOf,
     before: Annotated[Moment | None, Query(description="Only decisions made before it.")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> ExplainedDecisions:
-    """Return each decision about the recipient with its reasons in sentences, newest first; `before` continues."""
-    found = parts.decisions.of_recipient(caller.tenant, recipient_id, actor=caller.actor, before=before, limit=limit)
+    """Return each decision about the recipient with its reasons in sentences, newest first."""
+    after = page.place(caller, tuple[datetime, str])
+    found = parts.decisions.of_recipient(
+        caller.tenant, recipient_id, actor=caller.actor, before=before, after=after, limit=limit
+    )
+    following = page.following(caller, found, limit, lambda each: (each["decided_at"], each["decision_id"]))
     return ExplainedDecisions(
         decisions=[
             ExplainedDecision(
@@ -158,7 +167,8 @@ def get_recipient_decisions(
                 sentences=explain(each["record"]),
             )
             for each in found
-        ]
+        ],
+        next_cursor=following,
     )
 
 
@@ -184,10 +194,14 @@ def post_contest(
 def get_contests(
     caller: Annotated[Caller, permission("privacy:read")],
     parts: PartsOf,
+    page: PageOf,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> ContestList:
     """Return contests nobody has answered, oldest first."""
-    return ContestList(contests=parts.contests.waiting(caller.tenant, actor=caller.actor, limit=limit))
+    after = page.place(caller, tuple[datetime, str])
+    found = parts.contests.waiting(caller.tenant, actor=caller.actor, after=after, limit=limit)
+    following = page.following(caller, found, limit, lambda each: (each.recorded_at, each.contest_id))
+    return ContestList(contests=found, next_cursor=following)
 
 
 @router.get("/v1/contests/{contest_id}", summary="Read a contest", responses=problems(404))

@@ -1,4 +1,4 @@
-"""What every route below ``/v1`` shares: rate limits, and for an unsafe one with an ``Idempotency-Key`` one answer.
+"""What every route below ``/v1`` shares: rate limits, ``fields=``, one answer for one ``Idempotency-Key``.
 
 ``APIRouter(route_class=Route, ...)`` is all a module needs. The answer is made inside the transaction of the effects,
 so that it is kept with them (docs/adr/0019).
@@ -6,7 +6,7 @@ so that it is kept with them (docs/adr/0019).
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -20,6 +20,7 @@ from domain.identity import subject_key
 from serving import metrics
 from serving.http.auth import Caller, PartsOf, Required
 from serving.http.errors import FieldError, Refused, failed, request_id, respond
+from serving.http.fields import Fields, narrowed, reads_json
 from serving.http.problem_codes import Severity, declared
 from serving.http.rate_limit import RateLimited
 from serving.parts import Parts
@@ -96,9 +97,24 @@ class Route(APIRoute):
         if asked and not hasattr(endpoint, "is_never_limited"):
             # Before the route's own, which read the body.
             options["dependencies"] = [Depends(RateLimited(asked[0])), *declared]
+        self._is_narrowed = "GET" in methods and reads_json(answer := inspect.signature(endpoint).return_annotation)
+        if self._is_narrowed:
+            # Behind them, so that who may not ask is told nothing about names.
+            options["dependencies"] = [*options.get("dependencies", ()), Depends(Fields(answer))]
         if UNSAFE.intersection(methods) and not hasattr(endpoint, "has_own_key"):
             endpoint = self._once(endpoint)
         super().__init__(path, endpoint, **options)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what answers a request, with the part of the answer that ``fields=`` asks for."""
+        handler = super().get_route_handler()
+        if not self._is_narrowed:
+            return handler
+
+        async def narrowing(request: Request) -> Response:
+            return narrowed(await handler(request), request)
+
+        return narrowing
 
     def _once(self, endpoint: Callable[..., Any]) -> Callable[..., Any]:
         if inspect.iscoroutinefunction(endpoint):

@@ -4,6 +4,8 @@ import time
 
 import pytest
 
+from tests.pages import walked
+
 OFF = {"value": {"enabled": False}}
 WAIT_SECONDS = 60
 
@@ -34,12 +36,9 @@ def test_every_recipient_gets_all_or_none_and_a_verdict(api):
 def test_pages_of_verdicts_meet(api):
     job = api.post("/v1/preferences/bulk", json={"recipient_ids": ["a", "b", "c"], "preferences": [OFF]}).json()
     finished(api, job["job_id"])
-    where, seen, after = f"/v1/jobs/{job['job_id']}/results", [], -1
-    while after is not None:
-        page = api.get(where, params={"after": after, "limit": 2}).json()
-        seen += [each["position"] for each in page["results"]]
-        after = page["next_after"]
-    assert seen == [0, 1, 2]
+    where = f"/v1/jobs/{job['job_id']}/results"
+    assert [each["position"] for each in walked(api, where, "results", limit=2)] == [0, 1, 2]
+    assert [each["position"] for each in walked(api, where, "results", limit=1, after=0)] == [1, 2]
 
 
 @pytest.mark.parametrize(

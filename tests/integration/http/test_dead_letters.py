@@ -10,6 +10,7 @@ from adapters.postgres.dead_letters import keep
 from adapters.postgres.tables import audit, dead_letter
 from adapters.postgres.tenants import Tenants
 from tests.builders import NOON
+from tests.pages import walked
 
 LETTERS = "/v1/dead-letters"
 BAD = {"source": "shop", "event_id": "e", "type": "unheard_of", "recipient_id": "r", "occurred_at": "2026-03-02T03:00Z"}
@@ -39,13 +40,7 @@ def a_good_event(**changes) -> bytes:
 
 def test_letters_come_in_pages_newest_first_without_gap_or_double(api):
     api.post("/v1/events", json={"events": [BAD | {"event_id": f"e-{number}"} for number in range(5)]})
-    found, cursor = [], None
-    while True:
-        page = api.get(LETTERS, params={"limit": 2} | ({"cursor": cursor} if cursor else {})).json()
-        found += page["dead_letters"]
-        cursor = page["next"]
-        if cursor is None:
-            break
+    found = walked(api, LETTERS, "dead_letters", limit=2)
     assert [json.loads(each["raw"])["event_id"] for each in found] == [f"e-{number}" for number in reversed(range(5))]
     assert {each["reason"] for each in found} == {"event.field_invalid"}
     assert found[0]["field"] == "type"
@@ -91,4 +86,4 @@ def test_another_tenants_letter_does_not_exist(server, bury, db, box, tenant):
     other, _ = Tenants(db, box).create(f"{tenant.tenant}-b", display_name="b")
     headers = {"X-API-Key": ApiKeys(db, box).issue(other.tenant, name="b", roles=["operator"])}
     assert server.post(f"{LETTERS}/{number}/replay", headers=headers).status_code == 404
-    assert server.get(LETTERS, headers=headers).json() == {"dead_letters": [], "next": None}
+    assert server.get(LETTERS, headers=headers).json() == {"dead_letters": [], "next_cursor": None}

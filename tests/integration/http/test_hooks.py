@@ -9,6 +9,7 @@ from adapters.postgres.hook_deliveries import HookDeliveries
 from adapters.postgres.tables import audit
 from adapters.postgres.tenants import Tenants
 from serving.deliverer import Deliverer
+from tests.pages import walked
 from tests.receiver import receiving
 from tests.unit.domain.test_outside import INSIDE, MISWRITTEN
 
@@ -95,15 +96,8 @@ def test_a_test_message_is_delivered_logged_and_can_be_sent_again(api, hook, db,
 def test_deliveries_come_in_pages_without_gap_or_double(api, hook):
     hook_id = hook["hook"]["hook_id"]
     left = [api.post(f"{HOOKS}/{hook_id}/test").json()["delivery_id"] for _ in range(5)]
-    found, before = [], None
-    while True:
-        query = {"limit": 2} | ({"before": before} if before else {})
-        page = api.get(f"{HOOKS}/{hook_id}/deliveries", params=query).json()
-        found += [each["delivery_id"] for each in page["deliveries"]]
-        before = page["next"]
-        if before is None:
-            break
-    assert found == left[::-1]
+    found = walked(api, f"{HOOKS}/{hook_id}/deliveries", "deliveries", limit=2)
+    assert [each["delivery_id"] for each in found] == left[::-1]
 
 
 def test_there_is_an_end_to_hooks(api):

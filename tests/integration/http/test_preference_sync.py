@@ -144,9 +144,9 @@ def test_the_status_names_what_is_missing_and_the_log_has_every_edit_once(api):
     assert (device["device"], scope["acknowledged"], scope["highest"]) == ("phone", 1, 4)
     assert scope["missing"] == [{"first": 2, "last": 2}]
     first = api.get(f"{BASE}/sync/log", params={"limit": 2}).json()
-    rest = api.get(f"{BASE}/sync/log", params={"limit": 2, "cursor": first["next"]}).json()
+    rest = api.get(f"{BASE}/sync/log", params={"limit": 2, "cursor": first["next_cursor"]}).json()
     assert [each["number"] for each in first["edits"] + rest["edits"]] == [1, 4, 3]
-    assert rest["next"] is None
+    assert rest["next_cursor"] is None
 
 
 def test_settings_outside_the_schema_are_refused_by_field_and_the_rest_is_taken_in(api):
