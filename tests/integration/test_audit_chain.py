@@ -14,11 +14,11 @@ from adapters.postgres import audit, audit_chain
 from adapters.postgres.audit import AuditEntry
 from adapters.postgres.audit_chain import AuditChain
 from adapters.postgres.engine import Database
-from adapters.postgres.tenants import Tenants
 from adapters.settings import Settings
 from domain.audit import LATEST_ARRIVAL, Head, digest, extended, genesis
 from serving.sealer import CHECKPOINT_EVERY, Sealer
 from tests.api import KEYS
+from tests.audit_scene import EDIT, FORGE
 
 
 @pytest.fixture(scope="session")
@@ -123,34 +123,18 @@ def test_concurrent_writers_leave_one_chain_without_gap(db, chain, checkpoints, 
     assert (verdict.holds, verdict.checked, verdict.unsealed) == (True, 200, 0)
 
 
-FORGE = """
-INSERT INTO audit (tenant, audit_id, action, actor, subject_key, object, recorded_at, context)
-OVERRIDING SYSTEM VALUE
-SELECT tenant, nextval(pg_get_serial_sequence('audit', 'audit_id')), 'profile.read', 'forged', subject_key, object,
-    recorded_at - interval '2 hours', context FROM audit WHERE tenant = :t AND audit_id = :third
-"""
 SWAP = """
 UPDATE audit a SET actor = b.actor, detail = b.detail FROM audit b
 WHERE a.tenant = :t AND b.tenant = :t AND a.audit_id IN (:third, :fourth) AND b.audit_id IN (:third, :fourth)
     AND a.audit_id <> b.audit_id
 """
-TAMPERINGS = {
-    "edit": (["UPDATE audit SET actor = 'x' WHERE tenant = :t AND audit_id = :third"], "edited", 3),
+VARIANTS = {
     "edit of sealed values": (
         ["UPDATE audit SET values_sealed = '\\x00' WHERE tenant = :t AND audit_id = :third"], "edited", 3),
-    "delete": (["DELETE FROM audit WHERE tenant = :t AND audit_id = :third"], "deleted", 3),
     "delete with link": (
         ["DELETE FROM audit WHERE tenant = :t AND audit_id = :third",
          "DELETE FROM audit_link WHERE tenant = :t AND sequence = 3"], "unlinked", 4),
-    "insert": ([FORGE], "inserted", None),
-    "reorder": (
-        ["UPDATE audit_link SET sequence = -1 WHERE tenant = :t AND sequence = 3",
-         "UPDATE audit_link SET sequence = 3 WHERE tenant = :t AND sequence = 4",
-         "UPDATE audit_link SET sequence = 4 WHERE tenant = :t AND sequence = -1"], "relinked", 3),
     "swap of two rows": ([SWAP], "edited", 3),
-    "cut of the tail": (
-        ["DELETE FROM audit WHERE tenant = :t AND audit_id > :fourth",
-         "DELETE FROM audit_link WHERE tenant = :t AND sequence > 4"], "cut", 5),
 }  # fmt: skip
 
 
@@ -171,56 +155,25 @@ def tamper(superuser, names, *statements: str) -> None:
             assert connection.execute(text(each), names).rowcount > 0
 
 
-@pytest.mark.parametrize("what", TAMPERINGS)
-def test_a_tampering_is_found_and_its_first_row_is_named(superuser, chain, checkpoints, tenant, signed, what):
-    statements, kind, place = TAMPERINGS[what]
+@pytest.mark.parametrize("what", VARIANTS)
+def test_a_variant_of_a_tampering_is_found_and_its_first_row_is_named(
+    superuser, chain, checkpoints, tenant, signed, what
+):
+    statements, kind, place = VARIANTS[what]
     tamper(superuser, signed, *statements)
     found = verify(chain, checkpoints, tenant.tenant).finding
     assert (found.kind, found.sequence) == (kind, place)
     assert found.sentence
 
 
-def test_an_inserted_row_is_found_after_it_was_linked_too(superuser, chain, checkpoints, tenant, signed):
+def test_a_forged_row_without_a_link_is_found_by_its_age(superuser, chain, checkpoints, tenant, signed):
     tamper(superuser, signed, FORGE)
-    assert chain.seal(tenant.tenant) == 1
     found = verify(chain, checkpoints, tenant.tenant).finding
-    assert (found.kind, found.sequence) == ("inserted", 7)
-
-
-def test_rows_swapped_between_two_tenants_are_found_in_both(db, box, superuser, chain, checkpoints, tenant, signed):
-    other, _ = Tenants(db, box).create(f"{tenant.tenant}-b", display_name="b")
-    append(db, other, 3)
-    chain.seal(other.tenant)
-    names = signed | {"o": other.tenant, "theirs": rows(db, other)[1].audit_id}
-    tamper(
-        superuser,
-        names,
-        "UPDATE audit SET tenant = :o WHERE tenant = :t AND audit_id = :third",
-        "UPDATE audit SET tenant = :t WHERE tenant = :o AND audit_id = :theirs",
-        "UPDATE audit_link SET audit_id = :theirs WHERE tenant = :t AND sequence = 3",
-        "UPDATE audit_link SET audit_id = :third WHERE tenant = :o AND sequence = 2",
-    )
-    findings = [verify(chain, checkpoints, each.tenant).finding for each in (tenant, other)]
-    assert [(each.kind, each.sequence) for each in findings] == [("edited", 3), ("edited", 2)]
-
-
-def test_a_tail_that_was_cut_and_grown_again_is_found(db, superuser, chain, checkpoints, tenant, signed):
-    tamper(superuser, signed, *TAMPERINGS["cut of the tail"][0])
-    append(db, tenant, 4)
-    chain.seal(tenant.tenant)
-    found = verify(chain, checkpoints, tenant.tenant).finding
-    assert (found.kind, found.sequence) == ("rewritten", 6)
-
-
-def test_a_chain_rewritten_as_a_whole_is_found(db, superuser, chain, checkpoints, tenant, signed):
-    tamper(superuser, signed, TAMPERINGS["edit"][0][0], "DELETE FROM audit_link WHERE tenant = :t")
-    assert AuditChain(db).seal(tenant.tenant) == 6
-    found = verify(chain, checkpoints, tenant.tenant).finding
-    assert (found.kind, found.sequence) == ("rewritten", 6)
+    assert (found.kind, found.sequence) == ("inserted", None)
 
 
 def test_a_digest_made_to_fit_an_edited_row_does_not_fit_its_link(superuser, chain, checkpoints, tenant, signed):
-    tamper(superuser, signed, TAMPERINGS["edit"][0][0])
+    tamper(superuser, signed, EDIT)
     row = list(chain.links(tenant.tenant))[2].row
     tamper(
         superuser,
@@ -248,11 +201,11 @@ def test_since_begins_at_the_last_checkpoint_before_and_still_finds_what_follows
     chain.seal(tenant.tenant)
     later = datetime.now(UTC) + timedelta(minutes=1)
     assert verify(chain, checkpoints, tenant.tenant, since=later).checked == 3
-    tamper(superuser, signed, TAMPERINGS["edit"][0][0])
+    tamper(superuser, signed, EDIT)
     assert verify(chain, checkpoints, tenant.tenant, since=later).holds
     assert not verify(chain, checkpoints, tenant.tenant).holds
     names = {"t": tenant.tenant, "third": rows(db, tenant)[-1].audit_id}
-    tamper(superuser, names, TAMPERINGS["edit"][0][0])
+    tamper(superuser, names, EDIT)
     assert verify(chain, checkpoints, tenant.tenant, since=later).finding.sequence == 9
 
 
