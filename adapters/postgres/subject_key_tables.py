@@ -1,6 +1,6 @@
 """The table of data keys: one or more for each subject, wrapped; what remains of an erased subject is a tombstone."""
 
-from sqlalchemy import Column, Index, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, Table, Text
 
 from adapters.postgres.tables import MOMENT, metadata, recorded
 
@@ -14,5 +14,12 @@ subject_data_key = Table(
     Column("wrapped", LargeBinary),
     recorded("created_at"),
     Column("retired_at", MOMENT, comment="since then it only opens; what it sealed is being sealed again"),
+    Column(
+        "uses",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="values sealed, estimated: one use in 65536 is counted",
+    ),
     Index("subject_data_key_wrapped_by", "tenant", "wrapped_by"),
 )

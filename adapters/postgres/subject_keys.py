@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Connection, Row, delete, insert, text
 
 from adapters.keyring import KEY_BYTES, NONCE_BYTES, Keyring
+from adapters.postgres import key_uses
 from adapters.postgres.engine import keyring_of
 from adapters.postgres.subject_key_tables import subject_data_key
 from adapters.secrets import CannotOpen
@@ -53,10 +54,15 @@ class _DataKey:
 
 @dataclass
 class _Subject:
-    """The keys of one subject, newest last."""
+    """The keys of one subject, newest last; ``is_erased`` for one who ever was and may have come back."""
 
     keys: list[_DataKey]
     is_erased: bool = False
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether they were erased and did not come back: an erasure destroys retired keys too."""
+        return self.is_erased and not self.keys
 
     @property
     def current(self) -> _DataKey | None:
@@ -140,12 +146,13 @@ class SubjectKeys:
         names = [_name(tenant, place) for place, _ in given]
         subjects = self._subjects(connection, tenant, names)
         self._provide(connection, tenant, subjects)
-        return [
-            _encrypt(key, _bound_to(tenant, name, place), plain)
-            if (key := subjects[name].current) is not None
-            else None
+        current = {name: key for name, subject in subjects.items() if (key := subject.current) is not None}
+        sealed = [
+            _encrypt(key, _bound_to(tenant, name, place), plain) if (key := current.get(name)) is not None else None
             for name, (place, plain) in zip(names, given, strict=True)
         ]
+        key_uses.count(connection, tenant.tenant, ((name, current[name].key_id) for name in names if name in current))
+        return sealed
 
     def open_many(
         self, connection: Connection, tenant: Tenant, given: Sequence[tuple[Place, bytes]]
@@ -179,7 +186,7 @@ class SubjectKeys:
         """Return whether a subject was erased and has no new key since."""
         name = subject_key(tenant.subject_secret, recipient_id)
         found = self._subjects(connection, tenant, [name])[name]
-        return found.is_erased and found.current is None
+        return found.is_gone
 
     def renew(self, connection: Connection, tenant: Tenant, recipient_id: str) -> None:
         """Give an erased subject a new key, because they came back; what was destroyed stays so."""
@@ -204,14 +211,14 @@ class SubjectKeys:
 
     def _provide(self, connection: Connection, tenant: Tenant, subjects: dict[str, _Subject]) -> None:
         """Make the keys that are missing, unless a subject is erased meanwhile."""
-        missing = [name for name, subject in subjects.items() if subject.current is None and not subject.is_erased]
+        missing = [name for name, subject in subjects.items() if subject.current is None and not subject.is_gone]
         if not missing:
             return
-        connection.execute(_LOCK_AS_MAKER, {"tenant": tenant.tenant})
+        connection.execute(key_uses.LOCK_AS_MAKER, {"tenant": tenant.tenant})
         # Read again: an erasure may have committed before the lock was ours.
         again = self._subjects(connection, tenant, missing)
         subjects |= again
-        wanted = [name for name in missing if again[name].current is None and not again[name].is_erased]
+        wanted = [name for name in missing if again[name].current is None and not again[name].is_gone]
         for name, key in self._make(connection, tenant, wanted).items():
             subjects[name] = _Subject([key])
 
@@ -272,6 +279,4 @@ INSERT INTO subject_data_key (tenant, subject_key, key_id) VALUES (:tenant, :sub
 ON CONFLICT DO NOTHING
 """)
 
-_LOCK_AS_MAKER = text("SELECT pg_advisory_xact_lock_shared(hashtextextended('kairos.data_key/' || :tenant, 0))")
 _LOCK_OUT_MAKERS = text("SELECT pg_advisory_xact_lock(hashtextextended('kairos.data_key/' || :tenant, 0))")
-"""One lock for a tenant, not one for a subject: an import makes more keys than a server has room for locks."""
