@@ -4,6 +4,7 @@ Read off the recipient's own clock, so a day with 23 or 25 hours needs no rule o
 its end is not; one whose end lies before its start goes on after midnight and belongs to the day it starts on.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Self
@@ -18,6 +19,8 @@ QUARTER = timedelta(minutes=15)
 _SEARCH = timedelta(days=9)
 """A week, and a day more on each side: a zone may skip a whole day (Samoa, 2011)."""
 _DAY_MINUTES = 24 * 60
+_DAY_QUARTERS = 24 * 4
+_MOST_A_DAY = 8
 WallTime = Annotated[str, StringConstraints(pattern=r"^(([01]\d|2[0-3]):(00|15|30|45)|24:00)$")]
 
 
@@ -56,7 +59,7 @@ class Window(Frozen):
 
 
 WeeklyWindows = Annotated[
-    dict[Weekday, Annotated[tuple[Window, ...], Field(max_length=8)]],
+    dict[Weekday, Annotated[tuple[Window, ...], Field(max_length=_MOST_A_DAY)]],
     Field(max_length=len(Weekday), description="Windows by weekday; a day that is not named has none."),
 ]
 
@@ -81,6 +84,43 @@ def next_opening(windows: dict[Weekday, tuple[Window, ...]], *, now: datetime, z
         if covers(windows, now=at, zone=zone):
             return at
     return None
+
+
+def intersection(given: Sequence[dict[Weekday, tuple[Window, ...]]]) -> dict[Weekday, tuple[Window, ...]]:
+    """Return the hours that lie in a window of every one of some weeks; one at least must be given.
+
+    A day gets its longest windows when it would have more than may be said.
+    """
+    if all(each == given[0] for each in given):
+        return given[0]
+    common = set.intersection(*(_quarters(windows) for windows in given))
+    found: dict[Weekday, tuple[Window, ...]] = {}
+    for position, day in enumerate(_WEEK):
+        first = position * _DAY_QUARTERS
+        runs: list[list[int]] = []
+        for quarter in sorted(each - first for each in common if first <= each < first + _DAY_QUARTERS):
+            if runs and runs[-1][1] == quarter:
+                runs[-1][1] = quarter + 1
+            else:
+                runs.append([quarter, quarter + 1])
+        longest = sorted(sorted(runs, key=lambda run: run[0] - run[1])[:_MOST_A_DAY])
+        if longest:
+            found[day] = tuple(Window(start=_wall(start), end=_wall(end)) for start, end in longest)
+    return found
+
+
+def _quarters(windows: dict[Weekday, tuple[Window, ...]]) -> set[int]:
+    """Return the quarter hours of the week that lie in a window, counted from Monday 00:00."""
+    found: set[int] = set()
+    for position, day in enumerate(_WEEK):
+        for start, end in _of(windows, day):
+            first = position * _DAY_QUARTERS
+            found.update((first + each) % (len(_WEEK) * _DAY_QUARTERS) for each in range(start // 15, end // 15))
+    return found
+
+
+def _wall(quarter: int) -> str:
+    return f"{quarter // 4:02}:{quarter % 4 * 15:02}"
 
 
 def _of(windows: dict[Weekday, tuple[Window, ...]], day: Weekday) -> list[tuple[int, int]]:

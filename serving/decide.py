@@ -12,6 +12,7 @@ from datetime import datetime
 import structlog
 
 from adapters import legal_rule_files
+from adapters.postgres.allowances import Moved
 from adapters.postgres.decisions import DecisionLog, Finish, Known, Recorded, Row
 from adapters.settings import Settings
 from adapters.unsubscribe_links import UnsubscribeLinks
@@ -53,6 +54,22 @@ class Ask:
     decision_id: str
     request: DecisionRequest
     may_repeat: bool = False
+    named: str | None = None
+    """The recipient as the caller named them, when the request is about whom they were merged into."""
+
+    def about(self, survivors: Mapping[str, str]) -> "Ask":
+        """Return the request about who stands for its recipient now."""
+        who = self.request.recipient_id
+        if survivors.get(who, who) == who:
+            return self
+        request = self.request.model_copy(update={"recipient_id": survivors[who]})
+        return replace(self, request=request, named=self.named or who)
+
+    def may_be(self, fingerprint: bytes, secret: bytes) -> bool:
+        """Tell whether a decision of this fingerprint was for this request, before or after a merge."""
+        names = {self.named or self.request.recipient_id, self.request.recipient_id}
+        asked = (self.request.model_copy(update={"recipient_id": name}) for name in names)
+        return any(each.fingerprint(secret) == fingerprint for each in asked)
 
 
 @dataclass(frozen=True)
@@ -99,6 +116,8 @@ class Decider:
     def decide(self, tenant: Tenant, asks: Sequence[Ask], *, now: datetime, actor: str) -> list[Recorded]:
         """Decide each request and return what was recorded for it, in the order given.
 
+        A recipient who was merged into another is decided about as that one.
+
         Raises:
             UnknownType: a request names a message type that is not published.
             BadVariables: a request's variables do not fit the type's schema.
@@ -106,6 +125,14 @@ class Decider:
             KeyReused: an id was used before for another request.
             Unavailable: PostgreSQL is away; nothing was decided.
         """
+        try:
+            return self._decided(tenant, asks, now, actor)
+        except Moved as moved:
+            # Found under the lock of the first try, so that requests about nobody's alias ask nothing more.
+            about = [ask.about(moved.survivors) for ask in asks]
+            return self._decided(tenant, about, now, actor)
+
+    def _decided(self, tenant: Tenant, asks: Sequence[Ask], now: datetime, actor: str) -> list[Recorded]:
         stages = decision_metrics.Stages()
         before = self._log.recorded(tenant, [ask.decision_id for ask in asks if ask.may_repeat])
         opened = self._screened(tenant, [ask for ask in asks if ask.decision_id not in before], now, stages)
@@ -134,7 +161,7 @@ class Decider:
         told = []
         for ask in asks:
             recorded = after.get(ask.decision_id) or before[ask.decision_id]
-            if recorded.fingerprint != ask.request.fingerprint(tenant.subject_secret):
+            if not ask.may_be(recorded.fingerprint, tenant.subject_secret):
                 raise KeyReused("this key stands for another request")
             rendered = drafts[ask.decision_id].rendered if recorded.is_new else self._again(tenant, ask, recorded)
             content = rendered.model_dump(mode="json") if rendered is not None and recorded.answer["channel"] else None
@@ -184,21 +211,22 @@ class Decider:
             UnknownType: the tenant has published no message type of this name.
         """
         days = self._rules.complaint_days
-        known = self._log.known(tenant, recipient_ids, [message_type], now=now, complaint_days=days)
+        standing_for = self._log.survivors(tenant, recipient_ids)
+        known = self._log.known(tenant, list(standing_for.values()), [message_type], now=now, complaint_days=days)
         # Who has no profile is where the tenant is: one place for all of them.
         laws = self._law(tenant, None, None, known)
         definition = _published(known, message_type).definition
         return {
             recipient: Situation(
                 definition=definition,
-                allowances=known.allowances[recipient],
+                allowances=known.allowances[standing_for[recipient]],
                 profile=profile,
                 law=laws if profile is None else self._law(tenant, profile, None, known),
                 quiet=self._quiet,
                 now=now,
             )
             for recipient in recipient_ids
-            for profile in [_profile(known, recipient)]
+            for profile in [_profile(known, standing_for[recipient])]
         }
 
     def _open(self, tenant: Tenant, ask: Ask, known: Known, now: datetime) -> _Open:

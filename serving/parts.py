@@ -25,6 +25,7 @@ from adapters.postgres.hooks import Hooks
 from adapters.postgres.idempotency import IdempotencyRecords
 from adapters.postgres.jobs import Jobs
 from adapters.postgres.learned_defaults import LearnedDefaults
+from adapters.postgres.merges import Merges
 from adapters.postgres.message_types import MessageTypes
 from adapters.postgres.objections import Objections
 from adapters.postgres.opt_out_signals import OptOutSignals
@@ -100,6 +101,7 @@ class Parts:
     contests: Contests
     objections: Objections
     rectifications: Rectifications
+    merges: Merges
     retention: Retention
     arrival_key: bytes
     cursor_key: bytes

@@ -35,6 +35,7 @@ from adapters.postgres.hooks import Hooks
 from adapters.postgres.idempotency import IdempotencyRecords
 from adapters.postgres.jobs import Jobs
 from adapters.postgres.learned_defaults import LearnedDefaults
+from adapters.postgres.merges import Merges
 from adapters.postgres.message_types import MessageTypes
 from adapters.postgres.objections import Objections
 from adapters.postgres.opt_out_signals import OptOutSignals
@@ -151,6 +152,7 @@ def _rights(settings: Settings, database: Database, box: SecretBox) -> dict[str,
         "contests": Contests(database),
         "objections": Objections(database),
         "rectifications": Rectifications(database),
+        "merges": Merges(database),
         "retention": Retention(database, periods_of(settings)),
     }
 

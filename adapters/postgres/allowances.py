@@ -4,22 +4,105 @@ Every change of it goes through ``touch``, which locks the recipient's head row;
 before it reads, and so waits for changes under way and holds back later ones until it has committed.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ParamSpec, TypeVar
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, text
 
 from adapters.postgres import changes
+from adapters.postgres.engine import Unavailable
 from domain.changes import ChangeKind
 from domain.consent import ConsentState
 from domain.gates import Allowances
 from domain.suppression import Suppression
 from domain.switches import ChannelSwitch
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 
 class NoHead(RuntimeError):
     """A decision was to be recorded for a recipient whose head row does not exist."""
+
+
+class Moved(Unavailable):
+    """Recipients were merged into others since their ids were resolved; nothing was done. Ask again.
+
+    Whoever resolved an id before the merge committed learns it here, under the lock, before anything is written.
+    """
+
+    def __init__(self, survivors: Mapping[str, str]) -> None:
+        self.survivors = dict(survivors)
+        super().__init__("a recipient was merged into another one meanwhile")
+
+
+def again_if_moved(work: Callable[P, R]) -> Callable[P, R]:
+    """Do work once more when a recipient was merged while it was under way; it resolves aliases itself."""
+
+    @functools.wraps(work)
+    def done(*args: P.args, **kwargs: P.kwargs) -> R:
+        for _ in range(_TRIES - 1):
+            try:
+                return work(*args, **kwargs)
+            except Moved:
+                continue
+        return work(*args, **kwargs)
+
+    return done
+
+
+_TRIES = 3
+"""Two merges in a row may overtake one request; more than that and its caller is asked to come again."""
+
+
+def survivors(connection: Connection, recipient_ids: Iterable[str]) -> dict[str, str]:
+    """Return who stands for each recipient: themselves, or whom they were merged into."""
+    wanted = _in_order(recipient_ids)
+    moved = {row.recipient_id: row.merged_into for row in connection.execute(_ALIASES, {"recipient_id": wanted})}
+    return {each: moved.get(each, each) for each in wanted}
+
+
+def survivor(connection: Connection, recipient_id: str) -> str:
+    """Return who stands for a recipient."""
+    return survivors(connection, [recipient_id])[recipient_id]
+
+
+def aliases(connection: Connection, recipient_ids: Iterable[str]) -> dict[str, str]:
+    """Return every alias of some recipients, with whom it stands for."""
+    rows = connection.execute(_ALIASES_OF, {"recipient_id": _in_order(recipient_ids)})
+    return {row.recipient_id: row.merged_into for row in rows}
+
+
+def hold(connection: Connection, tenant: str, recipient_ids: Iterable[str]) -> dict[str, tuple[int, str | None]]:
+    """Lock heads and count a change of each; return the new version, and whom it was merged into, of each.
+
+    For whoever merges or erases. Everybody else calls ``touch``, which lets no alias be changed.
+    """
+    rows = connection.execute(_TOUCH, {"tenant": tenant, "recipient_id": _in_order(recipient_ids)})
+    return {row.recipient_id: (row.version, row.merged_into) for row in rows}
+
+
+def hold_aliases(connection: Connection, tenant: str, recipient_ids: Iterable[str]) -> dict[str, str]:
+    """Lock the aliases of recipients whose heads are held, and return them with whom each stands for.
+
+    Nobody can add one meanwhile: a merge needs the heads that are held.
+    """
+    found = aliases(connection, recipient_ids)
+    if found:
+        hold(connection, tenant, found)
+    return found
+
+
+def merge_heads(connection: Connection, alias: str, survivor: str) -> None:
+    """Make one recipient whose head is held an alias of another, and its aliases with it: no chain ever stands."""
+    connection.execute(_MERGE_HEADS, {"alias": alias, "survivor": survivor})
+
+
+def part(connection: Connection, recipient_ids: Iterable[str]) -> None:
+    """Let recipients be nobody's alias: of those who are erased nothing says that they were one person."""
+    connection.execute(_PART, {"recipient_id": _in_order(recipient_ids)})
 
 
 def touch(
@@ -39,9 +122,13 @@ def touch(
 
     Returns:
         The new version of each.
+
+    Raises:
+        Moved: one of them was merged into another recipient.
     """
-    given = {"tenant": tenant, "recipient_id": _in_order(recipient_ids)}
-    versions = {row.recipient_id: row.version for row in connection.execute(_TOUCH, given)}
+    held = hold(connection, tenant, recipient_ids)
+    _require_own({each: merged_into for each, (_, merged_into) in held.items()})
+    versions = {each: version for each, (version, _) in held.items()}
     if kind is not None:
         changes.announce(connection, tenant, kind, versions)
     return versions
@@ -68,11 +155,19 @@ def lock(connection: Connection, recipient_ids: Iterable[str]) -> None:
 
     Raises:
         NoHead: ``make_heads`` was not called before.
+        Moved: one of them was merged into another recipient.
     """
     wanted = _in_order(recipient_ids)
     connection.execute(_LOCK_PAUSES)
-    if len(connection.execute(_LOCK, {"recipient_id": wanted}).all()) < len(wanted):
+    locked = connection.execute(_LOCK, {"recipient_id": wanted}).all()
+    if len(locked) < len(wanted):
         raise NoHead("a recipient has no head to lock; make_heads must have committed before")
+    _require_own({row.recipient_id: row.merged_into for row in locked})
+
+
+def _require_own(merged_into: Mapping[str, str | None]) -> None:
+    if moved := {each: survivor for each, survivor in merged_into.items() if survivor is not None}:
+        raise Moved(moved)
 
 
 def from_row(row: Sequence[Any]) -> Allowances:
@@ -102,7 +197,25 @@ _TOUCH = text("""
 INSERT INTO consent_head (tenant, recipient_id, version)
 SELECT :tenant, recipient_id, 1 FROM unnest(CAST(:recipient_id AS text[])) AS asked (recipient_id)
 ON CONFLICT (tenant, recipient_id) DO UPDATE SET version = consent_head.version + 1
-RETURNING recipient_id, version
+RETURNING recipient_id, version, merged_into
+""")
+
+_ALIASES = text("""
+SELECT recipient_id, merged_into FROM consent_head
+WHERE recipient_id = ANY(CAST(:recipient_id AS text[])) AND merged_into IS NOT NULL
+""")
+
+_ALIASES_OF = text("""
+SELECT recipient_id, merged_into FROM consent_head WHERE merged_into = ANY(CAST(:recipient_id AS text[]))
+""")
+
+_MERGE_HEADS = text("""
+UPDATE consent_head SET merged_into = :survivor WHERE recipient_id = :alias OR merged_into = :alias
+""")
+
+_PART = text("""
+UPDATE consent_head SET merged_into = NULL
+WHERE recipient_id = ANY(CAST(:recipient_id AS text[])) AND merged_into IS NOT NULL
 """)
 
 _MAKE_HEADS = text("""
@@ -113,14 +226,14 @@ ON CONFLICT DO NOTHING
 
 _LOCK = text("""
 WITH heads AS MATERIALIZED (
-    SELECT recipient_id FROM consent_head WHERE recipient_id = ANY(CAST(:recipient_id AS text[]))
+    SELECT recipient_id, merged_into FROM consent_head WHERE recipient_id = ANY(CAST(:recipient_id AS text[]))
     ORDER BY recipient_id COLLATE "C" FOR NO KEY UPDATE
 ), states AS MATERIALIZED (
     SELECT recipient_id FROM consent_state
     WHERE recipient_id = ANY(CAST((SELECT array_agg(recipient_id) FROM heads) AS text[]))
     ORDER BY recipient_id COLLATE "C", purpose, channel FOR SHARE
 )
-SELECT recipient_id FROM heads WHERE (SELECT count(*) FROM states) >= 0
+SELECT recipient_id, merged_into FROM heads WHERE (SELECT count(*) FROM states) >= 0
 """)
 """All heads, then all states: the states wait for the array. Every writer goes through the head; one that should ever
 bypass it meets the second lock. One statement, because an opt-out waits for every round trip made under the lock; and
@@ -146,6 +259,12 @@ COLUMNS = """asked.recipient_id, coalesce(h.version, 0) AS version, p.deleted_at
            SELECT l.channel, l.reason, l.since FROM recipient_address a JOIN suppressed_address l
                ON l.tenant = a.tenant AND l.channel = a.channel AND l.address_hash = a.address_hash
            WHERE a.recipient_id = asked.recipient_id
+           UNION ALL
+           SELECT l.channel, l.reason, l.since FROM consent_head m
+           JOIN recipient_address a ON a.tenant = m.tenant AND a.recipient_id = m.recipient_id
+           JOIN suppressed_address l
+               ON l.tenant = a.tenant AND l.channel = a.channel AND l.address_hash = a.address_hash
+           WHERE m.merged_into = asked.recipient_id
            UNION ALL
            SELECT '*', CASE against WHEN 'marketing' THEN 'objected' ELSE 'objected_profiling' END, since
            FROM objection WHERE recipient_id = asked.recipient_id) u) AS suppressions"""

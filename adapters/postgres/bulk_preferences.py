@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from adapters.postgres import preferences
+from adapters.postgres import allowances, preferences
 from adapters.postgres.preferences import NotAllowed, RecipientGone
 from domain.events import Identifier
 from domain.jobs import ItemResult, ItemVerdict
@@ -34,10 +34,11 @@ def store(connection: Connection, tenant: Tenant, payload: Any, places: range, a
 
 
 def _one(connection: Connection, tenant: Tenant, asked: BulkPayload, place: int, actor: str) -> ItemResult:
+    recipient_id = allowances.survivor(connection, asked.recipient_ids[place])
     try:
         with connection.begin_nested():
             for preference in asked.preferences:
-                preferences.put(connection, tenant, asked.recipient_ids[place], preference, actor=actor)
+                preferences.put(connection, tenant, recipient_id, preference, actor=actor)
     except NotAllowed as error:
         detail = {"field": error.findings[0].field, "expected": error.findings[0].expected}
         return ItemResult(position=place, verdict=ItemVerdict.REFUSED, detail=detail)

@@ -39,9 +39,12 @@ def read(
         subject_key(tenant.subject_secret, who): who for who, each in found.items() if limits_frequency(each.choices)
     }
     if limited:
+        # What was sent to somebody before they were merged into the recipient counts too.
+        for alias, stays in allowances.aliases(connection, limited.values()).items():
+            limited[subject_key(tenant.subject_secret, alias)] = stays
         for name, sent in _sent(connection, list(limited), now).items():
             before = found[limited[name]]
-            found[limited[name]] = before.with_choices(replace(before.choices, sent=tuple(sent)))
+            found[limited[name]] = before.with_choices(replace(before.choices, sent=(*before.choices.sent, *sent)))
     return found
 
 

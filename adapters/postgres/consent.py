@@ -41,15 +41,18 @@ class ConsentStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @allowances.again_if_moved
     def record(
         self, tenant: Tenant, recipient_id: str, changes: Sequence[ConsentChange], *, actor: str, now: datetime
     ) -> tuple[ConsentState, ...]:
         """Record what one recipient said and return what holds afterwards; effective when this returns."""
         with self._database.tenant(tenant.tenant) as connection:
+            recipient_id = allowances.survivor(connection, recipient_id)
             apply(connection, tenant, {recipient_id: changes}, actor=actor, now=now)
             # In the same transaction, which holds the head: nothing else can hold at the commit.
             return allowances.read(connection, [recipient_id])[recipient_id].consents
 
+    @allowances.again_if_moved
     def record_many(self, tenant: Tenant, changes: Changes, *, actor: str, now: datetime) -> None:
         """Record what several recipients said, all or nothing.
 
@@ -57,8 +60,9 @@ class ConsentStore:
             Unavailable: PostgreSQL could not commit; nothing was recorded.
         """
         with self._database.tenant(tenant.tenant) as connection:
-            apply(connection, tenant, changes, actor=actor, now=now)
+            apply(connection, tenant, _resolved(connection, changes), actor=actor, now=now)
 
+    @allowances.again_if_moved
     def withdraw_once(
         self, tenant: Tenant, recipient_id: str, change: ConsentChange, *, actor: str, now: datetime
     ) -> bool:
@@ -68,6 +72,7 @@ class ConsentStore:
             Whether it was recorded now.
         """
         with self._database.tenant(tenant.tenant) as connection:
+            recipient_id = allowances.survivor(connection, recipient_id)
             # Two clicks at once wait for each other here.
             connection.execute(_ONE_AT_A_TIME, {"name": f"kairos.withdraw.{tenant.tenant}.{recipient_id}"})
             held = allowances.read(connection, [recipient_id])[recipient_id].consents
@@ -77,6 +82,7 @@ class ConsentStore:
             apply(connection, tenant, {recipient_id: [change]}, actor=actor, now=now)
         return True
 
+    @allowances.again_if_moved
     def record_once(
         self, tenant: Tenant, said: Sequence[tuple[str, ConsentChange]], *, actor: str, now: datetime
     ) -> list[bool]:
@@ -87,10 +93,12 @@ class ConsentStore:
         Raises:
             Unavailable: PostgreSQL could not commit; nothing was recorded.
         """
-        whose = sorted({recipient for recipient, _ in said})
-        if not whose:
+        if not said:
             return []
         with self._database.tenant(tenant.tenant) as connection:
+            standing_for = allowances.survivors(connection, {recipient for recipient, _ in said})
+            said = [(standing_for[recipient], change) for recipient, change in said]
+            whose = sorted({recipient for recipient, _ in said})
             # Whoever brings the same records at once waits here; so do changes by other ways, which keeps the order.
             allowances.touch(connection, tenant.tenant, whose, kind=None)
             held = allowances.read(connection, whose)
@@ -106,11 +114,13 @@ class ConsentStore:
             apply(connection, tenant, changes, actor=actor, now=now)
         return new
 
+    @allowances.again_if_moved
     def switch(self, tenant: Tenant, recipient_id: str, switch: ChannelSwitch, *, actor: str, source: str) -> None:
         """Turn a channel of a recipient on or off; effective when this returns."""
-        row = {"tenant": tenant.tenant, "recipient_id": recipient_id, "channel": switch.channel}
         values = {"is_on": switch.is_on, "source": source}
         with self._database.tenant(tenant.tenant) as connection:
+            recipient_id = allowances.survivor(connection, recipient_id)
+            row = {"tenant": tenant.tenant, "recipient_id": recipient_id, "channel": switch.channel}
             allowances.touch(connection, tenant.tenant, [recipient_id], kind=ChangeKind.SWITCH)
             present = allowances.read(connection, [recipient_id])[recipient_id].switches
             known = {each.channel: each.is_on for each in present}
@@ -171,6 +181,15 @@ def _given_somewhere(held: Sequence[ConsentState], change: ConsentChange, now: d
     given = (each for each in held if each.purpose is change.purpose and each.status is ConsentStatus.GIVEN)
     special = (each.channel for each in given if each.channel != ANY_CHANNEL)
     return any(refusal(held, purpose=change.purpose, channel=each, now=now) not in _DENIED for each in special)
+
+
+def _resolved(connection: Connection, changes: Changes) -> Changes:
+    """Return the changes by who stands for each recipient now, what was said of two aliases one after the other."""
+    standing_for = allowances.survivors(connection, changes)
+    found = defaultdict[str, list[ConsentChange]](list)
+    for recipient, theirs in changes.items():
+        found[standing_for[recipient]].extend(theirs)
+    return found
 
 
 _INTERNAL = {"tenant", "recipient_id", "proof_sealed"}

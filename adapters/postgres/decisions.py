@@ -132,6 +132,7 @@ class DecisionLog:
             By id, what counts: the new decision, or the one somebody else recorded first.
 
         Raises:
+            Moved: a recipient was merged into another; nothing was decided.
             Unavailable: PostgreSQL could not commit; nothing was decided.
         """
         try:
@@ -155,6 +156,11 @@ class DecisionLog:
             made = [contacts.Made(row.decision_id, row.subject_key, row.contact) for row in fresh if row.contact]
             contacts.charge(connection, tenant, spending.budget, made)
         return others | {row.decision_id: _told(row) for row in fresh}
+
+    def survivors(self, tenant: Tenant, recipient_ids: Sequence[str]) -> dict[str, str]:
+        """Return who stands for each recipient: themselves, or whom they were merged into."""
+        with self._database.tenant(tenant.tenant) as connection:
+            return allowances.survivors(connection, recipient_ids)
 
     def definition(self, tenant: Tenant, message_type: str, version: int) -> MessageType:
         """Return a message type as it was published in a version that a decision names."""

@@ -47,6 +47,7 @@ class Erasures:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @allowances.again_if_moved
     def request(
         self,
         tenant: Tenant,
@@ -71,9 +72,12 @@ class Erasures:
         """
         with self._database.tenant(tenant.tenant) as connection:
             # A deletion takes away what was allowed, so it waits for decisions under way like a withdrawal does.
+            recipient_id = allowances.survivor(connection, recipient_id)
             versions = allowances.touch(connection, tenant.tenant, [recipient_id])
-            request(connection, tenant, [recipient_id], actor=actor, keep=keep or {}, now=now, mode=mode)
-            deletions.delete(connection, tenant.tenant, {recipient_id: now})
+            # Whoever was merged into them is the same person.
+            whose = [recipient_id, *allowances.hold_aliases(connection, tenant.tenant, [recipient_id])]
+            request(connection, tenant, whose, actor=actor, keep=keep or {}, now=now, mode=mode)
+            deletions.delete(connection, tenant.tenant, dict.fromkeys(whose, now))
             changes.announce(connection, tenant.tenant, ChangeKind.PROFILE, versions)
             key = subject_key(tenant.subject_secret, recipient_id)
             return _erasure(connection.execute(_OPEN.where(erasures.c.subject_key == key)).one())
@@ -122,6 +126,8 @@ def request(
 
     The addresses are listed as erased, so that the person imported anew under another id is not written to either.
     """
+    recipient_ids = list(recipient_ids)
+    allowances.part(connection, recipient_ids)
     named = {subject_key(tenant.subject_secret, each): each for each in recipient_ids}
     known = set(connection.execute(_OPEN.where(erasures.c.subject_key.in_(named))).scalars("subject_key"))
     if known and mode is Mode.ERASE:

@@ -55,14 +55,15 @@ class EventEffects:
             events: only those that are stored now for the first time.
             now: the tenant's clock.
         """
+        events = _by_survivors(connection, events)
         found = [event for event in events if event.type in _WITH_EFFECT]
         signalled = self._signalled(connection, tenant, events, now)
         if found or signalled:
             # A decision under way holds these heads: it is recorded before, or sees what follows.
             whose = {event.recipient_id for event in found}.union(signalled)
+            suppressed, deleted = _suppressions(found), _deletions(found)
             versions = allowances.touch(connection, tenant.tenant, whose, kind=None)
             consent.apply(connection, tenant, _together(_withdrawals(found), signalled), actor=ACTOR, now=now)
-            suppressed, deleted = _suppressions(found), _deletions(found)
             _suppress(connection, tenant, suppressed)
             _delete(connection, tenant, deleted, now=now)
             for kind, who in ((ChangeKind.SUPPRESSION, {key[0] for key in suppressed}), (ChangeKind.PROFILE, deleted)):
@@ -81,6 +82,17 @@ class EventEffects:
             if event.context is not None and event.context.global_privacy_control
         }
         return opt_out_signals.pending(connection, tenant, self._rules, proofs, self._gpc, now=now) if proofs else {}
+
+
+def _by_survivors(connection: Connection, events: Sequence[EngagementEvent]) -> list[EngagementEvent]:
+    """Return the events with who stands for their recipient now; the log keeps them as they were said."""
+    standing_for = allowances.survivors(connection, {event.recipient_id for event in events})
+    return [
+        event
+        if standing_for[event.recipient_id] == event.recipient_id
+        else event.model_copy(update={"recipient_id": standing_for[event.recipient_id]})
+        for event in events
+    ]
 
 
 def _together(*parts: consent.Changes) -> consent.Changes:
@@ -175,6 +187,8 @@ def _deletions(events: Iterable[EngagementEvent]) -> dict[str, datetime]:
 def _delete(connection: Connection, tenant: Tenant, deleted: dict[str, datetime], *, now: datetime) -> None:
     if not deleted:
         return
+    merged = allowances.hold_aliases(connection, tenant.tenant, deleted)
+    deleted = deleted | {alias: deleted[stays] for alias, stays in merged.items()}
     deletions.delete(connection, tenant.tenant, deleted)
     entries = [
         AuditEntry(action="profile.deleted", actor=ACTOR, object="profile", recipient_id=recipient)

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 from sqlalchemy import Connection
 
-from adapters.postgres import event_frames
+from adapters.postgres import allowances, event_frames
 from adapters.postgres.dead_letters import bury
 from adapters.postgres.engine import Database
 from adapters.postgres.event_effects import EventEffects
@@ -38,6 +38,7 @@ class EventLog:
         self._retention = retention
         self._days: set[date] = set()
 
+    @allowances.again_if_moved
     def append(
         self, tenant: Tenant, items: Sequence[Item], *, origin: str, received_at: datetime, now: datetime
     ) -> list[ItemVerdict]:

@@ -24,21 +24,23 @@ class Objections:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @allowances.again_if_moved
     def record(
         self, tenant: Tenant, recipient_id: str, against: ObjectionKind, *, source: str, actor: str, now: datetime
     ) -> Objection:
         """Record an objection, and withdraw the consent it concerns on every channel; saying it twice is once."""
-        row = {"tenant": tenant.tenant, "recipient_id": recipient_id, "against": against.value, "source": source}
         withdrawn = ConsentChange(purpose=against.purpose, status=ConsentStatus.WITHDRAWN, source=source)
-        entry = AuditEntry(
-            action="objection.recorded",
-            actor=actor,
-            object=f"objection:{against.value}",
-            recipient_id=recipient_id,
-            detail={"source": source},
-            context={"law": "GDPR Art. 21"},
-        )
         with self._database.tenant(tenant.tenant) as connection:
+            recipient_id = allowances.survivor(connection, recipient_id)
+            row = {"tenant": tenant.tenant, "recipient_id": recipient_id, "against": against.value, "source": source}
+            entry = AuditEntry(
+                action="objection.recorded",
+                actor=actor,
+                object=f"objection:{against.value}",
+                recipient_id=recipient_id,
+                detail={"source": source},
+                context={"law": "GDPR Art. 21"},
+            )
             # A decision under way holds this head: it is recorded before, or sees the objection.
             allowances.touch(connection, tenant.tenant, [recipient_id], kind=ChangeKind.SUPPRESSION)
             added = insert(objections).values(row | {"since": now, "actor": actor}).on_conflict_do_nothing()

@@ -23,6 +23,7 @@ class OptOutSignals:
         self._database = database
         self._rules = rules
 
+    @allowances.again_if_moved
     def heed(
         self, tenant: Tenant, recipient_id: str, headers: Mapping[str, str], *, actor: str, now: datetime
     ) -> tuple[Purpose, ...]:
@@ -37,6 +38,7 @@ class OptOutSignals:
         if not said:
             return ()
         with self._database.tenant(tenant.tenant) as connection:
+            recipient_id = allowances.survivor(connection, recipient_id)
             if not pending(connection, tenant, self._rules, {recipient_id: {}}, said, now=now):
                 return ()
             # Two requests of one page wait for each other here; the second finds nothing left to do.

@@ -62,6 +62,7 @@ def _row(
     connection: Connection, tenant: Tenant, row: Imported, result: RowResult, *, made: tuple[datetime, str]
 ) -> None:
     now, actor = made
+    row = row._replace(recipient_id=allowances.survivor(connection, row.recipient_id))
     allowances.touch(connection, tenant.tenant, [row.recipient_id], kind=None)
     held = allowances.read(connection, [row.recipient_id])[row.recipient_id]
     if held.is_deleted:

@@ -85,9 +85,7 @@ class Profiles:
             AttributesRefused: the attributes are not as the tenant's schema says.
         """
         with self._database.tenant(tenant.tenant) as connection:
-            connection.execute(insert(profiles).values(_blank(tenant.tenant, recipient_id)).on_conflict_do_nothing())
-            stored = _locked(connection, tenant, recipient_id)
-            return _put(connection, tenant, recipient_id, (stored, profile), _Change(actor, if_version, reason))
+            return put(connection, tenant, recipient_id, profile, actor=actor, reason=reason, if_version=if_version)
 
     def patch(
         self,
@@ -214,6 +212,22 @@ class _Change:
     actor: str
     if_version: int | None
     reason: str | None
+
+
+def put(
+    connection: Connection,
+    tenant: Tenant,
+    recipient_id: str,
+    profile: Profile,
+    *,
+    actor: str,
+    reason: str | None,
+    if_version: int | None = None,
+) -> StoredProfile:
+    """Replace or create a profile in a transaction that is under way; see ``Profiles.put``."""
+    connection.execute(insert(profiles).values(_blank(tenant.tenant, recipient_id)).on_conflict_do_nothing())
+    stored = _locked(connection, tenant, recipient_id)
+    return _put(connection, tenant, recipient_id, (stored, profile), _Change(actor, if_version, reason))
 
 
 def read(connection: Connection, tenant: Tenant, recipient_ids: Sequence[str]) -> dict[str, StoredProfile]:

@@ -169,7 +169,7 @@ def _owners(connection: Connection, hashes: Sequence[bytes]) -> list[str]:
 def _touch_owners(connection: Connection, tenant: Tenant, hashes: Sequence[bytes]) -> None:
     """Wait for decisions under way about whoever has the addresses."""
     if owners := _owners(connection, hashes):
-        allowances.touch(connection, tenant.tenant, owners)
+        allowances.touch(connection, tenant.tenant, allowances.survivors(connection, owners).values())
 
 
 def _row(

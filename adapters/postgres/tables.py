@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     func,
 )
+from sqlalchemy import text as sql_text
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 
 metadata = MetaData()
@@ -163,6 +164,8 @@ consent_head = Table(
     Column("tenant", Text, primary_key=True),
     Column("recipient_id", Text, primary_key=True),
     Column("version", BigInteger, nullable=False, comment="counts every change of what the recipient allows"),
+    Column("merged_into", Text, comment="the recipient who stays; this id is an alias then"),
+    Index("consent_head_alias", "tenant", "merged_into", postgresql_where=sql_text("merged_into IS NOT NULL")),
 )
 
 consent_state = Table(

@@ -225,8 +225,10 @@ class TemplateApplications:
     ) -> list[ItemResult]:
         """Give back what the recipients at these places had: what a job does; see ``Handler``."""
         named = [payload["recipient_ids"][place] for place in places]
-        allowances.touch(connection, tenant.tenant, named, kind=ChangeKind.PREFERENCE)
-        done = template_members.restore(connection, tenant, payload["application_id"], named, actor=actor)
+        # Who was merged into somebody meanwhile has no membership to give back.
+        own = [who for who, stays in allowances.survivors(connection, named).items() if who == stays]
+        allowances.touch(connection, tenant.tenant, own, kind=ChangeKind.PREFERENCE)
+        done = template_members.restore(connection, tenant, payload["application_id"], own, actor=actor)
         return [_restored(place, is_done=who in done) for place, who in zip(places, named, strict=True)]
 
     def _record(

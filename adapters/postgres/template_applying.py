@@ -61,7 +61,8 @@ def apply(
     connection: Connection, tenant: Tenant, recipient_ids: Iterable[str], asked: Application, facts: RecipientFacts
 ) -> dict[str, Applied]:
     """Apply a template to recipients; each has it when the transaction commits, or what is said of them."""
-    seen = allowances.read(connection, recipient_ids)
+    standing_for = allowances.survivors(connection, recipient_ids)
+    seen = allowances.read(connection, standing_for.values())
     found = _judged(connection, tenant, seen, asked, facts)
     present = template_members.read(connection, list(found))
     wanted = _changes(found, present)
@@ -73,7 +74,7 @@ def apply(
         present = template_members.read(connection, list(found))
         wanted = _changes({who: found[who] for who in wanted}, present)
         template_members.put(connection, tenant, wanted, present, actor=asked.actor)
-    return {who: _outcome(each, changed=who in wanted) for who, each in found.items()}
+    return {who: _outcome(found[stays], changed=stays in wanted) for who, stays in standing_for.items()}
 
 
 @dataclass(frozen=True)
