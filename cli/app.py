@@ -23,6 +23,7 @@ SUMMARY_BY_COMMAND = {
     "deadletters": "List what was received but is no event, and why.",
     "materialize": "Run the lineage, or part of it, for a range of days.",
     "policy": "Train, judge and apply a policy on a decision log of yours.",
+    "simulate": "Let a made-up population live under a policy, and write its events.",
     "types": "Publish and list message types.",
     "preferences": "Take over what people chose in another system.",
     "tenants": "Create and list tenants, set a sandbox's clock.",
