@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "key_uses"
-down_revision = "late_sealing"
+down_revision = "merges"
 branch_labels = None
 depends_on = None
 

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "attribute_schemas"
-down_revision = "late_sealing"
+down_revision = "key_uses"
 branch_labels = None
 depends_on = None
 
