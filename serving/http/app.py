@@ -6,10 +6,10 @@ It does not start when a route does not say who may use it, and it is built with
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
+from typing import Any
 
 import anyio.to_thread
 from fastapi import FastAPI
-from starlette.middleware.gzip import GZipMiddleware
 
 from adapters.postgres import bulk_preferences as bulk
 from adapters.postgres.jobs import Handler
@@ -60,13 +60,14 @@ from serving.http.access_log import AccessLog
 from serving.http.address import PlainAddress
 from serving.http.arrival import Arrival
 from serving.http.auth import refuse_undeclared
+from serving.http.compression import Compression
+from serving.http.conditional import Conditional
 from serving.http.cross_origin import CrossOrigin
 from serving.http.stopping import told_to_stop
 from serving.job_runner import JobRunner
 from serving.parts import Parts
 
 VERSION = "1"
-LEAST_COMPRESSED_BYTES = 1024
 ROUTERS = (
     events.router,
     dead_letters.router,
@@ -107,6 +108,9 @@ ROUTERS = (
     health.router,
     docs.router,
 )
+
+_LAYERS: tuple[Any, ...] = (Arrival, Conditional, Compression, CrossOrigin, PlainAddress, AccessLog)
+"""Around every request, the outermost last."""
 
 
 def _handlers(parts: Parts) -> dict[str, Handler]:
@@ -156,12 +160,8 @@ def build_app(open_parts: Callable[[], AbstractContextManager[Parts]]) -> FastAP
     )
     for router in ROUTERS:
         app.include_router(router)
-    app.add_middleware(Arrival)
-    # Outermost last. Small answers are not worth the time; text/event-stream is never compressed.
-    app.add_middleware(GZipMiddleware, minimum_size=LEAST_COMPRESSED_BYTES)
-    app.add_middleware(CrossOrigin)
-    app.add_middleware(PlainAddress)
-    app.add_middleware(AccessLog)
+    for layer in _LAYERS:
+        app.add_middleware(layer)
     errors.install(app)
     openapi.install(app)
     refuse_undeclared(app)

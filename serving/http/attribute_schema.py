@@ -7,6 +7,7 @@ from fastapi import APIRouter, Header, Response
 from adapters.postgres.attribute_schemas import SchemaChanged, SetAttributeSchema
 from domain.attribute_schemas import AttributeSchema, AttributesRefused
 from serving.http.auth import Caller, PartsOf, permission
+from serving.http.conditional import conditional
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
 from serving.http.problem_codes import declared
 from serving.http.routes import Route
@@ -20,6 +21,7 @@ IfMatch = Annotated[str | None, Header(alias="If-Match", pattern=r'^"\d{1,9}"$',
 
 
 @router.get("", summary="Read the schema of attributes")
+@conditional
 def get_attribute_schema(
     caller: Annotated[Caller, permission("attribute_schema:read")], parts: PartsOf, response: Response
 ) -> SetAttributeSchema:

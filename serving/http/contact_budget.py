@@ -8,6 +8,7 @@ from adapters.postgres.budgets import BudgetChanged, PublishedBudget
 from domain.contact_budget import ContactBudget, Standing
 from domain.values import Frozen
 from serving.http.auth import Caller, PartsOf, permission
+from serving.http.conditional import conditional
 from serving.http.errors import FieldError, Refused, problems
 from serving.http.problem_codes import declared
 from serving.http.recipients import PREFIX, RecipientId
@@ -28,6 +29,7 @@ class Standings(Frozen):
 
 
 @router.get("/v1/admin/contact-budget", summary="Read the contact budget")
+@conditional
 def get_contact_budget(
     caller: Annotated[Caller, permission("types:read")], parts: PartsOf, response: Response
 ) -> PublishedBudget:

@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from serving.http import errors
 from serving.http.auth import Required, dependencies, is_own_part
+from serving.http.conditional import is_conditional
 from serving.http.errors import MEDIA_TYPE, Problem
 from serving.http.rate_limit import RateLimited
 from serving.http.routes import attempt
@@ -57,8 +58,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
                 if isinstance(call, BodyIs):
                     bodies |= {model.__name__: model for model in call.models}
             _complete(operation, calls)
-            if is_own_part(context.endpoint) or "recipient_id" in (context.path_format or ""):
-                operation["x-own-data"] = True
+            _say_more(operation, context)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     models = [(model, "validation") for model in (Problem, *bodies.values())]
     schemas |= models_json_schema(models, ref_template=_REF)[1]["$defs"]  # type: ignore[arg-type]
@@ -84,6 +84,22 @@ def _complete(operation: dict[str, Any], calls: list[Any]) -> None:
         content = response.get("content", {})
         if content.get("application/json", {}).get("schema") == _ref(Problem):
             content[MEDIA_TYPE] = content.pop("application/json")
+
+
+def _say_more(operation: dict[str, Any], context: Any) -> None:
+    if is_conditional(context.endpoint):
+        _say_conditional(operation)
+    if is_own_part(context.endpoint) or "recipient_id" in (context.path_format or ""):
+        operation["x-own-data"] = True
+
+
+def _say_conditional(operation: dict[str, Any]) -> None:
+    told = "The `ETag` you have, or several; the answer is 304 when it has not changed."
+    header = {"name": "If-None-Match", "in": "header", "required": False, "schema": {"type": "string"}}
+    operation.setdefault("parameters", []).append({**header, "description": told})
+    operation["responses"]["304"] = {"description": "What you have is what there is; no body."}
+    tag = {"description": "The version, in quotes.", "schema": {"type": "string"}}
+    operation["responses"]["200"].setdefault("headers", {})["ETag"] = tag
 
 
 def _failures(calls: list[Any]) -> set[int]:

@@ -11,6 +11,7 @@ from domain.preferences import MAX_PREFERENCES, Finding, Preference, PreferenceP
 from domain.preferences import problems as problems_of
 from domain.values import Channel, Frozen
 from serving.http.auth import Caller, PartsOf, permission
+from serving.http.conditional import conditional
 from serving.http.errors import FieldError, Refused, problems
 from serving.http.problem_codes import declared
 from serving.http.routes import Route
@@ -51,6 +52,7 @@ class ChannelList(Frozen):
 
 
 @router.get("/v1/preferences/policy", summary="Read the tenant's preference policy")
+@conditional
 def get_preference_policy(
     caller: Annotated[Caller, permission("types:read")], parts: PartsOf, response: Response
 ) -> PublishedPolicy:

@@ -13,6 +13,7 @@ from domain.preference_templates import Template
 from domain.values import Frozen
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.cursors import NextCursor, PageOf
+from serving.http.conditional import conditional
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
 from serving.http.problem_codes import declared
 from serving.http.routes import Route
@@ -92,6 +93,7 @@ def put_template(
 
 
 @router.get("/{template_id}", summary="Read a template", responses=problems(404))
+@conditional
 def get_template(
     caller: Reader, template_id: TemplateId, parts: PartsOf, response: Response, version: Version = None
 ) -> PublishedTemplate:

@@ -22,6 +22,7 @@ from domain.values import Channel, Frozen, Moment
 from serving import preference_lookup
 from serving.decide import UnknownType
 from serving.http.auth import Caller, PartsOf, permission
+from serving.http.conditional import conditional
 from serving.http.decisions import UNKNOWN_TYPE
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
 from serving.http.opt_out_signal import SignalOf
@@ -111,6 +112,7 @@ def get_resolved(
 
 
 @router.get("/{preference_id}", summary="Read one preference", responses=problems(404))
+@conditional
 def get_preference(
     caller: Reader, recipient_id: RecipientId, preference_id: PreferenceId, parts: PartsOf, response: Response
 ) -> StoredPreference:

@@ -12,6 +12,7 @@ from serving import new_recipients
 from serving.http.attribute_schema import refused_attributes
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.cursors import NextCursor, PageOf
+from serving.http.conditional import conditional
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
 from serving.http.opt_out_signal import SignalOf
 from serving.http.problem_codes import declared
@@ -30,6 +31,7 @@ Writer = Annotated[Caller, permission("profiles:write")]
 
 
 @router.get("", summary="Read a profile", responses=problems(404))
+@conditional
 def get_profile(caller: Reader, recipient_id: RecipientId, parts: PartsOf, response: Response) -> StoredProfile:
     """Return the profile in its version, which is the `ETag` too."""
     try:

@@ -8,6 +8,7 @@ from adapters.postgres.service_levels import LevelChanged, SetLevel
 from domain.service_levels import LevelName, ServiceLevel
 from domain.values import Frozen
 from serving.http.auth import Caller, PartsOf, permission
+from serving.http.conditional import conditional
 from serving.http.errors import FieldError, Refused, problems
 from serving.http.problem_codes import declared
 from serving.http.routes import Route
@@ -34,6 +35,7 @@ def get_service_levels(caller: Reader, parts: PartsOf) -> LevelList:
 
 
 @router.get("/{level}", summary="Read a service level")
+@conditional
 def get_service_level(caller: Reader, level: LevelName, parts: PartsOf, response: Response) -> SetLevel:
     """Return what a level stands for; the version is the `ETag` too."""
     return _tagged(parts.service_levels.get(caller.tenant, level), response)

@@ -1,7 +1,9 @@
 """What every answer of the API has at its edge: limits, headers, compression, and no other origin."""
 
+import gzip
 from urllib.parse import quote
 
+import brotli
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -78,6 +80,82 @@ def test_a_large_answer_is_compressed_on_request_and_a_small_one_is_not(server):
     assert int(large.headers["content-length"]) < len(large.content) / 3
     assert "content-encoding" not in server.get("/openapi.json", headers={"Accept-Encoding": "identity"}).headers
     assert "content-encoding" not in server.get("/healthz", headers={"Accept-Encoding": "gzip"}).headers
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [
+        ("br", "br"),
+        ("gzip, deflate, br", "br"),
+        ("gzip;q=1.0, br;q=0.5", "gzip"),
+        ("br;q=0, gzip", "gzip"),
+        ("gzip;q=0, br;q=0", None),
+        ("deflate", None),
+        ("*", "br"),
+    ],
+)
+def test_the_encoding_is_the_one_the_client_likes_best_and_brings_the_same_bytes(server, accepted, encoding):
+    plain = server.get("/openapi.json", headers={"Accept-Encoding": "identity"})
+    with server.stream("GET", "/openapi.json", headers={"Accept-Encoding": accepted}) as answer:
+        raw = b"".join(answer.iter_raw())
+    assert answer.headers.get("content-encoding") == encoding
+    assert "Accept-Encoding" in answer.headers["vary"]
+    opened = {"br": brotli.decompress, "gzip": gzip.decompress, None: bytes}[encoding](raw)
+    assert opened == plain.content
+    assert int(answer.headers["content-length"]) == len(raw)
+    assert encoding is None or len(raw) < len(opened) / 3
+
+
+@pytest.mark.parametrize("accepted", ["br", "gzip", "gzip, br"])
+def test_a_stream_of_events_is_never_compressed(api, accepted):
+    with api.stream("GET", "/v1/recipients/r-1/changes", headers={"Accept-Encoding": accepted}) as answer:
+        first = next(answer.iter_raw())
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert "content-encoding" not in answer.headers
+    assert first.startswith(b"retry:")
+
+
+def test_a_version_the_client_has_is_not_sent_again_but_its_read_is_in_the_trail(api):
+    api.put(PROFILE, json={"locale": "fr", "attributes": {f"a{i}": "x" * 100 for i in range(20)}})
+    whole = api.get(PROFILE)
+    tag = whole.headers["etag"]
+    for seen in (tag, f"W/{tag}", f'"77", {tag}', "*"):
+        answer = api.get(PROFILE, headers={"If-None-Match": seen, "Accept-Encoding": "br"})
+        assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag), seen
+        assert not {"content-type", "content-length", "content-encoding"} & set(answer.headers)
+        assert answer.headers["x-request-id"]
+    assert len(api.get("/v1/audit", params={"action": "profile.read"}).json()["entries"]) == 5
+    for seen in ('"77"', tag.strip('"'), ""):
+        assert api.get(PROFILE, headers={"If-None-Match": seen}).json() == whole.json(), seen
+    assert api.put(PROFILE, json={"locale": "de"}, headers={"If-None-Match": "*"}).status_code == 200
+    changed = api.get(PROFILE, headers={"If-None-Match": tag})
+    assert (changed.status_code, changed.json()["profile"]["locale"]) == (200, "de")
+
+
+def test_a_refusal_is_told_in_full_whatever_the_client_has(api):
+    refused = api.get("/v1/recipients/nobody/profile", headers={"If-None-Match": "*"})
+    assert (refused.status_code, refused.json()["code"]) == (404, "resource.not_found")
+
+
+TAGGED = {
+    "/v1/admin/attribute-schema": '"0"',
+    "/v1/admin/contact-budget": '"0"',
+    "/v1/preferences/policy": '"0"',
+    "/v1/admin/service-levels/basic": '"0"',
+}
+
+
+def test_the_document_says_of_every_get_with_a_tag_what_can_be_done_with_it(api, server):
+    paths = server.get("/openapi.json").json()["paths"]
+    told = {path for path, item in paths.items() if "304" in item.get("get", {}).get("responses", {})}
+    assert told == {
+        *(path.replace("basic", "{level}") for path in TAGGED),
+        "/v1/recipients/{recipient_id}/profile",
+        "/v1/recipients/{recipient_id}/preferences/{preference_id}",
+        "/v1/preferences/templates/{template_id}",
+    }
+    for path, tag in TAGGED.items():
+        assert api.get(path, headers={"If-None-Match": tag}).status_code == 304, path
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/v1/nothing", "/openapi.json", "/docs"])
