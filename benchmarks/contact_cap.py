@@ -37,7 +37,8 @@ from domain.message_types import MessageType
 from domain.tenants import Tenant
 from domain.values import Purpose
 from serving import logs
-from serving.decide import Ask, Decider, new_id
+from serving.asks import Ask
+from serving.decide import Decider, new_id
 
 SEED = 20261127
 CAP = 3

@@ -33,6 +33,7 @@ from domain.quiet_hours import QuietHours
 from domain.tenants import Tenant
 from domain.values import Channel, MessageClass, Outcome, Purpose
 from serving import decision_metrics
+from serving.asks import Ask
 from serving.scoring import Model, Scored, ToScore, score
 
 HOLDOUT = "holdout"
@@ -45,31 +46,6 @@ class UnknownType(LookupError):
 
 class KeyReused(RuntimeError):
     """The idempotency key stands for another request."""
-
-
-@dataclass(frozen=True)
-class Ask:
-    """One request and the id its decision gets; ``may_repeat`` when the caller chose the id and may ask again."""
-
-    decision_id: str
-    request: DecisionRequest
-    may_repeat: bool = False
-    named: str | None = None
-    """The recipient as the caller named them, when the request is about whom they were merged into."""
-
-    def about(self, survivors: Mapping[str, str]) -> "Ask":
-        """Return the request about who stands for its recipient now."""
-        who = self.request.recipient_id
-        if survivors.get(who, who) == who:
-            return self
-        request = self.request.model_copy(update={"recipient_id": survivors[who]})
-        return replace(self, request=request, named=self.named or who)
-
-    def may_be(self, fingerprint: bytes, secret: bytes) -> bool:
-        """Tell whether a decision of this fingerprint was for this request, before or after a merge."""
-        names = {self.named or self.request.recipient_id, self.request.recipient_id}
-        asked = (self.request.model_copy(update={"recipient_id": name}) for name in names)
-        return any(each.fingerprint(secret) == fingerprint for each in asked)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from domain.decision_record import DecisionAnswer
 from domain.decision_request import DecisionRequest, NotSupported, without_unsupported
 from domain.identity import decision_id
 from domain.message_types import BadVariables
-from serving.decide import Ask, KeyReused, UnknownType, new_id
+from serving.asks import Ask
+from serving.decide import KeyReused, UnknownType, new_id
 from serving.http.auth import Caller, PartsOf, own_part, permission
 from serving.http.errors import FieldError, ProblemCode, Refused, invalid, problems
 from serving.http.problem_codes import declared

@@ -15,7 +15,8 @@ from domain.consent import ConsentChange, ConsentStatus
 from domain.decision_request import DecisionRequest
 from domain.ingest import parse
 from domain.values import Purpose
-from serving.decide import Ask, Decider, new_id
+from serving.asks import Ask
+from serving.decide import Decider, new_id
 from tests.builders import NOON, a_type
 
 DAY = timedelta(days=1)

@@ -29,7 +29,8 @@ from domain.ingest import parse
 from domain.profiles import Profile
 from domain.switches import ChannelSwitch
 from domain.values import ANY_CHANNEL, Channel, Purpose
-from serving.decide import Ask, Decider, new_id
+from serving.asks import Ask
+from serving.decide import Decider, new_id
 from tests.builders import NOON, a_type
 
 RECIPIENTS = [f"r{number}" for number in range(48)]

@@ -20,7 +20,8 @@ from domain.contact_budget import DEFAULT, ContactBudget
 from domain.decision_request import DecisionRequest
 from domain.ingest import parse
 from domain.values import Purpose
-from serving.decide import Ask, Decider, new_id
+from serving.asks import Ask
+from serving.decide import Decider, new_id
 from tests.builders import NOON, a_type
 
 AT_ONCE = 50

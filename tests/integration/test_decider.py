@@ -26,7 +26,8 @@ from domain.contact_budget import ContactBudget
 from domain.decision_request import DecisionRequest
 from domain.identity import in_share, subject_key
 from domain.values import Purpose
-from serving.decide import Ask, Decider, UnknownType, new_id
+from serving.asks import Ask
+from serving.decide import Decider, UnknownType, new_id
 from tests.builders import NOON, a_type
 from tests.feature_tables import feature_table
 

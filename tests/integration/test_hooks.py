@@ -29,7 +29,8 @@ from domain.profiles import Profile
 from domain.values import Purpose
 from domain.webhooks import DeliveryState, HookEvent
 from serving.announcer import Announcer
-from serving.decide import Ask, Decider
+from serving.asks import Ask
+from serving.decide import Decider
 from serving.deliverer import Deliverer
 from tests.builders import NOON, a_type
 from tests.receiver import receiving

@@ -18,7 +18,8 @@ from adapters.postgres.pauses import Pauses
 from adapters.postgres.tables import decision
 from adapters.settings import Settings
 from domain.decision_request import DecisionRequest
-from serving.decide import Ask, Decider, new_id
+from serving.asks import Ask
+from serving.decide import Decider, new_id
 from tests.builders import NOON, a_type
 
 DECIDERS = 4

@@ -13,7 +13,8 @@ from adapters.settings import Settings
 from domain.consent import ConsentChange, ConsentStatus
 from domain.decision_request import DecisionRequest
 from domain.values import Purpose
-from serving.decide import Ask, Decider, new_id
+from serving.asks import Ask
+from serving.decide import Decider, new_id
 from tests.builders import NOON, a_type
 
 ANN = {"channel": "email", "address": "Ann@Example.org"}
