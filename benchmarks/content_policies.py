@@ -1,10 +1,11 @@
 """The policies that play in the content world, ours and the simple ones they are compared with."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from benchmarks.content_world import ContentWorld, Day, Floats
+from benchmarks.content_world import ContentWorld, Day, Floats, Policy
 from models.arm_draws import floored
 from models.content_bandit.bandit import ContentBandit, Outcomes, Settings
 from models.content_bandit.exploration import inverse_gap
@@ -108,3 +109,30 @@ def fresh(world: ContentWorld, settings: Settings | None = None) -> ContentBandi
 def recovering(world: ContentWorld) -> Recovering:
     """Return recovering difference softmax that saw nothing."""
     return Recovering(RecoveringSoftmax(world.layout.arms, ArmSums.empty(world.arms)))
+
+
+POLICIES: dict[str, Callable[[ContentWorld], Policy]] = {
+    "uniform": lambda _: Uniform(),
+    "best_mean": lambda world: BestMean(world.arms),
+    "recovering_softmax": recovering,
+    "inverse_gap": lambda world: Bandit(fresh(world)),
+    "greedy": lambda world: Greedy(fresh(world)),
+    "oracle": lambda _: Oracle(),
+}
+"""By name; the oracle looks at the truth, one decision ahead."""
+
+SIMPLE = ("uniform", "best_mean", "recovering_softmax")
+"""What anybody has without a regression."""
+
+
+def compare(seeds: Iterable[int], days: int) -> dict[str, Floats]:
+    """Return each policy's mean true open rate in each seed's world, shape (seeds,)."""
+    worlds = list(seeds)
+    rates = {}
+    for name, make in POLICIES.items():
+        played = []
+        for seed in worlds:
+            world = ContentWorld(seed)
+            played.append(float(world.play(make(world), days).mean()))
+        rates[name] = np.array(played)
+    return rates

@@ -41,7 +41,7 @@ class Settings:
         daily_retention: weight that evidence keeps from day to day, in (0, 1]; 1 forgets nothing.
     """
 
-    gap_weight: float = 2000.0
+    gap_weight: float = 8000.0
     gap_rows: float = float("1e6")
     floor: float = 0.02
     draws: int = 512
