@@ -135,4 +135,4 @@ def largest_difference(seed: int, rows: int = 2_000) -> float:
     reward = (rng.random(rows) < rate).astype(np.float64)
     found = ArmSums.empty(ARMS).added(q, possible, arm, reward).scores()
     told = (q.tolist(), possible.tolist(), arm.tolist(), reward.tolist())
-    return max(abs(found[a] - brute_force_score(a, *told, sigma=SHRINKAGE)) for a in range(ARMS))
+    return max(abs(float(found[a]) - brute_force_score(a, *told, sigma=SHRINKAGE)) for a in range(ARMS))
