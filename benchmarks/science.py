@@ -10,8 +10,11 @@
 - **B3** Six off-policy estimators against values obp 0.5.7 computed for the same rows: largest
   difference, at most 1e-12.
 - **B4** Coverage of the 95 % intervals of IPS and DR, 2,000 logs of 3,000 decisions: 0.945 to 0.96.
+- **B12** BG/NBD and Gamma-Gamma on the customers of CDNOW (``benchmarks.lifetime_value``), beside lifetimes 0.11.3:
+  parameters within 1e-4 of the published, log-likelihood within 1e-3.
 - **B17** The self-test of logged probabilities (``benchmarks.propensity``): 1 within the mean weight's interval, no
   replay differs.
+- **B20** The ``null`` scenario of the simulator (``benchmarks.null_scenario``): at most 5 % of runs declare any gain.
 
 ``--json`` prints one line for machines at the end. The exit code is 1 if a target was missed.
 """
@@ -26,7 +29,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import t
 
-from benchmarks import content_policies, planted_arms, propensity
+from benchmarks import content_policies, lifetime_value, null_scenario, planted_arms, propensity
 from models.off_policy import estimators
 from models.off_policy.intervals import fixed
 
@@ -154,7 +157,9 @@ EXPERIMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "B2": planted_effects,
     "B3": equality_with_obp,
     "B4": coverage,
+    "B12": lifetime_value.measure,
     "B17": self_test,
+    "B20": null_scenario.measure,
 }
 
 

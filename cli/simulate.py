@@ -4,6 +4,7 @@ The same scenario, policy, people, days and seed give the same answer; with ``--
 """
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,7 @@ from cli.exit_codes import ExitCode, Refused
 
 if TYPE_CHECKING:
     from models.simulator.run import Run
+    from models.simulator.scenarios import Scenario
 
 MOST_PERSON_DAYS = 20_000_000
 """More would take more memory than a small machine has."""
@@ -49,10 +51,7 @@ def simulate(
     from models.simulator.run import simulate as live
     from models.simulator.scenarios import SCENARIOS
 
-    if scenario not in SCENARIOS:
-        raise Refused(f"--scenario: no {scenario!r}; expected one of {', '.join(SCENARIOS)}", ExitCode.USAGE)
-    if users * days > MOST_PERSON_DAYS:
-        raise Refused(f"--users times --days: expected at most {MOST_PERSON_DAYS:,}", ExitCode.USAGE)
+    _check(scenario, SCENARIOS, users * days)
     first = _start(start, days)
     try:
         files.check(events)
@@ -64,6 +63,13 @@ def simulate(
     asked = {"scenario": scenario, "users": users, "days": days, "policy": policy, "seed": seed}
     told = asked | summary(run) | {"events": None if events is None else {"file": str(events), "count": written}}
     print(json.dumps(told) if as_json else _sentences(told))
+
+
+def _check(scenario: str, known: Mapping[str, "Scenario"], person_days: int) -> None:
+    if scenario not in known:
+        raise Refused(f"--scenario: no {scenario!r}; expected one of {', '.join(known)}", ExitCode.USAGE)
+    if person_days > MOST_PERSON_DAYS:
+        raise Refused(f"--users times --days: expected at most {MOST_PERSON_DAYS:,}", ExitCode.USAGE)
 
 
 def summary(run: "Run") -> dict[str, Any]:
