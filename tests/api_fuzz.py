@@ -17,6 +17,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 
 from domain.roles import Role
+from tests import api_examples
 from tests.access_matrix import Builder, Operation, operations
 from tests.builders import a_type
 
@@ -129,98 +130,44 @@ def prepared(api: httpx.Client, publish: Any, person: str) -> Fuzzed:
     """
     publish([a_type(**{"class": "transactional"})])
     document = api.get("/openapi.json").json()
-    known = _known(api, person)
+    known = api_examples.known(api, person)
     for operation in operations(document):
         _give_example(document, operation, known)
     return Fuzzed(str(api.base_url).rstrip("/"), document, person)
 
 
-def _known(api: httpx.Client, person: str) -> dict[str, Any]:
-    """Return by name what exists: of what an operation ends, one of its own."""
-
-    def made(method: str, path: str, body: Any) -> Any:
-        answer = api.request(method, path, json=body)
-        assert answer.status_code < 300, (path, answer.text)
-        return answer.json()
-
-    address = {"channel": "email", "address": "fuzzed@example.org"}
-    for who in (person, f"{person}-leaving"):
-        made("PUT", f"/v1/recipients/{who}/profile", {"locale": "fr", "channels": {"email": {"reachable": True}}})
-        made("PUT", f"/v1/recipients/{who}/addresses/email", {"address": address["address"]})
-        wanted = {"scope": {"channel": "email"}, "value": {"enabled": True}}
-        chosen = made("PUT", f"/v1/recipients/{who}/preferences", wanted)
-    decision = made("POST", "/v1/decisions", {"recipient_id": person, "message": {"type": "news"}})
-    made("POST", "/v1/suppressions", address)
-    bulk = {"recipient_ids": ["a", "b"], "preferences": [{"value": {"enabled": True}}]}
-    return {
-        "recipient_id": person,
-        "decision_id": decision["decision_id"],
-        "preference_id": chosen["preference_id"],
-        "job_id": made("POST", "/v1/preferences/bulk", bulk)["job_id"],
-        "erasure_id": made("POST", f"/v1/recipients/{person}-erased/erasure", {})["erasure_id"],
-        "spare_keys": [
-            made("POST", "/v1/admin/keys", {"name": f"spare {n}", "roles": ["analyst"]})["prefix"] for n in range(2)
-        ],
-    }
-
-
-def _bodies(person: str) -> dict[str, Any]:
-    """Return what some routes take, where the schema alone does not tell."""
-    return {
-        "POST /v1/events": {
-            "events": [
-                {
-                    "source": "fuzz",
-                    "event_id": "e-1",
-                    "type": "opened",
-                    "recipient_id": person,
-                    "channel": "email",
-                    "occurred_at": "2026-03-01T09:30:00Z",
-                    "properties": {"message_id": "m-1"},
-                }
-            ]
-        },
-        "POST /v1/decisions": {"recipient_id": person, "message": {"type": "news"}},
-        "PUT /v1/recipients/{recipient_id}/profile": {"locale": "fr"},
-        "PATCH /v1/recipients/{recipient_id}/profile": {"locale": "de"},
-        "POST /v1/recipients/{recipient_id}/consents": {"purpose": "marketing", "status": "given", "source": "fuzz"},
-        "POST /v1/suppressions/lift": {"channel": "email", "address": "fuzzed@example.org", "reason": "their wish"},
-        "POST /v1/suppressions/import": {"entries": [{"channel": "email", "address": "other@example.org"}]},
-        "POST /v1/sms/inbound": {"recipient_id": person, "text": "STOP"},
-        "PUT /v1/recipients/{recipient_id}/preferences": {"value": {"enabled": True}},
-        "POST /v1/preferences/validate": {"preferences": [{"value": {"enabled": True}}]},
-        "POST /v1/preferences/bulk": {"recipient_ids": ["a", "b"], "preferences": [{"value": {"enabled": True}}]},
-        "PUT /v1/preferences/policy": {"defaults": []},
-        "POST /v1/admin/keys": {"name": "fuzz", "roles": ["analyst"]},
-        "POST /v1/admin/keys/{prefix}/rotate": {"overlap_seconds": 60},
-        "POST /v1/admin/tenants": {"tenant": f"{person}-tenant", "display_name": "Fuzzed"},
-    }
-
-
-def _endings(person: str) -> dict[str, Any]:
-    """Return whom the operations are asked about that end something."""
-    return {
-        "DELETE /v1/recipients/{recipient_id}/profile": {"recipient_id": f"{person}-leaving"},
-        "DELETE /v1/recipients/{recipient_id}/addresses/{channel}": {"recipient_id": f"{person}-leaving"},
-        "DELETE /v1/recipients/{recipient_id}/preferences/{preference_id}": {"recipient_id": f"{person}-leaving"},
-        "POST /v1/recipients/{recipient_id}/erasure": {"recipient_id": f"{person}-erased"},
-    }
-
-
 def _give_example(document: dict[str, Any], operation: Operation, known: Mapping[str, Any]) -> None:
     """Write into the document one request that the operation takes."""
+    person = known["recipient_id"]
     spares = {"POST /v1/admin/keys/{prefix}/rotate": 0, "DELETE /v1/admin/keys/{prefix}": 1}
-    own = {**known, "channel": "email", "type": "news", **_endings(known["recipient_id"]).get(operation.name, {})}
+    own = {
+        **known,
+        "channel": "email",
+        "type": "news",
+        **api_examples.endings(known["recipient_id"]).get(operation.name, {}),
+    }
     if operation.name in spares:
         own["prefix"] = known["spare_keys"][spares[operation.name]]
     place = document["paths"][operation.path][operation.method]
+    if operation.name == "DELETE /v1/admin/hooks/{hook_id}":
+        own["hook_id"] = known["spare_hook"]
     for parameter in place.get("parameters", ()):
         if parameter["name"] in own:
             parameter["example"] = own[parameter["name"]]
+        elif parameter["name"] == "fields" and (names := _answered(document, place)):
+            parameter["example"] = names[0]
     content = place.get("requestBody", {}).get("content", {}).get("application/json")
     if content is not None:
         made = Builder(document, own).request(operation)["json"]
-        content["example"] = json.loads(json.dumps(_bodies(known["recipient_id"]).get(operation.name, made)))
+        content["example"] = json.loads(json.dumps(api_examples.bodies(person).get(operation.name, made)))
+
+
+def _answered(document: Mapping[str, Any], place: Mapping[str, Any]) -> list[str]:
+    """Return the names that an answer has at its top, where the document tells."""
+    schema = place["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+    return list(schema.get("properties", {}))
 
 
 def callers(issue: Any) -> Iterator[tuple[str, str | None]]:

@@ -1,94 +1,70 @@
-"""Sums that each arm keeps, and the score made of them: what the arm adds to taking another.
+"""How often a recipient saw each arm, with the past fading: one number and one time for each arm ever seen.
 
-    w+ = 1 / q(a) in rounds that took a, w- = 1 / (1 - q(a)) in eligible rounds that took another
-    mu+-  weighted means of the reward, n+- = (sum w)^2 / sum w^2, mu the mean reward of a's eligible rounds
-    mu_hat+- = (mu+- n+- + mu sigma) / (n+- + sigma)
-    s = (mu_hat+ - mu_hat-) / mu_hat-
-
-Rounds in which an arm was not eligible say nothing about it, so that an arm for eager recipients only is not taken
-for a good one.
+h(t) = sum_k 2^{-(t - t_k) / 15 days}
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 
-from models.arm_draws import BadArms, Booleans, Floats, Integers
+from models.arm_draws import Floats
 
-COLUMNS = ("taken_wr", "taken_w", "taken_ww", "other_wr", "other_w", "other_ww", "eligible_r", "eligible_n")
-
-SHRINKAGE = 105.0
-"""Rounds that the prior mean counts for."""
+HALF_LIFE = timedelta(days=15)
 
 
 @dataclass(frozen=True)
-class ArmSums:
-    """Sums over all rounds so far.
+class Exposure:
+    """A decayed count and the moment it is for."""
 
-    Attributes:
-        table: shape (K, 8), columns as in ``COLUMNS``.
+    count: float
+    at: datetime
+
+    def until(self, now: datetime) -> float:
+        """Return the count at another moment; what was seen after it grows, as if seen before its time."""
+        return self.count * decay(now - self.at)
+
+
+Memory = Mapping[str, Exposure]
+"""A recipient's exposures by variant; empty for somebody who saw nothing."""
+
+
+def decay(elapsed: timedelta) -> float:
+    """Return what is left of an exposure after a time."""
+    return float(2.0 ** -(elapsed / HALF_LIFE))
+
+
+def seen(memory: Memory, variant: str, at: datetime) -> dict[str, Exposure]:
+    """Return the memory after one more exposure, in whatever order exposures become known.
+
+    Args:
+        memory: what was seen before.
+        variant: the arm's id.
+        at: when it was seen, with a zone.
     """
-
-    table: Floats
-
-    @classmethod
-    def empty(cls, arms: int) -> "ArmSums":
-        """Return the sums of K arms nobody saw."""
-        return cls(np.zeros((arms, len(COLUMNS))))
-
-    def added(self, probabilities: Floats, eligible: Booleans, arm: Integers, reward: Floats) -> "ArmSums":
-        """Return the sums with n more rounds.
-
-        Args:
-            probabilities: of each arm when the round was drawn, shape (n, K).
-            eligible: shape (n, K).
-            arm: the arm that was taken, shape (n,).
-            reward: shape (n,), finite, at least 0.
-
-        Raises:
-            BadArms: shapes differ, or the arm taken was not eligible or had no chance.
-        """
-        taken = self._taken(probabilities, eligible, arm, reward)
-        other = eligible & ~taken
-        up = np.where(taken, 1 / np.where(taken, probabilities, 1.0), 0.0)
-        down = np.where(other, 1 / np.where(other, 1 - probabilities, 1.0), 0.0)
-        pay = reward[:, None]
-        parts = (up * pay, up, up**2, down * pay, down, down**2, eligible * pay, eligible)
-        return ArmSums(self.table + np.stack([part.sum(axis=0) for part in parts], axis=1))
-
-    def scores(self, shrinkage: float = SHRINKAGE) -> Floats:
-        """Return s of each arm, shape (K,): its relative gain over the others; 0 for an arm nobody saw.
-
-        Args:
-            shrinkage: sigma, rounds, > 0.
-        """
-        column = dict(zip(COLUMNS, self.table.T, strict=True))
-        mean = _ratio(column["eligible_r"], column["eligible_n"])
-        up = _shrunk(column["taken_wr"], column["taken_w"], column["taken_ww"], mean, shrinkage)
-        down = _shrunk(column["other_wr"], column["other_w"], column["other_ww"], mean, shrinkage)
-        return _ratio(up - down, down)
-
-    def _taken(self, probabilities: Floats, eligible: Booleans, arm: Integers, reward: Floats) -> Booleans:
-        shape = (len(reward), len(self.table))
-        if probabilities.shape != shape or eligible.shape != shape or arm.shape != shape[:1]:
-            raise BadArms(f"probabilities, eligible, arm: expected {shape[0]} rounds of {shape[1]} arms")
-        if not (np.isfinite(reward) & (reward >= 0)).all():
-            raise BadArms("reward: expected finite numbers, at least 0")
-        if ((arm < 0) | (arm >= shape[1])).any():
-            raise BadArms(f"arm: expected indices from 0 to {shape[1] - 1}")
-        taken: Booleans = np.arange(shape[1])[None, :] == arm[:, None]
-        if not (eligible & (probabilities > 0))[taken].all():
-            raise BadArms("arm: an arm was taken that was not eligible or had no chance")
-        if not (probabilities[eligible & ~taken] < 1).all():
-            raise BadArms("probabilities: an arm that was certain was not taken")
-        return taken
+    before = memory.get(variant)
+    if before is None:
+        return {**memory, variant: Exposure(1.0, at)}
+    latest = max(before.at, at)
+    return {**memory, variant: Exposure(before.until(latest) + decay(latest - at), latest)}
 
 
-def _ratio(over: Floats, under: Floats) -> Floats:
-    return np.divide(over, under, out=np.zeros_like(over), where=under > 0)
+def table(memories: Sequence[Memory], arms: Sequence[str], now: datetime) -> Floats:
+    """Return the decayed counts of n recipients at a moment, shape (n, K)."""
+    counts = [[memory[arm].until(now) if arm in memory else 0.0 for arm in arms] for memory in memories]
+    return np.array(counts, dtype=np.float64).reshape(len(memories), len(arms))
 
 
-def _shrunk(weighted: Floats, weight: Floats, squares: Floats, mean: Floats, shrinkage: float) -> Floats:
-    rounds = _ratio(weight**2, squares)
-    shrunk: Floats = (_ratio(weighted, weight) * rounds + mean * shrinkage) / (rounds + shrinkage)
-    return shrunk
+def as_json(memory: Memory) -> dict[str, Any]:
+    """Return the memory as data."""
+    return {variant: {"count": exposure.count, "at": exposure.at.isoformat()} for variant, exposure in memory.items()}
+
+
+def from_json(made: Mapping[str, Any]) -> dict[str, Exposure]:
+    """Read what :func:`as_json` wrote."""
+    return {
+        str(variant): Exposure(float(entry["count"]), datetime.fromisoformat(entry["at"]))
+        for variant, entry in made.items()
+    }

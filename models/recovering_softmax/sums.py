@@ -89,6 +89,6 @@ def _ratio(over: Floats, under: Floats) -> Floats:
 
 
 def _shrunk(weighted: Floats, weight: Floats, squares: Floats, mean: Floats, shrinkage: float) -> Floats:
-    rounds = _ratio(weight, squares)
+    rounds = _ratio(weight**2, squares)
     shrunk: Floats = (_ratio(weighted, weight) * rounds + mean * shrinkage) / (rounds + shrinkage)
     return shrunk

@@ -12,8 +12,8 @@ from domain.events import Name
 from domain.preference_templates import Template
 from domain.values import Frozen
 from serving.http.auth import Caller, PartsOf, permission
-from serving.http.cursors import NextCursor, PageOf
 from serving.http.conditional import conditional
+from serving.http.cursors import NextCursor, PageOf
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
 from serving.http.problem_codes import declared
 from serving.http.routes import Route

@@ -11,8 +11,8 @@ from domain.values import Frozen
 from serving import new_recipients
 from serving.http.attribute_schema import refused_attributes
 from serving.http.auth import Caller, PartsOf, permission
-from serving.http.cursors import NextCursor, PageOf
 from serving.http.conditional import conditional
+from serving.http.cursors import NextCursor, PageOf
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
 from serving.http.opt_out_signal import SignalOf
 from serving.http.problem_codes import declared
