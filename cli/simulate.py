@@ -38,10 +38,7 @@ def simulate(
     ] = None,
     start: Annotated[
         datetime | None,
-        typer.Option(
-            help="Monday on which the events begin; else the last from which the days have passed.",
-            formats=["%Y-%m-%d"],
-        ),
+        typer.Option(help="Monday of day 0; else the last all days have passed from.", formats=["%Y-%m-%d"]),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of sentences.")] = False,
 ) -> None:
