@@ -87,6 +87,14 @@ def machine(db, tenant):  # noqa: C901 - a class with its rules
             consents.record(tenant, self.names[who], [_change(said)], actor=actor, now=self.now)
             self._note(who, said)
 
+        @rule(who=NAMES, other=NAMES, scope=SCOPES, channel=st.sampled_from(CHANNELS))
+        def one_says_no_and_then_another_says_yes_and_they_are_one(self, who, other, scope, channel):
+            """What a merge is most likely to get wrong, so that it comes up in every run."""
+            self.say(who, scope, yes=False, ago=0, ends=None, actor="recipient")
+            self.time_passes(1)
+            self.say(other, channel, yes=True, ago=0, ends=None, actor="operator")
+            self._merge(other, who)
+
         @rule(who=NAMES, scope=SCOPES, yes=st.booleans(), ago=MINUTES)
         def a_platform_imports(self, who, scope, yes, ago):
             said = self._said(who, scope, yes, ago, None)
