@@ -17,7 +17,7 @@ from adapters.personal_data.export_files import ArtifactRows, LakeRows, OnlineRo
 from adapters.personal_data.export_place import FOLDER, path_of
 from adapters.personal_data.export_sources import Letters, Record, Source, TableSource
 from adapters.personal_data.places import Person
-from adapters.postgres import exports
+from adapters.postgres import allowances, exports
 from adapters.postgres.exports import Exports, Held, Progress
 from adapters.sealed_file import SealedFile
 from domain.exports import CONTEXT, PORTABLE, ExportKind
@@ -56,12 +56,14 @@ class Exporter:
             if progress.chunks == 0:
                 exports.advance(connection, export_id, self._written(tenant, held, progress, _head(held)))
                 return True
-            if progress.source == len(listed):
+            # What is kept under an id that was merged into theirs is theirs, too.
+            ids = [held.recipient_id, *sorted(allowances.aliases(connection, [held.recipient_id]))]
+            if progress.source >= len(listed) * len(ids):
                 exports.advance(connection, export_id, self._written(tenant, held, progress, b"\n]}\n"))
                 exports.finish(connection, tenant, export_id, now=real_now())
                 return False
-            source = listed[progress.source]
-            person = Person(tenant, held.recipient_id, export_id)
+            whose, at = divmod(progress.source, len(listed))
+            source, person = listed[at], Person(tenant, ids[whose], export_id)
             records, after = source.page(connection, person, progress.after)
             if records:
                 piece = _encoded(source.name, records, is_first=progress.records == 0)

@@ -18,6 +18,7 @@ from adapters.personal_data.export_place import path_of
 from adapters.personal_data.exporter import Exporter, sealed_file, sources
 from adapters.postgres.erasures import Erasures
 from adapters.postgres.exports import Exports, NotReady
+from adapters.postgres.merges import Merges
 from adapters.postgres.schema import metadata
 from adapters.postgres.subject_keys import KeyDestroyed
 from adapters.redis.client import connect
@@ -84,6 +85,17 @@ def fetched(store, tenant, export_id, data_dir):
     token, _ = store.link(tenant, export_id, actor="test", now=real_now())
     found = store.fetch(tenant, token, actor="test", now=real_now())
     return b"".join(sealed_file(data_dir, tenant.tenant, export_id, found.key).pieces(found.chunks)).decode()
+
+
+def test_what_was_kept_under_a_merged_id_is_in_the_copy_too(planted, db, store, exporter, tmp_path):
+    Merges(db).merge(planted, WHO, OTHER, reason="same login", actor="test", now=real_now())
+    asked = store.request(planted, WHO, ExportKind.ACCESS, actor="test")
+    write(exporter, planted, asked.export_id)
+    text_ = fetched(store, planted, asked.export_id, tmp_path)
+    document = json.loads(text_)
+    theirs = stores_with(document, mark(OTHER))
+    assert {"event", "consent_record", "dead_letter", "lake", "online_features"} <= theirs
+    assert {"event", "consent_record", "dead_letter", "lake", "online_features"} <= stores_with(document, mark(WHO))
 
 
 def stores_with(document, canary):
