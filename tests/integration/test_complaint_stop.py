@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from adapters.postgres import mail_counts
+from adapters.postgres.budgets import ContactBudgets
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.decisions import DecisionLog
 from adapters.postgres.event_effects import EventEffects
@@ -12,6 +13,7 @@ from adapters.postgres.events import EventLog
 from adapters.postgres.message_types import MessageTypes
 from adapters.settings import Settings
 from domain.consent import ConsentChange, ConsentStatus
+from domain.contact_budget import ContactBudget
 from domain.decision_request import DecisionRequest
 from domain.ingest import parse
 from domain.values import Purpose
@@ -68,6 +70,8 @@ def decide(db, tenant, now=NOON, **fields):
 
 
 def test_at_three_complaints_in_a_thousand_marketing_mail_is_held_and_a_push_is_not(db, tenant, store):
+    # A thousand messages in one minute are as many as e-mail carries unless the tenant says otherwise.
+    ContactBudgets(db).publish(tenant, ContactBudget(), actor="test")
     MessageTypes(db).publish(tenant, [a_type()], actor="test")
     grant = ConsentChange(purpose=Purpose.MARKETING, status=ConsentStatus.GIVEN, source="test", effective_at=NOON)
     ConsentStore(db).record(tenant, "r", [grant], actor="test", now=NOON)

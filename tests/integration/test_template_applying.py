@@ -88,7 +88,7 @@ def test_a_decision_under_way_holds_an_application_back(db, tenant, applications
         applied.set()
 
     with db.tenant(tenant.tenant) as connection:
-        allowances.read(connection, ["r"], lock=True)
+        allowances.lock(connection, ["r"])
         thread = threading.Thread(target=apply)
         thread.start()
         assert not applied.wait(0.5)
