@@ -126,9 +126,9 @@ def machine(db, tenant):  # noqa: C901 - a class with its rules
             self.said.append(said)
 
         def _merge(self, stays, other, meanwhile=None):
-            if self.person[stays] == self.person[other]:
-                expected = SameRecipient if stays == other or {stays, other} & self.aliases else None
-                expected = (SameRecipient, IsAlias) if expected else None
+            is_one = self.person[stays] == self.person[other]
+            if is_one and (stays == other or {stays, other} & self.aliases):
+                expected = (SameRecipient, IsAlias)
             elif {stays, other} & self.aliases:
                 expected = IsAlias
             else:
