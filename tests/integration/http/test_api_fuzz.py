@@ -10,7 +10,7 @@ from serving.wiring import open_parts
 from tests.api import serve, settings_for
 from tests.api_fuzz import Found, callers, prepared
 
-SECONDS_EACH = 8
+SECONDS_EACH = 7
 LEAST_REACHED = 0.9
 
 
