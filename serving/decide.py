@@ -181,14 +181,16 @@ class Decider:
     ) -> dict[str, Situation]:
         """Return what the gates would look at for a message with nothing but its type, at a moment, by recipient.
 
-        They carry no way out: nothing is rendered from them.
+        They carry no way out, for nothing is rendered from them, and nothing of the contact budget.
 
         Raises:
             UnknownType: the tenant has published no message type of this name.
         """
         days = self._rules.complaint_days
         standing_for = self._log.survivors(tenant, recipient_ids)
-        known = self._log.known(tenant, list(standing_for.values()), [message_type], now=now, complaint_days=days)
+        known = self._log.known(
+            tenant, list(standing_for.values()), [message_type], now=now, complaint_days=days, with_spending=False
+        )
         # Who has no profile is where the tenant is: one place for all of them.
         laws = self._law(tenant, None, None, known)
         definition = _published(known, message_type).definition

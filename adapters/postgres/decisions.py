@@ -84,7 +84,14 @@ class DecisionLog:
         self._complaints = ComplaintShares()
 
     def known(
-        self, tenant: Tenant, recipient_ids: Sequence[str], types: Sequence[str], *, now: datetime, complaint_days: int
+        self,
+        tenant: Tenant,
+        recipient_ids: Sequence[str],
+        types: Sequence[str],
+        *,
+        now: datetime,
+        complaint_days: int,
+        with_spending: bool = True,
     ) -> Known:
         """Return what is known, for all requests of a batch at once.
 
@@ -94,6 +101,7 @@ class DecisionLog:
             types: the message types they name.
             now: the tenant's clock.
             complaint_days: days over which complaints count.
+            with_spending: also read the contact budget and what is spent of it.
 
         Raises:
             Unavailable: PostgreSQL is away, and with it all knowledge of consent.
@@ -103,8 +111,10 @@ class DecisionLog:
             if headless := [recipient for recipient, each in allowed.items() if each.version == 0]:
                 # Those that exist with version 0 are left as they are.
                 allowances.make_heads(connection, tenant.tenant, headless)
+            if with_spending:
+                allowed = _standing(allowed, _spending(connection, tenant, list(allowed), now=now))
             return Known(
-                allowances=_standing(allowed, _spending(connection, tenant, list(allowed), now=now)),
+                allowances=allowed,
                 profiles=profiles.read(connection, tenant, recipient_ids),
                 types=message_types.read(connection, types),
                 complaint_share=self._complaints.read(connection, tenant.tenant, now=now, days=complaint_days),
