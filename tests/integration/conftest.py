@@ -1,14 +1,16 @@
-"""Servers of their own for the tests of the stream, which empty, stop and kill them."""
+"""Servers of their own for the tests of the stream, which empty, stop and kill them; places of personal data."""
 
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from adapters.embedded.postgres import start_postgres
 from adapters.embedded.valkey import EmbeddedValkey, start_valkey
 from adapters.keyring import Keyring
+from adapters.lake import Lake
 from adapters.postgres.engine import Database
 from adapters.postgres.migrate import prepare
 from adapters.postgres.roles import DatabaseUrls
@@ -49,3 +51,16 @@ def world(stream_databases: DatabaseUrls, stream_valkey: EmbeddedValkey, tmp_pat
     world.store.apply()
     yield world
     world.close()
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    """A lake of the test's own."""
+    return Lake(tmp_path / "lake")
+
+
+@pytest.fixture
+def redis(valkey: EmbeddedValkey) -> Iterator[Redis]:
+    """A connection to the server all tests share."""
+    with connect(valkey.url, timeout_ms=2000) as client:
+        yield client

@@ -7,29 +7,16 @@ import pytest
 from sqlalchemy import text
 
 from adapters.erasure_ledger import ErasureLedger
-from adapters.lake import Lake
 from adapters.personal_data import place_names
 from adapters.personal_data.eraser import Eraser, places
 from adapters.personal_data.lake_place import EVENTS
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.erasures import Erasures, Mode
-from adapters.redis.client import connect
 from assets.steps import event_days
 from domain.identity import subject_key
 from tests.canaries import DAY, NOW, hits, mark, plant
 
 WHO, STAYS = "person-gone", "person-gone-2"
-
-
-@pytest.fixture
-def lake(tmp_path):
-    return Lake(tmp_path / "lake")
-
-
-@pytest.fixture
-def redis(valkey):
-    with connect(valkey.url, timeout_ms=2000) as client:
-        yield client
 
 
 @pytest.fixture

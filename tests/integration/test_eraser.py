@@ -30,7 +30,6 @@ from adapters.postgres.migrate import prepare
 from adapters.postgres.roles import DatabaseUrls
 from adapters.postgres.suppressed_addresses import SuppressedAddresses
 from adapters.postgres.tenants import Tenants
-from adapters.redis.client import connect
 from adapters.settings import Settings, child_environment
 from cli import first_start
 from domain.identity import subject_key
@@ -45,17 +44,6 @@ from tests.erasure_process import MOMENTS
 from tests.service_process import ROOT, until
 
 GONE, STAYS = "person-gone", "person-gone-2"
-
-
-@pytest.fixture
-def lake(tmp_path):
-    return Lake(tmp_path / "lake")
-
-
-@pytest.fixture
-def redis(valkey):
-    with connect(valkey.url, timeout_ms=2000) as client:
-        yield client
 
 
 @pytest.fixture

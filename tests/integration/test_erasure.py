@@ -8,7 +8,6 @@ from sqlalchemy.exc import ProgrammingError
 
 from adapters.clock import Clock
 from adapters.erasure_ledger import ErasureLedger
-from adapters.lake import Lake
 from adapters.personal_data import place_names
 from adapters.personal_data.eraser import Eraser, places
 from adapters.personal_data.restored import reapply
@@ -23,7 +22,6 @@ from adapters.postgres.recipient_facts import RecipientFacts
 from adapters.postgres.schema import metadata
 from adapters.postgres.tables import profile
 from adapters.postgres.template_applications import TemplateApplications
-from adapters.redis.client import connect
 from domain.identity import subject_key
 from domain.ingest import parse
 from domain.preference_templates import Template
@@ -35,17 +33,6 @@ GONE, STAYS = "person-gone", "person-gone-2"
 
 class Killed(BaseException):
     """The process ends here, as if it were killed."""
-
-
-@pytest.fixture
-def lake(tmp_path):
-    return Lake(tmp_path / "lake")
-
-
-@pytest.fixture
-def redis(valkey):
-    with connect(valkey.url, timeout_ms=2000) as client:
-        yield client
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from sqlalchemy import text
 
 from adapters.clock import real_now
 from adapters.erasure_ledger import ErasureLedger
-from adapters.lake import Lake
 from adapters.personal_data import export_sources
 from adapters.personal_data.eraser import Eraser, places
 from adapters.personal_data.export_place import path_of
@@ -21,7 +20,6 @@ from adapters.postgres.exports import Exports, NotReady
 from adapters.postgres.merges import Merges
 from adapters.postgres.schema import metadata
 from adapters.postgres.subject_keys import KeyDestroyed
-from adapters.redis.client import connect
 from adapters.secrets import CannotOpen
 from domain.exports import KEPT_FOR, PORTABLE, ExportKind, ExportState
 from serving.export_worker import ExportWorker
@@ -32,17 +30,6 @@ from tests.service_process import ROOT
 WHO, OTHER = "person-gone", "person-gone-2"
 MOST_MEMORY = 50_000_000
 SUBJECT_BYTES = 100_000_000
-
-
-@pytest.fixture
-def lake(tmp_path):
-    return Lake(tmp_path / "lake")
-
-
-@pytest.fixture
-def redis(valkey):
-    with connect(valkey.url, timeout_ms=2000) as client:
-        yield client
 
 
 @pytest.fixture
