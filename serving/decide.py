@@ -11,37 +11,26 @@ from datetime import datetime
 
 import structlog
 
-from adapters import legal_rule_files
 from adapters.postgres.allowances import Moved
 from adapters.postgres.decisions import DecisionLog, Finish, Known, Recorded, Row
 from adapters.settings import Settings
 from adapters.unsubscribe_links import UnsubscribeLinks
 from domain import decisioning, identity
-from domain.contact_budget import Contact
 from domain.content import RenderedContent, render
-from domain.decision_record import Evidence, answer, record
-from domain.decision_request import DecisionRequest
+from domain.decision_record import Evidence
 from domain.decisioning import Draft
-from domain.gates import Allowances, Screened, Situation, contact_of, screen
-from domain.legal.gate import LegalFacts
-from domain.legal.places import place_of
-from domain.message_types import MessageType, PublishedType, check_variables
-from domain.one_click import UnsubscribeGrant
-from domain.preference_gate import LastSent
-from domain.profiles import Profile
-from domain.quiet_hours import QuietHours
+from domain.gates import Allowances, Screened, Situation, screen
+from domain.message_types import check_variables
 from domain.tenants import Tenant
-from domain.values import Channel, MessageClass, Outcome, Purpose
+from domain.values import Channel
 from serving import decision_metrics
 from serving.asks import Ask
+from serving.decision_rows import row_of
 from serving.scoring import Model, Scored, ToScore, score
+from serving.situations import Situations
 
 HOLDOUT = "holdout"
 log = structlog.get_logger("kairos.decisions")
-
-
-class UnknownType(LookupError):
-    """The tenant has published no message type of this name."""
 
 
 class KeyReused(RuntimeError):
@@ -77,11 +66,9 @@ class Decider:
             settings: the policy's constants.
             links: makes the way out that marketing e-mail carries; without it none does.
         """
-        self._links = links
         self._log = log_of
         self._model = model
-        self._quiet = QuietHours(start=settings.quiet_hours_start, end=settings.quiet_hours_end)
-        self._rules = legal_rule_files.load(settings.legal_rules)
+        self.situations = Situations(log_of, settings, links)
         self._holdout_share = settings.holdout_share
         self._settings = decisioning.Settings(
             epsilon=settings.exploration_epsilon,
@@ -155,7 +142,7 @@ class Decider:
             variant_id=answer["variant_id"],
             wanted=[recorded.locale],
             variables=ask.request.message.variables,
-            unsubscribe_url=self._unsubscribe_url(tenant, ask.request, definition, recorded.decided_at),
+            unsubscribe_url=self.situations.unsubscribe_url(tenant, ask.request, definition, recorded.decided_at),
         )
 
     def _screened(
@@ -163,88 +150,17 @@ class Decider:
     ) -> list[_Open]:
         if not asks:
             return []
-        recipients = [ask.request.recipient_id for ask in asks]
-        known = self._log.known(
-            tenant,
-            recipients,
-            [ask.request.message.type for ask in asks],
-            now=now,
-            complaint_days=self._rules.complaint_days,
-        )
+        known = self.situations.known(tenant, [ask.request for ask in asks], now=now)
         stages.ended("gather")
         opened = [self._open(tenant, ask, known, now) for ask in asks]
         stages.ended("screen")
         return opened
 
-    def situations(
-        self, tenant: Tenant, recipient_ids: Sequence[str], message_type: str, *, now: datetime
-    ) -> dict[str, Situation]:
-        """Return what the gates would look at for a message with nothing but its type, at a moment, by recipient.
-
-        They carry no way out, for nothing is rendered from them, and nothing of the contact budget.
-
-        Raises:
-            UnknownType: the tenant has published no message type of this name.
-        """
-        days = self._rules.complaint_days
-        standing_for = self._log.survivors(tenant, recipient_ids)
-        known = self._log.known(
-            tenant, list(standing_for.values()), [message_type], now=now, complaint_days=days, with_spending=False
-        )
-        # Who has no profile is where the tenant is: one place for all of them.
-        laws = self._law(tenant, None, None, known)
-        definition = _published(known, message_type).definition
-        return {
-            recipient: Situation(
-                definition=definition,
-                allowances=known.allowances[standing_for[recipient]],
-                profile=profile,
-                law=laws if profile is None else self._law(tenant, profile, None, known),
-                quiet=self._quiet,
-                now=now,
-            )
-            for recipient in recipient_ids
-            for profile in [_profile(known, standing_for[recipient])]
-        }
-
     def _open(self, tenant: Tenant, ask: Ask, known: Known, now: datetime) -> _Open:
-        situation = self._situation(tenant, ask.request, known, now)
+        situation = self.situations.of_request(tenant, ask.request, known, now)
         check_variables(situation.definition, dict(ask.request.message.variables))
         version = known.types[ask.request.message.type].version
         return _Open(ask, situation, screen(ask.request, situation), version)
-
-    def _situation(self, tenant: Tenant, request: DecisionRequest, known: Known, now: datetime) -> Situation:
-        definition = _published(known, request.message.type).definition
-        profile = _profile(known, request.recipient_id)
-        return Situation(
-            definition=definition,
-            allowances=known.allowances[request.recipient_id],
-            profile=profile,
-            law=self._law(tenant, profile, request.context.time_zone, known),
-            quiet=self._quiet,
-            now=now,
-            unsubscribe_url=self._unsubscribe_url(tenant, request, definition, now),
-            tenant_zone=tenant.zone,
-        )
-
-    def _law(self, tenant: Tenant, profile: Profile | None, told_zone: str | None, known: Known) -> LegalFacts:
-        place = place_of(profile, told_zone, tenant.zone)
-        return LegalFacts(rules=self._rules, place=place, complaint_share=known.complaint_share)
-
-    def _unsubscribe_url(
-        self, tenant: Tenant, request: DecisionRequest, definition: MessageType, decided_at: datetime
-    ) -> str:
-        """Return the recipient's way out of marketing e-mail, the same for every repeat of a decision."""
-        if self._links is None or definition.message_class is not MessageClass.MARKETING:
-            return ""
-        grant = UnsubscribeGrant(
-            tenant=tenant.tenant,
-            recipient_id=request.recipient_id,
-            purpose=Purpose.MARKETING,
-            channel=Channel.EMAIL,
-            issued_at=decided_at,
-        )
-        return self._links.url(grant)
 
     def _scored(
         self, model: Model | None, tenant: Tenant, opened: Sequence[_Open], stages: "decision_metrics.Stages"
@@ -277,7 +193,7 @@ class Decider:
             if final.overridden is not None:
                 decision_metrics.LATE_REFUSALS.labels(final.overridden.value).inc()
             evidence = self._evidence(tenant, opened, model, stages)
-            return _row(tenant, final, evidence)
+            return row_of(tenant, final, evidence)
 
         return finish
 
@@ -304,18 +220,6 @@ class Decider:
         return identity.in_share(subject, HOLDOUT, self._holdout_share)
 
 
-def _published(known: Known, message_type: str) -> PublishedType:
-    published = known.types.get(message_type)
-    if published is None:
-        raise UnknownType("no message type of this name is published")
-    return published
-
-
-def _profile(known: Known, recipient_id: str) -> Profile | None:
-    stored = known.profiles.get(recipient_id)
-    return stored.profile if stored is not None else None
-
-
 def _may_personalize(opened: _Open) -> bool:
     channels = opened.screened.permitted or opened.situation.definition.channels
     return opened.situation.allowances.personalization_refusal(channels, opened.situation.now) is None
@@ -324,42 +228,6 @@ def _may_personalize(opened: _Open) -> bool:
 def new_id() -> str:
     """Return the id of a decision that nobody can ask for again."""
     return str(uuid.uuid4())
-
-
-def _row(tenant: Tenant, draft: Draft, evidence: Evidence) -> Row:
-    return Row(
-        decision_id=draft.decision_id,
-        recipient_id=draft.request.recipient_id,
-        subject_key=evidence.subject_key,
-        fingerprint=draft.request.fingerprint(tenant.subject_secret),
-        decided_at=draft.situation.now,
-        outcome=draft.outcome.value,
-        message_type=draft.request.message.type,
-        campaign_id=draft.request.campaign_id,
-        reason=draft.reason.value,
-        action_probability=draft.probability,
-        consent_version=draft.situation.allowances.version,
-        category=draft.situation.definition.category,
-        sent=_sent(draft),
-        contact=_contact(draft),
-        record=record(draft, evidence),
-        answer=answer(draft, evidence).model_dump(mode="json") | {"content": None},
-    )
-
-
-def _sent(draft: Draft) -> LastSent | None:
-    """Return what is sent, for the next decision about the same recipient."""
-    channel, definition = draft.action.channel, draft.situation.definition
-    if draft.outcome is not Outcome.SEND_NOW or channel is None:
-        return None
-    return LastSent(channel=channel, category=definition.category, content_type=definition.type, at=draft.situation.now)
-
-
-def _contact(draft: Draft) -> Contact | None:
-    channel = draft.action.channel
-    if draft.outcome is not Outcome.SEND_NOW or channel is None:
-        return None
-    return contact_of(draft.request, draft.situation, channel)
 
 
 def _model_facts(model: Model) -> dict[str, str]:

@@ -48,7 +48,7 @@ def resolved_many(
     found: dict[str, Resolved] = {}
     for start in range(0, len(recipient_ids), _AT_A_TIME):
         some = recipient_ids[start : start + _AT_A_TIME]
-        situations = decider.situations(tenant, some, question.message_type, now=question.at)
+        situations = decider.situations.by_recipient(tenant, some, question.message_type, now=question.at)
         for recipient, each in situations.items():
             found[recipient] = _resolved(message, each, question.channel, laws)
     return found

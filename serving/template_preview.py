@@ -137,7 +137,7 @@ def _changes(
     """Yield every difference with its recipient, over every published type and the channels it has."""
     for published in parts.templates.types.all(tenant)[:MAX_TYPES] if would else ():
         name = published.definition.type
-        for who, situation in parts.decider.situations(tenant, list(would), name, now=now).items():
+        for who, situation in parts.decider.situations.by_recipient(tenant, list(would), name, now=now).items():
             for channel in situation.definition.channels:
                 before = preference_lookup.resolved_in(situation, channel)
                 after = preference_lookup.resolved_in(_with(situation, would[who], template), channel)

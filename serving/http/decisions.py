@@ -12,12 +12,13 @@ from domain.decision_request import DecisionRequest, NotSupported, without_unsup
 from domain.identity import decision_id
 from domain.message_types import BadVariables
 from serving.asks import Ask
-from serving.decide import KeyReused, UnknownType, new_id
+from serving.decide import KeyReused, new_id
 from serving.http.auth import Caller, PartsOf, own_part, permission
 from serving.http.errors import FieldError, ProblemCode, Refused, invalid, problems
 from serving.http.problem_codes import declared
 from serving.http.routes import KEY_REUSED, IdempotencyKey, Route, own_key
 from serving.http.strict_body import BodyIs, Document
+from serving.situations import UnknownType
 
 router = APIRouter(route_class=Route, tags=["decisions"])
 UNKNOWN_TYPE = declared("message.unknown_type", 422, "No message type of this name is published.")

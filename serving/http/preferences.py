@@ -20,7 +20,6 @@ from domain.preference_resolution import Resolved
 from domain.preferences import Preference
 from domain.values import Channel, Frozen, Moment
 from serving import preference_lookup
-from serving.decide import UnknownType
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.conditional import conditional
 from serving.http.decisions import UNKNOWN_TYPE
@@ -31,6 +30,7 @@ from serving.http.rate_limit import never_limited
 from serving.http.recipients import PREFIX, RecipientId
 from serving.http.routes import Route
 from serving.http.strict_body import body_of
+from serving.situations import UnknownType
 
 router = APIRouter(route_class=Route, prefix=PREFIX + "/preferences", tags=["preferences"])
 VERSION_CONFLICT = declared("preference.version_conflict", 412, "The preference has changed since the version you saw.")

@@ -186,7 +186,7 @@ def machine(db, tenant):  # noqa: C901 - a class with its rules
 
         @invariant()
         def the_gate_agrees(self):
-            found = decider.situations(tenant, self.names, "news", now=self.now)
+            found = decider.situations.by_recipient(tenant, self.names, "news", now=self.now)
             permitted = []
             for who, name in enumerate(self.names):
                 request = DecisionRequest.model_validate({"recipient_id": name, "message": {"type": "news"}})

@@ -27,7 +27,8 @@ from domain.decision_request import DecisionRequest
 from domain.identity import in_share, subject_key
 from domain.values import Purpose
 from serving.asks import Ask
-from serving.decide import Decider, UnknownType, new_id
+from serving.decide import Decider, new_id
+from serving.situations import UnknownType
 from tests.builders import NOON, a_type
 from tests.feature_tables import feature_table
 

@@ -1,0 +1,120 @@
+"""Situations: everything the gates look at besides the request, from one reading of the stores."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from adapters import legal_rule_files
+from adapters.postgres.decisions import DecisionLog, Known
+from adapters.settings import Settings
+from adapters.unsubscribe_links import UnsubscribeLinks
+from domain.decision_request import DecisionRequest
+from domain.gates import Situation
+from domain.legal.gate import LegalFacts
+from domain.legal.places import place_of
+from domain.message_types import MessageType, PublishedType
+from domain.one_click import UnsubscribeGrant
+from domain.profiles import Profile
+from domain.quiet_hours import QuietHours
+from domain.tenants import Tenant
+from domain.values import Channel, MessageClass, Purpose
+
+
+class UnknownType(LookupError):
+    """The tenant has published no message type of this name."""
+
+
+class Situations:
+    """Makes situations for one installation."""
+
+    def __init__(self, log_of: DecisionLog, settings: Settings, links: UnsubscribeLinks | None = None) -> None:
+        self._links = links
+        self._log = log_of
+        self._quiet = QuietHours(start=settings.quiet_hours_start, end=settings.quiet_hours_end)
+        self._rules = legal_rule_files.load(settings.legal_rules)
+
+    def known(self, tenant: Tenant, requests: Sequence[DecisionRequest], *, now: datetime) -> Known:
+        """Return what PostgreSQL knows about some requests, as one reading."""
+        recipients = [request.recipient_id for request in requests]
+        types = [request.message.type for request in requests]
+        return self._log.known(tenant, recipients, types, now=now, complaint_days=self._rules.complaint_days)
+
+    def by_recipient(
+        self, tenant: Tenant, recipient_ids: Sequence[str], message_type: str, *, now: datetime
+    ) -> dict[str, Situation]:
+        """Return what the gates would look at for a message with nothing but its type, at a moment, by recipient.
+
+        They carry no way out, for nothing is rendered from them, and nothing of the contact budget.
+
+        Raises:
+            UnknownType: the tenant has published no message type of this name.
+        """
+        days = self._rules.complaint_days
+        standing_for = self._log.survivors(tenant, recipient_ids)
+        known = self._log.known(
+            tenant, list(standing_for.values()), [message_type], now=now, complaint_days=days, with_spending=False
+        )
+        # Who has no profile is where the tenant is: one place for all of them.
+        laws = self._law(tenant, None, None, known)
+        definition = _published(known, message_type).definition
+        return {
+            recipient: Situation(
+                definition=definition,
+                allowances=known.allowances[standing_for[recipient]],
+                profile=profile,
+                law=laws if profile is None else self._law(tenant, profile, None, known),
+                quiet=self._quiet,
+                now=now,
+            )
+            for recipient in recipient_ids
+            for profile in [_profile(known, standing_for[recipient])]
+        }
+
+    def of_request(self, tenant: Tenant, request: DecisionRequest, known: Known, now: datetime) -> Situation:
+        """Return what the gates look at for a request.
+
+        Raises:
+            UnknownType: the tenant has published no message type of this name.
+        """
+        definition = _published(known, request.message.type).definition
+        profile = _profile(known, request.recipient_id)
+        return Situation(
+            definition=definition,
+            allowances=known.allowances[request.recipient_id],
+            profile=profile,
+            law=self._law(tenant, profile, request.context.time_zone, known),
+            quiet=self._quiet,
+            now=now,
+            unsubscribe_url=self.unsubscribe_url(tenant, request, definition, now),
+            tenant_zone=tenant.zone,
+        )
+
+    def _law(self, tenant: Tenant, profile: Profile | None, told_zone: str | None, known: Known) -> LegalFacts:
+        place = place_of(profile, told_zone, tenant.zone)
+        return LegalFacts(rules=self._rules, place=place, complaint_share=known.complaint_share)
+
+    def unsubscribe_url(
+        self, tenant: Tenant, request: DecisionRequest, definition: MessageType, decided_at: datetime
+    ) -> str:
+        """Return the recipient's way out of marketing e-mail, the same for every repeat of a decision."""
+        if self._links is None or definition.message_class is not MessageClass.MARKETING:
+            return ""
+        grant = UnsubscribeGrant(
+            tenant=tenant.tenant,
+            recipient_id=request.recipient_id,
+            purpose=Purpose.MARKETING,
+            channel=Channel.EMAIL,
+            issued_at=decided_at,
+        )
+        return self._links.url(grant)
+
+
+def _published(known: Known, message_type: str) -> PublishedType:
+    published = known.types.get(message_type)
+    if published is None:
+        raise UnknownType("no message type of this name is published")
+    return published
+
+
+def _profile(known: Known, recipient_id: str) -> Profile | None:
+    stored = known.profiles.get(recipient_id)
+    return stored.profile if stored is not None else None
