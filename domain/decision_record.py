@@ -13,13 +13,15 @@ from typing import Any
 from pydantic import Field
 
 from domain.content import RenderedContent
-from domain.decisioning import Draft, Score, Settings
+from domain.decisioning import Draft, Score
 from domain.explanations import explain
 from domain.gates import Allowances, Refusal, Situation, may_use_opens, open_tracking
+from domain.ingest import local_time
 from domain.legal.tracking import OpenTracking
-from domain.policy import PolicyName
+from domain.policy import PolicyName, StageName
 from domain.preferences import Preference
 from domain.profiles import Profile
+from domain.stages import Settings, by_value
 from domain.values import Channel, Frozen, Outcome, Reason
 
 
@@ -83,15 +85,15 @@ def answer(draft: Draft, evidence: Evidence) -> DecisionAnswer:
     return DecisionAnswer(
         decision_id=draft.decision_id,
         outcome=draft.outcome,
-        channel=draft.action.channel if sends else None,
-        variant_id=draft.action.variant_id if sends else None,
+        channel=draft.action.channel,
+        variant_id=draft.action.variant_id,
         content=draft.rendered if sends else None,
-        fallback_channels=_fallbacks(draft) if sends else (),
+        fallback_channels=_fallbacks(draft, evidence.settings) if sends else (),
         send_at=draft.send_at,
         recheck_by=draft.send_at,
         reason=draft.reason,
         refusals=draft.screened.refusals,
-        score=draft.score if sends else Score(),
+        score=draft.score if draft.action.is_send else Score(),
         action_probability=draft.probability,
         open_tracking=_tracking(draft),
         degraded=evidence.degraded,
@@ -102,7 +104,9 @@ def answer(draft: Draft, evidence: Evidence) -> DecisionAnswer:
 
 def record(draft: Draft, evidence: Evidence) -> dict[str, Any]:
     """Return everything the decision knew, as JSON-ready values."""
-    request = draft.request.model_dump(mode="json", exclude={"recipient_id": True, "message": {"variables"}})
+    request = draft.request.model_dump(
+        mode="json", by_alias=True, exclude={"recipient_id": True, "message": {"variables"}}
+    )
     sends = draft.outcome is Outcome.SEND_NOW
     return {
         "decision_id": draft.decision_id,
@@ -111,16 +115,15 @@ def record(draft: Draft, evidence: Evidence) -> dict[str, Any]:
         "decided_at": draft.situation.now.isoformat(),
         "zone": str(draft.situation.zone),
         "outcome": draft.outcome.value,
-        "channel": draft.action.channel.value if sends and draft.action.channel else None,
-        "variant_id": draft.action.variant_id if sends else None,
+        **draft.action.model_dump(mode="json", include={"channel", "variant_id"}),
         "reason": draft.reason.value,
         "action_probability": draft.probability,
         "refusals": [refusal.model_dump(mode="json") for refusal in draft.screened.refusals],
         "permitted": [channel.value for channel in draft.screened.permitted],
-        "choice": draft.choice.model_dump(mode="json") if draft.choice else None,
+        "stages": [stage.model_dump(mode="json") for stage in draft.choice.stages] if draft.choice else [],
         "overridden": draft.overridden.value if draft.overridden else None,
         "content": _content_facts(draft.rendered) if sends and draft.rendered else None,
-        "p_convert": {channel.value: p for channel, p in draft.scores.items()} if draft.scores is not None else None,
+        "expected": _expected_facts(draft),
         "score": draft.score.model_dump(mode="json"),
         "send_at": draft.send_at.isoformat() if draft.send_at else None,
         "is_holdout": evidence.is_holdout,
@@ -147,6 +150,18 @@ def _tracking(draft: Draft) -> OpenTracking | None:
     if draft.outcome is not Outcome.SEND_NOW or draft.action.channel is None:
         return None
     return open_tracking(draft.situation, draft.action.channel)
+
+
+def _expected_facts(draft: Draft) -> dict[str, Any]:
+    """Return what models expected; of a week's activity only the hours that could be chosen."""
+    told = draft.expected.model_dump(mode="json", exclude={"activity"})
+    activity, slot = draft.expected.activity, draft.choice.stage(StageName.SLOT) if draft.choice else None
+    if activity is None or slot is None:
+        return told | {"activity": None}
+    moments = [option.slot or draft.situation.now for option in slot.options]
+    hours = sorted({local_time(at, draft.situation.zone)[0] for at in moments})
+    kept = {str(hour): activity.log_rates[hour] for hour in hours}
+    return told | {"activity": {"source": activity.source, "log_rates": kept}}
 
 
 def _content_facts(rendered: RenderedContent) -> dict[str, str]:
@@ -197,8 +212,9 @@ def _unreachable(profile: Profile | None) -> list[str]:
     return sorted(channel.value for channel, each in profile.channels.items() if not each.reachable) if profile else []
 
 
-def _fallbacks(draft: Draft) -> tuple[Channel, ...]:
-    return tuple(channel for channel in draft.screened.permitted if channel is not draft.action.channel)
+def _fallbacks(draft: Draft, settings: Settings) -> tuple[Channel, ...]:
+    others = [channel for channel in draft.screened.permitted if channel is not draft.action.channel]
+    return by_value(others, draft.expected, settings.weights)
 
 
 def _versions(draft: Draft, evidence: Evidence) -> Versions:

@@ -6,9 +6,9 @@ A field that would change the decision and is not supported is refused by name, 
 import hashlib
 import hmac
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, JsonValue, StringConstraints
+from pydantic import Field, JsonValue, StringConstraints, model_validator
 
 from domain.events import Identifier, Name
 from domain.profiles import Locale
@@ -16,9 +16,6 @@ from domain.tenants import ZoneName
 from domain.values import Channel, Frozen, Moment
 
 NOT_SUPPORTED = (
-    "journey_id",
-    "step_id",
-    "delivery_window",
     "service_level",
     "policy",
     "context.device",
@@ -43,7 +40,7 @@ class Message(Frozen):
         default=None, description="Recorded; it opens no gate."
     )
     urgency: Literal["immediate", "within_hour", "within_day", "flexible"] | None = Field(
-        default=None, description="Recorded; it opens no gate."
+        default=None, description="within_day and flexible may wait for a better hour, a day or a week; no gate opens."
     )
     expires_at: Moment | None = Field(default=None, description="From this moment on the message is worthless.")
 
@@ -55,12 +52,30 @@ class RequestContext(Frozen):
     time_zone: ZoneName | None = None
 
 
+class DeliveryWindow(Frozen):
+    """Between which moments the message may be sent: from the first on, before the last."""
+
+    starts: Moment | None = Field(default=None, alias="from")
+    until: Moment | None = None
+
+    @model_validator(mode="after")
+    def _is_some_time(self) -> Self:
+        if self.starts is None and self.until is None:
+            raise ValueError("one of from and until must be given")
+        if self.starts is not None and self.until is not None and self.until <= self.starts:
+            raise ValueError("until must lie after from")
+        return self
+
+
 class DecisionRequest(Frozen):
     """May this message go to this recipient, and how? The tenant comes from the credential."""
 
     recipient_id: Identifier
     message: Message
     campaign_id: Identifier | None = None
+    journey_id: Identifier | None = Field(default=None, description="Recorded.")
+    step_id: Identifier | None = Field(default=None, description="Recorded.")
+    delivery_window: DeliveryWindow | None = None
     channels: Annotated[tuple[Channel, ...], Field(min_length=1, max_length=len(Channel))] | None = Field(
         default=None, description="Only these channels are considered."
     )
@@ -72,7 +87,7 @@ class DecisionRequest(Frozen):
 
         It is keyed, because it stands beside the pseudonym: recipients' ids are easily tried one by one.
         """
-        body = self.model_dump(mode="json", exclude_none=True)
+        body = self.model_dump(mode="json", by_alias=True, exclude_none=True)
         text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hmac.new(tenant_secret, text.encode(), hashlib.sha256).digest()
 

@@ -4,27 +4,20 @@ Probabilities are fixed before the draw. A refusal found when the decision is re
 never a second draw.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from pydantic import Field
-
-from domain import content, policy, timing
+from domain import content, timing
 from domain.content import RenderedContent
 from domain.decision_request import DecisionRequest
-from domain.gates import Refusal, Screened, Situation, next_opening, opening, screen
-from domain.policy import NO_SEND, Action, Choice, PolicyName
-from domain.values import Channel, Frozen, MessageClass, Outcome, Reason
-
-
-class Settings(Frozen):
-    """The policy's constants; recorded with each decision, so that a replay needs nothing else."""
-
-    epsilon: float = Field(gt=0, lt=1)
-    temperature: float = Field(gt=0)
-    send_cost: float = Field(ge=0)
+from domain.expected import Expected
+from domain.gates import Refusal, Screened, Situation, late_refusal, next_opening, opening, screen
+from domain.policy import NO_SEND, Action, Choice, PolicyName, Stage
+from domain.stages import Asked, Settings, channel_stage, slot_stage, variant_stage
+from domain.values import Channel, Frozen, Outcome, Reason
 
 
 class Score(Frozen):
@@ -39,7 +32,10 @@ class Score(Frozen):
 
 @dataclass(frozen=True)
 class Draft:
-    """A decision before it is recorded; ``overridden`` is a refusal found at the last moment, after the draw."""
+    """A decision before it is recorded; ``overridden`` is a refusal found at the last moment, after the draw.
+
+    ``choice`` is None where nothing was drawn. A message that waits may have a slot drawn and no channel yet.
+    """
 
     decision_id: str
     request: DecisionRequest
@@ -47,8 +43,8 @@ class Draft:
     screened: Screened
     outcome: Outcome
     reason: Reason
+    expected: Expected = field(default_factory=Expected)
     choice: Choice | None = None
-    scores: Mapping[Channel, float] | None = None
     send_at: datetime | None = None
     rendered: RenderedContent | None = None
     score: Score = field(default_factory=Score)
@@ -65,61 +61,77 @@ class Draft:
         return self.choice.probability if self.choice is not None and self.overridden is None else 1.0
 
 
-def without_choice(decision_id: str, request: DecisionRequest, situation: Situation, screened: Screened) -> Draft:
+def decide(asked: Asked, screened: Screened) -> Draft:
+    """Return the decision: drawn among what is permitted, or what is left where nothing is.
+
+    Args:
+        asked: the request, what is known, what models expect, and whether the recipient is in the hold-out.
+        screened: what the gates left.
+
+    Raises:
+        CannotRender: the variant that was drawn cannot be filled with the request's variables.
+    """
+    return _chosen(asked, screened) if screened.permitted else _without_channel(asked, screened)
+
+
+def _without_channel(asked: Asked, screened: Screened) -> Draft:
     """Return the decision of a message that may go nowhere now: later if waiting helps, otherwise never."""
+    request, situation = asked.request, asked.situation
     reasons = [refusal.reason for refusal in screened.refusals]
     waiting = [refusal for refusal in screened.refusals if refusal.reason.is_temporary]
+    nothing = partial(Draft, asked.decision_id, request, situation, screened, Outcome.SUPPRESS)
     if not waiting:
-        return Draft(decision_id, request, situation, screened, Outcome.SUPPRESS, _leading(reasons))
+        return nothing(_leading(reasons))
     openings = [(at, each.reason) for each in waiting if (at := opening(request, situation, each.channel)) is not None]
     if not openings:
         is_never_allowed = all(next_opening(situation, each.channel) is None for each in waiting)
-        reason = Reason.LAW_NO_OPENING if is_never_allowed else _leading(reasons)
-        return Draft(decision_id, request, situation, screened, Outcome.SUPPRESS, reason)
+        return nothing(Reason.LAW_NO_OPENING if is_never_allowed else _leading(reasons))
     opens_at, held = min(openings, key=lambda each: each[0])
-    too_late = timing.deferral_refusal(request.message.expires_at, opens_at=opens_at)
+    too_late = timing.deferral_refusal(request, opens_at=opens_at)
     if too_late is not None:
-        return Draft(decision_id, request, situation, screened, Outcome.SUPPRESS, too_late)
-    return Draft(decision_id, request, situation, screened, Outcome.DEFER, held, send_at=opens_at)
-
-
-def choose(
-    decision_id: str,
-    request: DecisionRequest,
-    situation: Situation,
-    screened: Screened,
-    *,
-    p_convert: Mapping[Channel, float] | None,
-    is_holdout: bool,
-    settings: Settings,
-) -> Draft:
-    """Choose among the permitted actions.
-
-    Args:
-        decision_id: keys the draw.
-        request: what was asked.
-        situation: what is known.
-        screened: at least one channel is permitted.
-        p_convert: the model's probability of a conversion per permitted channel, None to decide by rules.
-        is_holdout: the recipient belongs to the share that always gets the uniform policy.
-        settings: the policy's constants.
-    """
-    actions = _actions(situation, screened)
-    name, probabilities = _distribution(actions, p_convert, is_holdout=is_holdout, settings=settings)
-    choice = policy.choose(name, actions, probabilities, decision_id=decision_id)
-    outcome = Outcome.SEND_NOW if choice.action.is_send else Outcome.SUPPRESS
+        return nothing(too_late)
+    slot = slot_stage(asked, NO_SEND, [each.channel for each in waiting], first=opens_at)
     return Draft(
-        decision_id,
+        asked.decision_id,
         request,
         situation,
         screened,
-        outcome,
-        _policy_reason(choice, name),
-        choice=choice,
-        scores=p_convert,
-        rendered=_render(choice.action, request, situation),
-        score=_score(choice.action, p_convert, settings),
+        Outcome.DEFER,
+        held,
+        asked.expected,
+        choice=Choice(stages=(slot,)) if slot is not None else None,
+        send_at=slot.action.slot if slot is not None else opens_at,
     )
+
+
+def _chosen(asked: Asked, screened: Screened) -> Draft:
+    stages = _drawn(asked, screened.permitted)
+    choice = Choice(stages=stages)
+    action = choice.action
+    outcome = Outcome.SUPPRESS if not action.is_send else Outcome.DEFER if action.slot else Outcome.SEND_NOW
+    return Draft(
+        asked.decision_id,
+        asked.request,
+        asked.situation,
+        screened,
+        outcome,
+        _policy_reason(choice),
+        asked.expected,
+        choice=choice,
+        send_at=action.slot,
+        # Filled for a later hour, too: what cannot be filled is better known now.
+        rendered=_render(action, asked.request, asked.situation),
+        score=_score(action, asked.expected, asked.settings),
+    )
+
+
+def _drawn(asked: Asked, permitted: Sequence[Channel]) -> tuple[Stage, ...]:
+    channel = channel_stage(asked, permitted)
+    if not channel.action.is_send or channel.action.channel is None:
+        return (channel,)
+    variant = variant_stage(asked, channel.action)
+    slot = slot_stage(asked, variant.action, [channel.action.channel], first=asked.situation.now)
+    return (channel, variant) if slot is None else (channel, variant, slot)
 
 
 def recheck(draft: Draft, situation: Situation) -> Draft:
@@ -130,54 +142,35 @@ def recheck(draft: Draft, situation: Situation) -> Draft:
     """
     draft = replace(draft, situation=situation)
     channel = draft.action.channel
-    if draft.outcome is not Outcome.SEND_NOW or channel is None:
+    if channel is None:
         return draft
     screened = screen(draft.request, situation)
-    late = next((each.reason for each in screened.refusals if each.channel is channel), None)
-    if late is None and draft.scores is not None:
-        late = situation.allowances.personalization_refusal(draft.scores, situation.now)
+    late = late_refusal(draft.request, situation, channel, at=draft.action.slot or situation.now)
+    if late is None and draft.expected.is_personal:
+        late = situation.allowances.personalization_refusal(draft.expected.channels, situation.now)
     if late is None:
         still = tuple(each for each in draft.screened.permitted if each in screened.permitted)
         return replace(draft, screened=replace(draft.screened, permitted=still))
     return replace(
-        draft, screened=screened, outcome=Outcome.SUPPRESS, reason=late, overridden=late, rendered=None, score=Score()
+        draft,
+        screened=screened,
+        outcome=Outcome.SUPPRESS,
+        reason=late,
+        overridden=late,
+        rendered=None,
+        send_at=None,
+        score=Score(),
     )
 
 
-def _actions(situation: Situation, screened: Screened) -> tuple[Action, ...]:
-    sends = [
-        Action(channel=channel, variant_id=variant.id)
-        for channel in screened.permitted
-        for variant in situation.definition.variants
-    ]
-    # A receipt or a warning is owed: only marketing may be left unsent by choice.
-    may_be_left = situation.definition.message_class is MessageClass.MARKETING
-    return (NO_SEND, *sends) if may_be_left else tuple(sends)
-
-
-def _distribution(
-    actions: Sequence[Action], p_convert: Mapping[Channel, float] | None, *, is_holdout: bool, settings: Settings
-) -> tuple[PolicyName, tuple[float, ...]]:
-    if is_holdout:
-        return PolicyName.UNIFORM, policy.uniform(len(actions))
-    if p_convert is None:
-        return PolicyName.RULES, policy.rules(actions)
-    values = [_value(action, p_convert, settings) for action in actions]
-    spread = policy.epsilon_softmax(values, epsilon=settings.epsilon, temperature=settings.temperature)
-    return PolicyName.EPSILON_SOFTMAX, spread
-
-
-def _value(action: Action, p_convert: Mapping[Channel, float], settings: Settings) -> float:
-    """Return the expected conversions of an action less what a send costs; sending nothing is worth 0."""
-    return p_convert[action.channel] - settings.send_cost if action.channel is not None else 0.0
-
-
-def _policy_reason(choice: Choice, name: PolicyName) -> Reason:
-    if len(choice.actions) == 1:
+def _policy_reason(choice: Choice) -> Reason:
+    if all(len(stage.options) == 1 for stage in choice.stages):
         return Reason.POLICY_SINGLE
     if not choice.action.is_send:
         return Reason.POLICY_NO_SEND
-    return Reason.POLICY_RULES if name is PolicyName.RULES else Reason.POLICY_SAMPLED
+    if choice.action.slot is not None:
+        return Reason.POLICY_SLOT
+    return Reason.POLICY_RULES if choice.policy is PolicyName.RULES else Reason.POLICY_SAMPLED
 
 
 def _render(action: Action, request: DecisionRequest, situation: Situation) -> RenderedContent | None:
@@ -194,15 +187,25 @@ def _render(action: Action, request: DecisionRequest, situation: Situation) -> R
     )
 
 
-def _score(action: Action, p_convert: Mapping[Channel, float] | None, settings: Settings) -> Score:
-    if p_convert is None:
+def _score(action: Action, expected: Expected, settings: Settings) -> Score:
+    if action.channel is None:
+        # Sending nothing is what every value is measured against.
+        return Score(value=0.0) if expected.can_value else Score()
+    terms = expected.channels.get(action.channel)
+    if terms is None:
         return Score()
-    value = _value(action, p_convert, settings)
-    return Score(p_convert=p_convert[action.channel], value=value) if action.channel else Score(value=value)
+    return Score(
+        p_open=terms.p_open,
+        p_convert=terms.p_convert,
+        p_opt_out=terms.p_opt_out,
+        value=terms.value(settings.weights) if expected.can_value else None,
+        price=terms.price if expected.can_value else None,
+    )
 
 
 _LEADING_GATES = (
     "expiry",
+    "window",
     "pause",
     "law",
     "recipient",

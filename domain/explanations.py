@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from domain.policy import StageName
 from domain.values import Outcome, Reason
 
 SENTENCES = {
     Reason.EXPIRY_PASSED: "The message had expired.",
     Reason.EXPIRY_BEFORE_OPENING: "The message would have expired before it could be sent.",
+    Reason.WINDOW_PASSED: "The hours the request named for the delivery have passed.",
+    Reason.WINDOW_NOT_OPEN: "The hours the request named for the delivery have not begun.",
     Reason.PAUSE_TENANT: "An operator has paused everything.",
     Reason.PAUSE_CHANNEL: "An operator has paused this channel.",
     Reason.LAW_HOURS_CLOSED: "The law allows no such message at this hour where the recipient is, or may be.",
@@ -35,6 +38,7 @@ SENTENCES = {
     Reason.POLICY_SAMPLED: "The policy drew this action among those allowed.",
     Reason.POLICY_NO_SEND: "The policy drew sending nothing among the actions allowed.",
     Reason.POLICY_RULES: "No model spoke to this recipient, so the published order of channels decided.",
+    Reason.POLICY_SLOT: "The policy drew a later hour among those allowed.",
     Reason.POLICY_SINGLE: "Only one action was allowed.",
 }
 """One sentence for each reason; a test walks the list."""
@@ -60,12 +64,11 @@ def explain(record: Mapping[str, Any]) -> list[str]:
     """
     sentences = [_headline(record)]
     sentences += [f"{each['channel']}: {SENTENCES[Reason(each['reason'])]}" for each in record["refusals"]]
-    choice = record.get("choice")
-    if choice is not None:
-        sentences.append(_chances(choice))
+    stages = record["stages"]
+    sentences += [_chances(stage) for stage in stages if len(stage["options"]) > 1]
     if record.get("overridden") is not None:
         sentences.append("This was found after the draw, when the decision was recorded, and overrode it.")
-    if record.get("is_holdout") and choice is not None:
+    if record.get("is_holdout") and stages:
         sentences.append("The recipient belongs to the 5 % for whom every allowed action has the same chance.")
     if not record["may_personalize"]:
         sentences.append("The recipient does not allow personalization, so no features were read.")
@@ -81,11 +84,20 @@ def _headline(record: Mapping[str, Any]) -> str:
     return f"{_OUTCOMES[record['outcome']]}{where}: {SENTENCES[Reason(record['reason'])]}"
 
 
-def _chances(choice: Mapping[str, Any]) -> str:
-    pairs = zip(choice["actions"], choice["probabilities"], strict=True)
-    told = ", ".join(f"{_name(action)} {100 * probability:.1f} %" for action, probability in pairs)
-    return f"The chances before the draw were: {told}."
+def _chances(stage: Mapping[str, Any]) -> str:
+    pairs = zip(stage["options"], stage["probabilities"], strict=True)
+    ranked = sorted(pairs, key=lambda pair: -pair[1])
+    told = ", ".join(f"{_name(stage['name'], option)} {100 * chance:.1f} %" for option, chance in ranked[:_MOST_TOLD])
+    rest = len(ranked) - _MOST_TOLD
+    return f"The chances before the draw of the {stage['name']} were: {told}{f' and {rest} more' if rest > 0 else ''}."
 
 
-def _name(action: Mapping[str, Any]) -> str:
-    return f"{action['channel']}/{action['variant_id']}" if action["channel"] is not None else "nothing"
+_MOST_TOLD = 8
+
+
+def _name(stage: str, option: Mapping[str, Any]) -> str:
+    if stage == StageName.SLOT:
+        return option["slot"] or "now"
+    if stage == StageName.VARIANT:
+        return str(option["variant_id"])
+    return option["channel"] or "nothing"

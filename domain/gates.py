@@ -169,7 +169,7 @@ def opening(request: DecisionRequest, situation: Situation, channel: Channel) ->
 
     The request's expiry is left out: whether that moment comes too late is another question.
     """
-    timeless = request.model_copy(update={"message": request.message.model_copy(update={"expires_at": None})})
+    timeless = timing.without_deadline(request)
     at = situation.now
     for _ in range(_MOST_STEPS):
         found = _held(timeless, replace(situation, now=at), channel)
@@ -179,6 +179,17 @@ def opening(request: DecisionRequest, situation: Situation, channel: Channel) ->
             return None
         at = found.opens_at
     return None
+
+
+def is_permitted(request: DecisionRequest, situation: Situation, channel: Channel, *, at: datetime) -> bool:
+    """Tell whether no gate would hold the message back on a channel at a moment, as far as is known now."""
+    return _held(request, replace(situation, now=at), channel) is None
+
+
+def late_refusal(request: DecisionRequest, situation: Situation, channel: Channel, *, at: datetime) -> Reason | None:
+    """Return what holds the message back on a channel at a moment, or None when nothing does."""
+    held = _held(request, replace(situation, now=at), channel)
+    return held.reason if held is not None else None
 
 
 _MOST_STEPS = 100
@@ -195,6 +206,7 @@ def _verdicts(request: DecisionRequest, at: Situation, channel: Channel) -> Iter
     """Yield each gate's answer in order of precedence, for the gates that the message's class must pass."""
     message_class = at.definition.message_class
     yield _for_good(timing.refusal(request.message.expires_at, now=at.now))
+    yield _in_window(request, at)
     yield _for_good(pauses.refusal(at.allowances.paused, channel=channel))
     yield _until_open(at, channel, law.refusal(at.law, message_class=message_class, channel=channel, now=at.now))
     yield from map(_for_good, _denials(at, channel))
@@ -223,6 +235,13 @@ def _until_open(at: Situation, channel: Channel, reason: Reason | None) -> Held 
     if reason is None:
         return None
     return Held(reason, "", next_opening(at, channel) if reason.is_temporary else None)
+
+
+def _in_window(request: DecisionRequest, at: Situation) -> Held | None:
+    reason = timing.window_refusal(request, now=at.now)
+    if reason is not Reason.WINDOW_NOT_OPEN or request.delivery_window is None:
+        return _for_good(reason)
+    return Held(reason, "", request.delivery_window.starts)
 
 
 def _for_good(reason: Reason | None) -> Held | None:

@@ -88,6 +88,8 @@ class Reason(StrEnum):
 
     EXPIRY_PASSED = "expiry.passed"
     EXPIRY_BEFORE_OPENING = "expiry.before_opening"
+    WINDOW_PASSED = "window.passed"
+    WINDOW_NOT_OPEN = "window.not_open"
     PAUSE_TENANT = "pause.tenant"
     PAUSE_CHANNEL = "pause.channel"
     LAW_HOURS_CLOSED = "law.hours_closed"
@@ -116,6 +118,7 @@ class Reason(StrEnum):
     POLICY_NO_SEND = "policy.no_send"
     POLICY_RULES = "policy.rules"
     POLICY_SINGLE = "policy.single"
+    POLICY_SLOT = "policy.slot"
 
     @property
     def is_refusal(self) -> bool:
@@ -130,6 +133,7 @@ class Reason(StrEnum):
 
 _TEMPORARY = frozenset(
     {
+        Reason.WINDOW_NOT_OPEN,
         Reason.QUIET_HOURS_NOW,
         Reason.LAW_HOURS_CLOSED,
         Reason.PREFERENCE_OUTSIDE_WINDOW,

@@ -6,7 +6,7 @@ an id is always the same.
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import structlog
@@ -19,13 +19,17 @@ from domain import decisioning, identity
 from domain.content import RenderedContent, render
 from domain.decision_record import Evidence
 from domain.decisioning import Draft
+from domain.expected import Expected
 from domain.gates import Allowances, Screened, Situation, screen
 from domain.message_types import check_variables
+from domain.stages import Asked
+from domain.stages import Settings as PolicySettings
 from domain.tenants import Tenant
-from domain.values import Channel
+from domain.values import Channel, Outcome
 from serving import decision_metrics
 from serving.asks import Ask
 from serving.decision_rows import row_of
+from serving.expectations import expected
 from serving.scoring import Model, Scored, ToScore, score
 from serving.situations import Situations
 
@@ -46,6 +50,7 @@ class _Open:
     screened: Screened
     type_version: int
     scored: Scored | None = None
+    expected: Expected = field(default_factory=Expected)
 
 
 class Decider:
@@ -70,7 +75,7 @@ class Decider:
         self._model = model
         self.situations = Situations(log_of, settings, links)
         self._holdout_share = settings.holdout_share
-        self._settings = decisioning.Settings(
+        self._settings = PolicySettings(
             epsilon=settings.exploration_epsilon,
             temperature=settings.policy_temperature,
             send_cost=settings.send_cost,
@@ -127,7 +132,8 @@ class Decider:
             if not ask.may_be(recorded.fingerprint, tenant.subject_secret):
                 raise KeyReused("this key stands for another request")
             rendered = drafts[ask.decision_id].rendered if recorded.is_new else self._again(tenant, ask, recorded)
-            content = rendered.model_dump(mode="json") if rendered is not None and recorded.answer["channel"] else None
+            is_sent = recorded.answer["outcome"] == Outcome.SEND_NOW
+            content = rendered.model_dump(mode="json") if rendered is not None and is_sent else None
             told.append(replace(recorded, answer=recorded.answer | {"content": content}))
         return told
 
@@ -168,22 +174,29 @@ class Decider:
         wanted = [each for each in opened if each.screened.permitted and _may_personalize(each)]
         asked = [ToScore(each.ask.request.recipient_id, each.situation, each.screened) for each in wanted]
         found = dict(zip(map(id, wanted), score(model, tenant.tenant, asked), strict=True))
+        scored = [found.get(id(each)) for each in opened]
+        believed = expected(
+            [each.situation for each in opened],
+            [each.screened for each in opened],
+            scored,
+            send_cost=self._settings.send_cost,
+        )
         stages.ended("score")
-        return [replace(each, scored=found.get(id(each))) for each in opened]
+        return [
+            replace(each, scored=told, expected=mean) for each, told, mean in zip(opened, scored, believed, strict=True)
+        ]
 
     def _draft(self, tenant: Tenant, opened: _Open) -> Draft:
-        ask, situation, screened = opened.ask, opened.situation, opened.screened
-        if not screened.permitted:
-            return decisioning.without_choice(ask.decision_id, ask.request, situation, screened)
-        return decisioning.choose(
+        ask = opened.ask
+        asked = Asked(
             ask.decision_id,
             ask.request,
-            situation,
-            screened,
-            p_convert=opened.scored.p_convert if opened.scored else None,
-            is_holdout=self._is_holdout(tenant, ask.request.recipient_id),
-            settings=self._settings,
+            opened.situation,
+            opened.expected,
+            self._is_holdout(tenant, ask.request.recipient_id),
+            self._settings,
         )
+        return decisioning.decide(asked, opened.screened)
 
     def _finish(
         self, tenant: Tenant, opened: _Open, draft: Draft, model: Model | None, stages: "decision_metrics.Stages"

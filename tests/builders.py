@@ -1,5 +1,6 @@
 """Valid domain objects, one keyword away from the case at hand."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -7,13 +8,16 @@ from zoneinfo import ZoneInfo
 from adapters import legal_rule_files
 from domain.consent import ConsentState, ConsentStatus
 from domain.decision_request import DecisionRequest
-from domain.gates import Allowances, Situation
+from domain.decisioning import Draft, decide
+from domain.expected import ChannelTerms, Expected
+from domain.gates import Allowances, Situation, screen
 from domain.legal.gate import LegalFacts
 from domain.legal.places import Place
 from domain.message_types import MessageType
 from domain.preferences import Preference
 from domain.quiet_hours import QuietHours
-from domain.values import ANY_CHANNEL, Purpose
+from domain.stages import Asked, Settings
+from domain.values import ANY_CHANNEL, Channel, Purpose
 
 NOON = datetime(2026, 3, 2, 17, tzinfo=UTC)
 """Noon of a Monday in New York."""
@@ -70,3 +74,27 @@ def a_preference(**fields: Any) -> Preference:
     scope = fields.pop("scope", None)
     document = {"value": value, "scope": scope.model_dump(mode="json") if scope is not None else {}}
     return Preference.model_validate(document | fields)
+
+
+SETTINGS = Settings(epsilon=0.1, temperature=0.02, send_cost=0.02)
+
+
+def an_expectation(p_convert: Mapping[Channel, float] | None, **fields: Any) -> Expected:
+    """What models expect when one says how likely a conversion is on each channel, or none says anything."""
+    channels = {channel: ChannelTerms(p_convert=p, cost=SETTINGS.send_cost) for channel, p in (p_convert or {}).items()}
+    return Expected(**({"channels": channels, "is_personal": p_convert is not None} | fields))
+
+
+def a_decision(
+    request: DecisionRequest | None = None,
+    situation: Situation | None = None,
+    expected: Expected | None = None,
+    *,
+    is_holdout: bool = False,
+    decision_id: str = "d-1",
+    settings: Settings = SETTINGS,
+) -> Draft:
+    """A decision, not recorded yet; by rules unless something is expected."""
+    request, situation = request or a_request(), situation or a_situation()
+    asked = Asked(decision_id, request, situation, expected or Expected(), is_holdout, settings)
+    return decide(asked, screen(request, situation))

@@ -72,7 +72,7 @@ class DecisionCounts:
         """Count one decision under the rules that are in force now."""
         self.decisions += 1
         self.outcomes[str(record.get("outcome"))] += 1
-        self.scored += record.get("p_convert") is not None
+        self.scored += _is_scored(record)
         self.holdout += record.get("is_holdout") is True
         self.unexplained += not (record.get("reason") and record.get("versions"))
         if known is None:
@@ -89,6 +89,11 @@ class DecisionCounts:
         listed = suppression.refusal(known.suppressions, channel=channel, message_class=known.message_class)
         self.against_consent += refused is not None
         self.against_objection += known.is_deleted or listed is not None
+
+
+def _is_scored(record: Mapping[str, object]) -> bool:
+    expected = record.get("expected")
+    return isinstance(expected, Mapping) and expected.get("is_personal") is True
 
 
 def overdue_after(rules: RuleSet, rule_id: str = "gdpr.access") -> timedelta:

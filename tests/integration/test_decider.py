@@ -100,8 +100,11 @@ def test_with_consent_the_model_decides_and_the_record_holds_what_it_saw(decide,
     kept = records(db, tenant)[answer["decision_id"]]
     assert answer["degraded"] is None
     assert answer["versions"]["models"] == {"engagement": "7"}
-    assert kept["choice"]["policy"] == "epsilon_softmax_v1"
-    assert kept["p_convert"] == {"email": P, "push": P}
+    assert kept["stages"][0]["policy"] == "epsilon_softmax_v1"
+    assert {channel: terms["p_convert"] for channel, terms in kept["expected"]["channels"].items()} == {
+        "email": P,
+        "push": P,
+    }
     served = store.online(tenant.tenant, ["r"])["login_count_30d"][0]
     assert kept["features"]["email"] == {"login_count_30d": pytest.approx(served), "channel_code": 0.0}
     assert kept["features_as_of"]["engagement_as_of"] == "2026-03-02T16:00:00+00:00"
@@ -141,10 +144,11 @@ def test_what_was_recorded_is_how_often_it_happened(decide, db, tenant):
     for _ in range(6):
         decide(*["r"] * 100)
     kept = records(db, tenant).values()
-    assert all(abs(math.fsum(each["choice"]["probabilities"]) - 1) < 1e-12 for each in kept)
-    drawn = Counter(each["choice"]["chosen"] for each in kept)
-    for place, chance in enumerate(next(iter(kept))["choice"]["probabilities"]):
-        assert abs(drawn[place] / len(kept) - chance) < 5 * math.sqrt(chance * (1 - chance) / len(kept))
+    assert all(abs(math.fsum(stage["probabilities"]) - 1) < 1e-12 for each in kept for stage in each["stages"])
+    drawn = Counter((each["channel"], each["variant_id"]) for each in kept)
+    chances = {(each["channel"], each["variant_id"]): each["action_probability"] for each in kept}
+    for action, chance in chances.items():
+        assert abs(drawn[action] / len(kept) - chance) < 5 * math.sqrt(chance * (1 - chance) / len(kept))
 
 
 def test_the_holdout_is_the_same_people_for_ever_and_uniform_for_them(decide, db, tenant, box):
@@ -152,7 +156,8 @@ def test_the_holdout_is_the_same_people_for_ever_and_uniform_for_them(decide, db
     (answer,) = decide("r", settings=Settings(holdout_share=0.05), of=of)
     kept = records(db, tenant)[answer["decision_id"]]
     assert kept["is_holdout"] is True
-    assert kept["choice"]["probabilities"] == [0.2] * 5
+    assert kept["stages"][0]["probabilities"] == [0.2, 0.4, 0.4]
+    assert kept["action_probability"] == 0.2
 
 
 def replace_secret(tenant):

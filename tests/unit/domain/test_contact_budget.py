@@ -10,10 +10,9 @@ from pydantic import ValidationError
 
 from domain.calendar_units import CalendarUnit
 from domain.contact_budget import DEFAULT, BudgetRule, Contact, ContactBudget, Per, Scope, Spent, charged, held
-from domain.decisioning import without_choice
 from domain.gates import screen
 from domain.values import Channel, MessageClass, Outcome, Reason
-from tests.builders import NEW_YORK, NOON, a_request, a_situation, a_type
+from tests.builders import NEW_YORK, NOON, a_decision, a_request, a_situation, a_type
 
 UTC_ZONE = ZoneInfo("UTC")
 TOKYO, LORD_HOWE = ZoneInfo("Asia/Tokyo"), ZoneInfo("Australia/Lord_Howe")
@@ -174,11 +173,11 @@ def test_a_message_over_the_cap_waits_and_one_that_would_expire_is_not_sent() ->
     screened = screen(request, situation)
     assert {each.reason for each in screened.refusals} == {Reason.BUDGET_RECIPIENT}
     assert {each.rule for each in screened.refusals} == {"rule"}
-    draft = without_choice("d", request, situation, screened)
+    draft = a_decision(request, situation)
     assert (draft.outcome, draft.reason) == (Outcome.DEFER, Reason.BUDGET_RECIPIENT)
     assert draft.send_at == NOON + timedelta(minutes=20)
     hasty = a_request(message={"expires_at": (NOON + timedelta(minutes=19)).isoformat()})
-    late = without_choice("d", hasty, situation, screen(hasty, situation))
+    late = a_decision(hasty, situation)
     assert (late.outcome, late.reason) == (Outcome.SUPPRESS, Reason.EXPIRY_BEFORE_OPENING)
 
 

@@ -11,29 +11,33 @@ from domain import decisioning
 from domain.consent import ConsentState, ConsentStatus
 from domain.decision_record import Evidence, answer, record
 from domain.decision_request import DecisionRequest
-from domain.decisioning import Settings
-from domain.gates import Allowances, screen
+from domain.expected import Activity, Expected
+from domain.gates import Allowances
 from domain.profiles import Profile, Reachability, ZoneClaim, ZoneSource
 from domain.suppression import Suppression
 from domain.switches import ChannelSwitch
 from domain.values import Channel, Outcome, Purpose, Reason
-from tests.builders import NEW_YORK, NOON, a_consent, a_request, a_situation, a_type, all_consents
+from tests.builders import (
+    NEW_YORK,
+    NOON,
+    SETTINGS,
+    a_consent,
+    a_decision,
+    a_request,
+    a_situation,
+    a_type,
+    all_consents,
+    an_expectation,
+)
 
 EMAIL, PUSH = Channel.EMAIL, Channel.PUSH
-SETTINGS = Settings(epsilon=0.1, temperature=0.02, send_cost=0.02)
 SCORES = {EMAIL: 0.03, PUSH: 0.01}
 NIGHT = NOON + timedelta(hours=12)
 MORNING = NOON + timedelta(hours=20)
 
 
-def decide(request=None, situation=None, p_convert=SCORES, *, is_holdout=False, decision_id="d-1"):
-    request, situation = request or a_request(), situation or a_situation()
-    screened = screen(request, situation)
-    if not screened.permitted:
-        return decisioning.without_choice(decision_id, request, situation, screened)
-    return decisioning.choose(
-        decision_id, request, situation, screened, p_convert=p_convert, is_holdout=is_holdout, settings=SETTINGS
-    )
+def decide(request=None, situation=None, p_convert=SCORES, *, activity=None, **fields):
+    return a_decision(request, situation, an_expectation(p_convert, activity=activity), **fields)
 
 
 def evidence(**fields) -> Evidence:
@@ -42,34 +46,35 @@ def evidence(**fields) -> Evidence:
 
 
 def test_sending_nothing_is_among_the_actions_of_marketing_and_only_there():
-    assert not decide().choice.actions[0].is_send
-    assert len(decide().choice.actions) == 5
+    assert [option.channel for option in decide().choice.stages[0].options] == [None, EMAIL, PUSH]
     for message_class in ("service", "transactional"):
         draft = decide(situation=a_situation(definition=a_type(**{"class": message_class})))
-        assert all(action.is_send for action in draft.choice.actions)
+        assert all(option.is_send for option in draft.choice.stages[0].options)
         assert draft.outcome is Outcome.SEND_NOW
 
 
 def test_the_chances_follow_the_value_of_each_action():
-    values = [0.0, 0.01, 0.01, -0.01, -0.01]
+    values = [0.0, 0.01, -0.01]
     weights = [math.exp(value / 0.02) for value in values]
-    expected = [0.9 * weight / sum(weights) + 0.1 / 5 for weight in weights]
-    assert decide().choice.probabilities == pytest.approx(expected, abs=1e-12)
+    expected = [0.9 * weight / sum(weights) + 0.1 / 3 for weight in weights]
+    assert decide().choice.stages[0].probabilities == pytest.approx(expected, abs=1e-12)
 
 
 def test_the_chance_recorded_is_how_often_it_happens():
     drafts = [decide(decision_id=f"d-{i}") for i in range(4_000)]
-    drawn = Counter(draft.choice.chosen for draft in drafts)
-    for place, chance in enumerate(drafts[0].choice.probabilities):
-        assert abs(drawn[place] / len(drafts) - chance) < 5 * math.sqrt(chance * (1 - chance) / len(drafts))
-    assert {draft.probability for draft in drafts} == set(drafts[0].choice.probabilities)
+    drawn = Counter(draft.action for draft in drafts)
+    chances = {draft.action: draft.probability for draft in drafts}
+    assert len(chances) == 5
+    assert math.isclose(sum(chances.values()), 1, abs_tol=1e-12)
+    for action, chance in chances.items():
+        assert abs(drawn[action] / len(drafts) - chance) < 5 * math.sqrt(chance * (1 - chance) / len(drafts))
 
 
 def test_the_holdout_gives_every_action_the_same_chance_with_a_model_and_without():
     for p_convert in (SCORES, None):
-        draft = decide(p_convert=p_convert, is_holdout=True)
-        assert draft.choice.probabilities == (0.2,) * 5
-        assert draft.choice.policy == "uniform_v1"
+        drafts = [decide(p_convert=p_convert, is_holdout=True, decision_id=f"d-{i}") for i in range(50)]
+        assert {draft.probability for draft in drafts} == {0.2}
+        assert {stage.policy for draft in drafts for stage in draft.choice.stages} == {"uniform_v1"}
 
 
 def test_reasons_say_how_it_was_chosen():
@@ -158,8 +163,15 @@ def test_a_late_permission_opens_nothing():
     assert decisioning.recheck(draft, a_situation()).outcome is Outcome.SUPPRESS
 
 
+WEEK = Activity(source="test", log_rates=tuple(math.sin(hour / 3) for hour in range(168)))
 CASES = {
     "a draw": {},
+    "a chosen hour": {"request": a_request(message={"urgency": "flexible"}), "activity": WEEK},
+    "a chosen hour after the night": {
+        "request": a_request(message={"urgency": "within_day"}),
+        "activity": WEEK,
+        "situation": a_situation(now=NIGHT),
+    },
     "rules": {"p_convert": None},
     "a hold-out": {"is_holdout": True},
     "a deferral": {"situation": a_situation(now=NIGHT)},
@@ -199,14 +211,8 @@ def repeated(kept):
         ),
         profile=Profile(channels={each: Reachability(reachable=False) for each in kept["unreachable"]}),
     )
-    scores = kept["p_convert"]
-    return decide(
-        request,
-        situation,
-        {Channel(name): p for name, p in scores.items()} if scores is not None else None,
-        is_holdout=kept["is_holdout"],
-        decision_id=kept["decision_id"],
-    )
+    expected = Expected.model_validate(kept["expected"])
+    return a_decision(request, situation, expected, is_holdout=kept["is_holdout"], decision_id=kept["decision_id"])
 
 
 def decision_moment(kept):

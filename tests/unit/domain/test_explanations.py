@@ -15,10 +15,10 @@ RECORD = {
     "channel": "email",
     "variant_id": "a",
     "refusals": [{"channel": "push", "reason": "channel.switched_off"}],
-    "choice": {
-        "actions": [{"channel": None, "variant_id": None}, {"channel": "email", "variant_id": "a"}],
-        "probabilities": [0.25, 0.75],
-    },
+    "stages": [
+        {"name": "channel", "options": [{"channel": None}, {"channel": "email"}], "probabilities": [0.25, 0.75]},
+        {"name": "variant", "options": [{"channel": "email", "variant_id": "a"}], "probabilities": [1.0]},
+    ],
     "is_holdout": False,
     "may_personalize": True,
     "degraded": None,
@@ -47,7 +47,7 @@ def test_a_decision_is_told_from_its_record():
     assert explain(RECORD) == [
         "Send now on email, variant a: The policy drew this action among those allowed.",
         "push: The recipient switched this channel off.",
-        "The chances before the draw were: nothing 25.0 %, email/a 75.0 %.",
+        "The chances before the draw of the channel were: email 75.0 %, nothing 25.0 %.",
     ]
 
 

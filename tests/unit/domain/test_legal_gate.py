@@ -7,14 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain import decisioning
 from domain.gates import screen
 from domain.legal import gate
 from domain.legal.places import Place, country_of, place_of, zones_of
 from domain.profiles import Profile, ZoneClaim, ZoneSource
 from domain.tenants import zone_names
 from domain.values import Channel, MessageClass, Outcome, Reason
-from tests.builders import NEW_YORK, NOON, RULES, a_law, a_request, a_situation, a_type
+from tests.builders import NEW_YORK, NOON, RULES, a_decision, a_law, a_request, a_situation, a_type
 
 HOUR = timedelta(hours=1)
 MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2028, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds of a strategy
@@ -115,7 +114,7 @@ def test_it_stands_behind_expiry_and_before_the_rest():
 
 def drafted(**fields):
     situation = a_situation(definition=a_type(**ON_SMS), **fields)
-    return decisioning.without_choice("d", a_request(), situation, screen(a_request(), situation))
+    return a_decision(situation=situation)
 
 
 def test_a_text_waits_for_the_hour_that_suits_every_plausible_zone():

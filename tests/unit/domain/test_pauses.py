@@ -5,7 +5,7 @@ import pytest
 from domain import decisioning
 from domain.gates import screen
 from domain.values import Outcome, Reason
-from tests.builders import a_request, a_situation, a_type
+from tests.builders import a_decision, a_request, a_situation, a_type
 
 
 def reasons(paused: set[str], **fields) -> dict[str, Reason]:
@@ -33,15 +33,13 @@ def test_an_emergency_waits_too():
 def test_a_pause_leads_over_what_the_recipient_said():
     situation = a_situation(allowances={"paused": frozenset({"email"}), "consents": ()})
     request = a_request()
-    draft = decisioning.without_choice("d", request, situation, screen(request, situation))
+    draft = a_decision(request, situation)
     assert (draft.outcome, draft.reason) == (Outcome.SUPPRESS, Reason.PAUSE_CHANNEL)
 
 
 def test_a_pause_found_at_the_last_moment_overrides_the_draw():
     request, before = a_request(channels=["email"]), a_situation(definition=a_type(**{"class": "transactional"}))
-    settings = decisioning.Settings(epsilon=0.1, temperature=0.1, send_cost=0)
-    screened = screen(request, before)
-    draft = decisioning.choose("d", request, before, screened, p_convert=None, is_holdout=False, settings=settings)
+    draft = a_decision(request, before)
     assert draft.outcome is Outcome.SEND_NOW
     after = a_situation(definition=before.definition, allowances={"paused": frozenset({"*"})})
     late = decisioning.recheck(draft, after)

@@ -4,13 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from domain.decisioning import without_choice
 from domain.gates import Allowances, opening, screen
 from domain.preference_gate import Choices, LastSent
 from domain.preference_scopes import Scope
 from domain.preferences import Preference
 from domain.values import Channel, Outcome, Reason
-from tests.builders import NOON, a_preference, a_request, a_situation, a_type, all_consents
+from tests.builders import NOON, a_decision, a_preference, a_request, a_situation, a_type, all_consents
 
 EMAIL = Channel.EMAIL
 AFTERNOONS = {"monday": [{"start": "15:00", "end": "16:00"}], "tuesday": [{"start": "06:00", "end": "09:00"}]}
@@ -74,7 +73,7 @@ def test_outside_the_windows_a_message_waits_for_the_next_that_is_not_quiet():
 def test_a_window_within_quiet_hours_never_opens():
     nights = {"monday": [{"start": "23:00", "end": "23:30"}]}
     situation = a_choice(a_preference(windows=nights))
-    draft = without_choice("d", a_request(), situation, screen(a_request(), situation))
+    draft = a_decision(situation=situation)
     assert (draft.outcome, draft.reason) == (Outcome.SUPPRESS, Reason.PREFERENCE_OUTSIDE_WINDOW)
 
 
@@ -97,7 +96,7 @@ def test_what_another_scope_is_about_does_not_count():
 
 def test_a_message_that_comes_too_soon_is_deferred_to_the_end_of_the_period():
     situation = a_choice(a_preference(frequency="hourly"), sent=(sent(0.5), sent(0.75, channel=Channel.PUSH)))
-    draft = without_choice("d", a_request(), situation, screen(a_request(), situation))
+    draft = a_decision(situation=situation)
     assert (draft.outcome, draft.reason) == (Outcome.DEFER, Reason.PREFERENCE_FREQUENCY)
     assert draft.send_at == NOON + timedelta(minutes=30)
 

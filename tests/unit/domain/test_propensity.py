@@ -26,7 +26,7 @@ def unlogged_bonus(monkeypatch):
 
 @pytest.mark.usefixtures("unlogged_bonus")
 def test_a_bonus_that_is_not_logged_is_found_out_by_its_frequencies():
-    assert propensity.largest_z(propensity.cases()[0], 4000, 0) > 6
+    assert propensity.largest_z(propensity.cases()[0], 8000, 0) > 6
 
 
 def test_a_bonus_that_is_not_logged_moves_the_mean_weight(monkeypatch):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from domain import quiet_hours, timing
 from domain.quiet_hours import QuietHours
 from domain.values import Reason
+from tests.builders import a_request
 
 NIGHT = QuietHours(start=21, end=8)
 NEW_YORK = ZoneInfo("America/New_York")
@@ -112,5 +113,6 @@ def test_a_message_expires_at_its_last_moment():
 
 def test_a_deferral_must_open_before_the_expiry():
     opens = local("2026-06-02T08:00")
-    assert timing.deferral_refusal(opens, opens_at=opens) is Reason.EXPIRY_BEFORE_OPENING
-    assert timing.deferral_refusal(opens + MINUTE, opens_at=opens) is None
+    expiring = a_request(message={"expires_at": opens.isoformat()})
+    assert timing.deferral_refusal(expiring, opens_at=opens) is Reason.EXPIRY_BEFORE_OPENING
+    assert timing.deferral_refusal(expiring, opens_at=opens - MINUTE) is None

@@ -4,19 +4,15 @@ from datetime import timedelta
 
 import pytest
 
-from domain import decisioning
 from domain.decision_record import Evidence, record
-from domain.decisioning import Settings
-from domain.gates import screen
 from domain.legal import gate, replay
 from domain.legal.places import Place
 from domain.legal.replay import Direction, Effect
 from domain.values import Channel, MessageClass, Outcome
-from tests.builders import NEW_YORK, NOON, RULES, a_law, a_request, a_situation, a_type
+from tests.builders import NEW_YORK, NOON, RULES, SETTINGS, a_decision, a_law, a_situation, a_type
 
 HOUR = timedelta(hours=1)
 SMS, EMAIL = Channel.SMS, Channel.EMAIL
-SETTINGS = Settings(epsilon=0.1, temperature=0.1, send_cost=0.0)
 ON_SMS = {"channels": ["sms"], "variants": [{"id": "a", "content": {"sms": {"body": "b"}}}]}
 HOURS = "tcpa.calling_hours"
 FRANCE = Place((NEW_YORK,), frozenset({"FR"}), "declared", 1.0)
@@ -35,16 +31,7 @@ def hours(opens, closes):
 
 def decided(now=NOON, definition=None, **situation):
     """What is kept of a decision made now, by rules."""
-    situation = a_situation(now=now, definition=definition or a_type(**ON_SMS), **situation)
-    request = a_request()
-    screened = screen(request, situation)
-    draft = (
-        decisioning.choose(
-            "d", request, situation, screened, p_convert=None, is_holdout=False, settings=SETTINGS,
-        )
-        if screened.permitted
-        else decisioning.without_choice("d", request, situation, screened)
-    )  # fmt: skip
+    draft = a_decision(situation=a_situation(now=now, definition=definition or a_type(**ON_SMS), **situation))
     evidence = Evidence("s", is_holdout=False, may_personalize=True, degraded=None, settings=SETTINGS, type_version=1)
     return replay.past(record(draft, evidence))
 

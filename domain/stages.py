@@ -1,0 +1,139 @@
+"""The stages of a choice: the channel or nothing, then the variant, then the moment; each from explicit probabilities.
+
+What models expect comes in as numbers; without any, rules answer, and the hold-out draws evenly whatever models say.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import Field
+
+from domain import policy, timing
+from domain.decision_request import DecisionRequest
+from domain.expected import Expected, Weights
+from domain.gates import Situation, is_permitted
+from domain.ingest import local_time
+from domain.policy import NO_SEND, Action, PolicyName, Stage, StageName
+from domain.values import Channel, Frozen, MessageClass
+
+
+class Settings(Frozen):
+    """The policies' constants; recorded with each decision, so that a replay needs nothing else."""
+
+    epsilon: float = Field(gt=0, lt=1)
+    temperature: float = Field(gt=0)
+    send_cost: float = Field(ge=0)
+    weights: Weights = Weights()
+    slot_epsilon: float = Field(default=0.1, gt=0, lt=1)
+    slot_temperature: float = Field(default=0.25, gt=0)
+    activity_weight: float = Field(default=0.45, ge=0, description="Of log activity in the log-odds of an open.")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One decision on its way through the stages."""
+
+    decision_id: str
+    request: DecisionRequest
+    situation: Situation
+    expected: Expected
+    is_holdout: bool
+    settings: Settings
+
+
+def channel_stage(asked: Asked, permitted: Sequence[Channel]) -> Stage:
+    """Draw a channel, or sending nothing where the class allows that.
+
+    Args:
+        asked: the decision.
+        permitted: the channels that may be used, at least one.
+    """
+    # A receipt or a warning is owed: only marketing may be left unsent by choice.
+    may_be_left = asked.situation.definition.message_class is MessageClass.MARKETING
+    options = [NO_SEND] * may_be_left + [Action(channel=channel) for channel in permitted]
+    name, probabilities = _channel_distribution(asked, options)
+    return policy.settle(StageName.CHANNEL, name, options, probabilities, decision_id=asked.decision_id)
+
+
+def _channel_distribution(asked: Asked, options: Sequence[Action]) -> tuple[PolicyName, tuple[float, ...]]:
+    if asked.is_holdout:
+        # Even over what may be said, not over where: each variant of each channel counts as much as nothing does.
+        variants = len(asked.situation.definition.variants)
+        return PolicyName.UNIFORM, policy.weighted([variants if option.is_send else 1 for option in options])
+    if not asked.expected.can_value:
+        return PolicyName.RULES, policy.first_send(options)
+    values = [_net(asked, option) for option in options]
+    settings = asked.settings
+    spread = policy.epsilon_softmax(values, epsilon=settings.epsilon, temperature=settings.temperature)
+    return PolicyName.EPSILON_SOFTMAX, spread
+
+
+def _net(asked: Asked, option: Action) -> float:
+    """Return the expected gain of an option over sending nothing, which is worth 0."""
+    return asked.expected.channels[option.channel].net(asked.settings.weights) if option.channel is not None else 0.0
+
+
+def variant_stage(asked: Asked, settled: Action) -> Stage:
+    """Draw a variant for a channel that was settled on."""
+    variants = [variant.id for variant in asked.situation.definition.variants]
+    scores = asked.expected.variants.get(settled.channel) if settled.channel is not None else None
+    if asked.is_holdout or scores is None:
+        named, probabilities = (
+            (PolicyName.UNIFORM if asked.is_holdout else PolicyName.RULES),
+            policy.uniform(len(variants)),
+        )
+    else:
+        named, variants, probabilities = scores.policy, list(scores.arms), scores.probabilities
+    options = [settled.model_copy(update={"variant_id": variant}) for variant in variants]
+    return policy.settle(StageName.VARIANT, named, options, probabilities, decision_id=asked.decision_id)
+
+
+def slot_stage(asked: Asked, settled: Action, channels: Sequence[Channel], *, first: datetime) -> Stage | None:
+    """Draw the moment of a message that may wait for a better hour; None when there is nothing to choose.
+
+    Args:
+        asked: the decision.
+        settled: the action so far; its channel may still be open.
+        channels: at least one of them must be permitted at a slot.
+        first: the first moment that is permitted, now or later.
+    """
+    if not timing.chooses_its_hour(asked.request):
+        return None
+    slots = list(_slots(asked, channels, first))
+    if len(slots) < _LEAST_SLOTS:
+        return None
+    now = asked.situation.now
+    options = [settled.model_copy(update={"slot": at if at > now else None}) for at in slots]
+    name, probabilities = _slot_distribution(asked, slots)
+    return policy.settle(StageName.SLOT, name, options, probabilities, decision_id=asked.decision_id)
+
+
+_LEAST_SLOTS = 2
+
+
+def _slots(asked: Asked, channels: Sequence[Channel], first: datetime) -> Iterable[datetime]:
+    """Yield the first moment and every later start of an hour within the message's patience that is permitted."""
+    situation, request = asked.situation, asked.request
+    until = timing.horizon(request, now=situation.now)
+    yield first
+    for at in timing.hour_starts(first, until, zone=situation.zone):
+        if any(is_permitted(request, situation, channel, at=at) for channel in channels):
+            yield at
+
+
+def _slot_distribution(asked: Asked, slots: Sequence[datetime]) -> tuple[PolicyName, tuple[float, ...]]:
+    activity, settings = asked.expected.activity, asked.settings
+    if asked.is_holdout or activity is None:
+        return PolicyName.UNIFORM, policy.uniform(len(slots))
+    zone = asked.situation.zone
+    odds = [settings.activity_weight * activity.log_rates[local_time(at, zone)[0]] for at in slots]
+    spread = policy.epsilon_softmax(odds, epsilon=settings.slot_epsilon, temperature=settings.slot_temperature)
+    return PolicyName.SEND_TIME, spread
+
+
+def by_value(channels: Sequence[Channel], expected: Expected, weights: Weights) -> tuple[Channel, ...]:
+    """Return channels in the order in which they should be tried, the best first; the given order without values."""
+    if not expected.can_value or any(channel not in expected.channels for channel in channels):
+        return tuple(channels)
+    return tuple(sorted(channels, key=lambda channel: -expected.channels[channel].net(weights)))
