@@ -15,6 +15,7 @@ from domain.values import Frozen, Reason
 Hour = Annotated[int, Field(ge=0, le=23)]
 _DAYS_AHEAD = range(-1, 4)
 """Local days in which the next opening must lie: a zone that skips a whole day (Samoa, 2011) needs the third."""
+_SECOND = timedelta(seconds=1)
 
 
 class QuietHours(Frozen):
@@ -53,5 +54,18 @@ def _following(hour: int, *, now: datetime, zone: ZoneInfo) -> list[datetime]:
     """Return the next moments, UTC, at which a clock in the zone reaches the hour, the earliest first."""
     today = now.astimezone(zone).date()
     wall = (datetime.combine(today + timedelta(days=n), time(hour), zone) for n in _DAYS_AHEAD)
-    # In a gap the first reading (fold 0) counts from before it, which is the moment the clock jumps past the hour.
-    return sorted(moment for at in wall if (moment := at.astimezone(UTC)) > now)
+    return sorted(moment for at in wall if (moment := _reached(at)) > now)
+
+
+def _reached(wall: datetime) -> datetime:
+    """Return the moment, UTC, at which a clock first shows a wall time, or jumps over it."""
+    after = wall.astimezone(UTC)
+    if after.astimezone(wall.tzinfo).replace(tzinfo=None) == wall.replace(tzinfo=None):
+        return after
+    # The jump lies between the two readings of a wall time that there is not: as of before it, and as of after it.
+    before = wall.replace(fold=1).astimezone(UTC)
+    offset = before.astimezone(wall.tzinfo).utcoffset()
+    while after - before > _SECOND:
+        middle = before + (after - before) / 2
+        before, after = (middle, after) if middle.astimezone(wall.tzinfo).utcoffset() == offset else (before, middle)
+    return after.replace(microsecond=0)
