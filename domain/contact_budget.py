@@ -142,10 +142,14 @@ class Contact(Frozen):
 
 @dataclass(frozen=True)
 class Spent:
-    """What is spent, as one reading: a recipient's contacts, and a tenant's units by rule id in the present window."""
+    """What is spent, as one reading: a recipient's contacts, and a tenant's units by rule id in the window of ``at``.
+
+    Without the moment of the reading, units count against every window.
+    """
 
     contacts: tuple[Contact, ...] = ()
     used: Mapping[str, int] = field(default_factory=dict)
+    at: datetime | None = None
 
 
 def held(
@@ -185,9 +189,12 @@ def _over(rule: BudgetRule, contacts: Iterable[Contact], now: datetime, zone: Zo
 
 def _full(budget: ContactBudget, spent: Spent, contact: Contact, zone: ZoneInfo) -> Iterator[Held]:
     for rule in budget.of(Per.TENANT):
-        if rule.scope.fits(contact) and spent.used.get(rule.id, 0) >= rule.limit and rule.calendar is not None:
-            opens_at = rule.calendar.bounds(contact.at, zone)[1] if rule.limit else None
-            yield Held(Reason.BUDGET_CAPACITY, rule.id, opens_at)
+        if rule.calendar is None or not rule.scope.fits(contact) or spent.used.get(rule.id, 0) < rule.limit:
+            continue
+        start, end = rule.calendar.bounds(contact.at, zone)
+        # What was counted in one window says nothing of the next, unless nothing ever fits.
+        if not rule.limit or spent.at is None or rule.calendar.bounds(spent.at, zone)[0] == start:
+            yield Held(Reason.BUDGET_CAPACITY, rule.id, end if rule.limit else None)
 
 
 def charged(budget: ContactBudget, contact: Contact) -> tuple[BudgetRule, ...]:

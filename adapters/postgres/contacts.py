@@ -91,7 +91,7 @@ def spent(
         for row in connection.execute(_CONTACTS, asked):
             theirs[who[row.subject_key]].append(_contact(row))
     used = _used(connection, tenant, budget, now, lock=lock)
-    return {each: Spent(tuple(theirs[each]), used) for each in recipient_ids}
+    return {each: Spent(tuple(theirs[each]), used, now) for each in recipient_ids}
 
 
 def _contact(row: Any) -> Contact:

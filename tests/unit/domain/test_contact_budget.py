@@ -189,6 +189,18 @@ def test_a_full_channel_leaves_the_others() -> None:
     assert [each.reason for each in screened.refusals] == [Reason.BUDGET_CAPACITY]
 
 
+def test_a_message_for_a_full_channel_waits_for_the_next_window_of_its_capacity() -> None:
+    budget = a_budget(per="tenant", rolling_minutes=None, calendar="hour", limit=5)
+    situation = a_situation(allowances={"budget": budget, "spent": Spent((), {"rule": 5}, NOON)})
+    draft = a_decision(situation=situation)
+    assert (draft.outcome, draft.reason, draft.send_at) == (
+        Outcome.DEFER, Reason.BUDGET_CAPACITY, NOON + timedelta(hours=1)
+    )  # fmt: skip
+    never = a_budget(per="tenant", rolling_minutes=None, calendar="hour", limit=0)
+    situation = a_situation(allowances={"budget": never, "spent": Spent((), {}, NOON)})
+    assert a_decision(situation=situation).outcome is Outcome.SUPPRESS
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
