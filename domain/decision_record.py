@@ -104,16 +104,27 @@ def answer(draft: Draft, evidence: Evidence) -> DecisionAnswer:
 
 def record(draft: Draft, evidence: Evidence) -> dict[str, Any]:
     """Return everything the decision knew, as JSON-ready values."""
-    request = draft.request.model_dump(
-        mode="json", by_alias=True, exclude={"recipient_id": True, "message": {"variables"}}
-    )
-    sends = draft.outcome is Outcome.SEND_NOW
     return {
         "decision_id": draft.decision_id,
         "subject_key": evidence.subject_key,
-        "request": request,
-        "decided_at": draft.situation.now.isoformat(),
-        "zone": str(draft.situation.zone),
+        **_outcome(draft),
+        **_facts(draft),
+        "is_holdout": evidence.is_holdout,
+        "may_personalize": evidence.may_personalize,
+        "degraded": evidence.degraded,
+        "policy_settings": evidence.settings.model_dump(mode="json"),
+        "versions": _versions(draft, evidence).model_dump(mode="json"),
+        "model": dict(evidence.model) if evidence.model else None,
+        "features": evidence.features,
+        "features_as_of": evidence.as_of,
+        "stages_ms": evidence.stages_ms,
+    }
+
+
+def _outcome(draft: Draft) -> dict[str, Any]:
+    """Return what came out, and every step on the way."""
+    tracked = _tracking(draft)
+    return {
         "outcome": draft.outcome.value,
         **draft.action.model_dump(mode="json", include={"channel", "variant_id"}),
         "reason": draft.reason.value,
@@ -122,26 +133,34 @@ def record(draft: Draft, evidence: Evidence) -> dict[str, Any]:
         "permitted": [channel.value for channel in draft.screened.permitted],
         "stages": [stage.model_dump(mode="json") for stage in draft.choice.stages] if draft.choice else [],
         "overridden": draft.overridden.value if draft.overridden else None,
-        "content": _content_facts(draft.rendered) if sends and draft.rendered else None,
+        "content": _content_facts(draft.rendered)
+        if draft.outcome is Outcome.SEND_NOW and draft.rendered is not None
+        else None,
         "expected": _expected_facts(draft),
         "score": draft.score.model_dump(mode="json"),
         "send_at": draft.send_at.isoformat() if draft.send_at else None,
-        "is_holdout": evidence.is_holdout,
-        "may_personalize": evidence.may_personalize,
-        "degraded": evidence.degraded,
-        "consent_version": draft.situation.allowances.version,
-        "allowances": _allowance_facts(draft.situation.allowances),
-        "unreachable": _unreachable(draft.situation.profile),
-        "law": _legal_facts(draft.situation),
-        "open_tracking": tracked.model_dump(mode="json") if (tracked := _tracking(draft)) is not None else None,
+        "open_tracking": tracked.model_dump(mode="json") if tracked is not None else None,
         "may_use_opens": may_use_opens(draft.situation),
-        "quiet_hours": draft.situation.quiet.model_dump(mode="json"),
-        "policy_settings": evidence.settings.model_dump(mode="json"),
-        "versions": _versions(draft, evidence).model_dump(mode="json"),
-        "model": dict(evidence.model) if evidence.model else None,
-        "features": evidence.features,
-        "features_as_of": evidence.as_of,
-        "stages_ms": evidence.stages_ms,
+    }
+
+
+def _facts(draft: Draft) -> dict[str, Any]:
+    """Return what the gates looked at."""
+    request, situation = draft.request, draft.situation
+    return {
+        "request": request.model_dump(
+            mode="json", by_alias=True, exclude={"recipient_id": True, "message": {"variables"}}
+        ),
+        "decided_at": situation.now.isoformat(),
+        "zone": str(situation.zone),
+        "tenant_zone": situation.tenant_zone.key,
+        "country": situation.profile.country if situation.profile else None,
+        "consent_version": situation.allowances.version,
+        "allowances": _allowance_facts(situation.allowances),
+        "read_first": _read_first(draft),
+        "unreachable": _unreachable(situation.profile),
+        "law": _legal_facts(situation),
+        "quiet_hours": situation.quiet.model_dump(mode="json"),
     }
 
 
@@ -167,6 +186,14 @@ def _expected_facts(draft: Draft) -> dict[str, Any]:
 def _content_facts(rendered: RenderedContent) -> dict[str, str]:
     said = rendered.model_dump_json(exclude={"locale", "headers"})
     return {"locale": rendered.locale, "sha256": hashlib.sha256(said.encode()).hexdigest()}
+
+
+def _read_first(draft: Draft) -> dict[str, Any] | None:
+    """Return what the decision was drawn from, where the locked reading found something else."""
+    first = draft.read_first
+    if first is None or first.allowances == draft.situation.allowances:
+        return None
+    return {"version": first.allowances.version} | _allowance_facts(first.allowances)
 
 
 def _allowance_facts(allowances: Allowances) -> dict[str, Any]:

@@ -49,6 +49,8 @@ class Draft:
     rendered: RenderedContent | None = None
     score: Score = field(default_factory=Score)
     overridden: Reason | None = None
+    read_first: Situation | None = None
+    """What it was drawn from, once the locked reading has taken its place."""
 
     @property
     def action(self) -> Action:
@@ -68,8 +70,6 @@ def decide(asked: Asked, screened: Screened) -> Draft:
         asked: the request, what is known, what models expect, and whether the recipient is in the hold-out.
         screened: what the gates left.
 
-    Raises:
-        CannotRender: the variant that was drawn cannot be filled with the request's variables.
     """
     return _chosen(asked, screened) if screened.permitted else _without_channel(asked, screened)
 
@@ -119,8 +119,6 @@ def _chosen(asked: Asked, screened: Screened) -> Draft:
         asked.expected,
         choice=choice,
         send_at=action.slot,
-        # Filled for a later hour, too: what cannot be filled is better known now.
-        rendered=_render(action, asked.request, asked.situation),
         score=_score(action, asked.expected, asked.settings),
     )
 
@@ -140,7 +138,7 @@ def recheck(draft: Draft, situation: Situation) -> Draft:
     A send whose channel is refused by now, or that rests on features that may not be used any more, becomes
     ``suppress``; its probabilities stay as they were drawn from. Nothing that was refused is opened again.
     """
-    draft = replace(draft, situation=situation)
+    draft = replace(draft, situation=situation, read_first=draft.situation)
     channel = draft.action.channel
     if channel is None:
         return draft
@@ -173,11 +171,17 @@ def _policy_reason(choice: Choice) -> Reason:
     return Reason.POLICY_RULES if choice.policy is PolicyName.RULES else Reason.POLICY_SAMPLED
 
 
-def _render(action: Action, request: DecisionRequest, situation: Situation) -> RenderedContent | None:
+def filled(draft: Draft) -> Draft:
+    """Return the decision with its content: of a later hour, too, for what cannot be filled is better known now.
+
+    Raises:
+        CannotRender: the variant that was drawn cannot be filled with the request's variables.
+    """
+    action, request, situation = draft.action, draft.request, draft.situation
     if action.channel is None or action.variant_id is None:
-        return None
+        return draft
     told = situation.profile.locale if situation.profile is not None else None
-    return content.render(
+    rendered = content.render(
         situation.definition,
         channel=action.channel,
         variant_id=action.variant_id,
@@ -185,6 +189,7 @@ def _render(action: Action, request: DecisionRequest, situation: Situation) -> R
         variables=request.message.variables,
         unsubscribe_url=situation.unsubscribe_url,
     )
+    return replace(draft, rendered=rendered)
 
 
 def _score(action: Action, expected: Expected, settings: Settings) -> Score:

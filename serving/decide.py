@@ -196,7 +196,7 @@ class Decider:
             self._is_holdout(tenant, ask.request.recipient_id),
             self._settings,
         )
-        return decisioning.decide(asked, opened.screened)
+        return decisioning.filled(decisioning.decide(asked, opened.screened))
 
     def _finish(
         self, tenant: Tenant, opened: _Open, draft: Draft, model: Model | None, stages: "decision_metrics.Stages"

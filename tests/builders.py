@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from adapters import legal_rule_files
 from domain.consent import ConsentState, ConsentStatus
 from domain.decision_request import DecisionRequest
-from domain.decisioning import Draft, decide
+from domain.decisioning import Draft, decide, filled
 from domain.expected import ChannelTerms, Expected
 from domain.gates import Allowances, Situation, screen
 from domain.legal.gate import LegalFacts
@@ -97,4 +97,4 @@ def a_decision(
     """A decision, not recorded yet; by rules unless something is expected."""
     request, situation = request or a_request(), situation or a_situation()
     asked = Asked(decision_id, request, situation, expected or Expected(), is_holdout, settings)
-    return decide(asked, screen(request, situation))
+    return filled(decide(asked, screen(request, situation)))

@@ -7,22 +7,24 @@ from datetime import timedelta
 
 import pytest
 
-from domain import decisioning
-from domain.consent import ConsentState, ConsentStatus
+from domain import decision_replay, decisioning
+from domain.consent import ConsentStatus
+from domain.contact_budget import DEFAULT, Contact, Spent
 from domain.decision_record import Evidence, answer, record
-from domain.decision_request import DecisionRequest
-from domain.expected import Activity, Expected
-from domain.gates import Allowances
+from domain.expected import Activity
+from domain.preference_gate import Choices, LastSent
+from domain.preference_scopes import Scope
 from domain.profiles import Profile, Reachability, ZoneClaim, ZoneSource
-from domain.suppression import Suppression
 from domain.switches import ChannelSwitch
 from domain.values import Channel, Outcome, Purpose, Reason
 from tests.builders import (
     NEW_YORK,
     NOON,
+    RULES,
     SETTINGS,
     a_consent,
     a_decision,
+    a_preference,
     a_request,
     a_situation,
     a_type,
@@ -175,6 +177,26 @@ CASES = {
     "rules": {"p_convert": None},
     "a hold-out": {"is_holdout": True},
     "a deferral": {"situation": a_situation(now=NIGHT)},
+    "everything known": {
+        "situation": a_situation(
+            profile=Profile(country="US", channels={PUSH: Reachability(reachable=False)}),
+            tenant_zone=NEW_YORK,
+            allowances={
+                "paused": frozenset({"sms"}),
+                "choices": Choices(
+                    preferences=(
+                        a_preference(scope=Scope(channel=EMAIL), frequency="hourly", settings={"tone": "calm"}),
+                    ),
+                    template=(a_preference(scope=Scope(category="news"), enabled=True),),
+                    template_name="calm",
+                    defaults=(a_preference(enabled=True),),
+                    sent=(LastSent(channel=EMAIL, category="news", content_type="news", at=NOON - timedelta(days=1)),),
+                ),
+                "budget": DEFAULT,
+                "spent": Spent((Contact(channel=EMAIL, at=NOON - timedelta(minutes=9)),), {"email_minute": 7}, NOON),
+            },
+        )
+    },
     "a refusal": {"situation": a_situation(allowances={"consents": (a_consent(ConsentStatus.REFUSED),)})},
     "a narrowed one": {
         "request": a_request(channels=["push"], message={"expires_at": MORNING.isoformat()}),
@@ -190,30 +212,47 @@ CASES = {
 def test_the_record_alone_repeats_the_decision_byte_for_byte(case):
     given = CASES[case]
     draft = decide(**given)
-    facts = evidence(is_holdout=given.get("is_holdout", False))
-    kept = json.dumps(record(draft, facts), sort_keys=True)
-    assert json.dumps(record(repeated(json.loads(kept)), facts), sort_keys=True) == kept
+    kept = stored(decisioning.recheck(draft, draft.situation), given)
+    assert decision_replay.differences(decision_replay.past(kept, draft.situation.definition, RULES)) == ()
 
 
-def repeated(kept):
-    """Return the decision again, from its stored record and the version of the type that it names."""
-    request = DecisionRequest.model_validate(kept["request"] | {"recipient_id": "somebody"})
-    allowed = kept["allowances"]
-    situation = a_situation(
-        now=decision_moment(kept),
-        complaint_share=kept["law"]["complaint_share"],
-        allowances=Allowances(
-            version=kept["consent_version"],
-            consents=tuple(ConsentState.model_validate(each) for each in allowed["consents"]),
-            switches=tuple(ChannelSwitch.model_validate(each) for each in allowed["switches"]),
-            suppressions=tuple(Suppression.model_validate(each) for each in allowed["suppressions"]),
-            is_deleted=allowed["is_deleted"],
-        ),
-        profile=Profile(channels={each: Reachability(reachable=False) for each in kept["unreachable"]}),
-    )
-    expected = Expected.model_validate(kept["expected"])
-    return a_decision(request, situation, expected, is_holdout=kept["is_holdout"], decision_id=kept["decision_id"])
+def stored(draft, given):
+    return json.loads(json.dumps(record(draft, evidence(is_holdout=given.get("is_holdout", False)))))
 
 
-def decision_moment(kept):
-    return type(NOON).fromisoformat(kept["decided_at"])
+@pytest.mark.parametrize("purpose", WITHDRAWN)
+def test_a_late_refusal_is_replayed_too(purpose):
+    late = a_situation(allowances={"consents": WITHDRAWN[purpose], "version": 2})
+    kept = stored(decisioning.recheck(a_send(), late), {})
+    decision = decision_replay.past(kept, late.definition, RULES)
+    assert decision_replay.differences(decision) == ()
+    assert decision_replay.again(decision).overridden is Reason.CONSENT_WITHDRAWN
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("stages", 0, "probabilities", 0), 0.1234),
+        (("action_probability",), 0.5),
+        (("expected", "channels", "email", "p_convert"), 0.031),
+        (("policy_settings", "epsilon"), 0.11),
+        (("decision_id",), "another"),
+        (("quiet_hours", "start"), 11),
+        (("allowances", "consents"), []),
+    ],
+)
+def test_a_record_that_was_altered_is_found_out(path, value):
+    draft = a_send()
+    kept = stored(decisioning.recheck(draft, draft.situation), {})
+    holder = kept
+    for step in path[:-1]:
+        holder = holder[step]
+    holder[path[-1]] = value
+    assert decision_replay.differences(decision_replay.past(kept, draft.situation.definition, RULES)) != ()
+
+
+def test_a_record_from_before_replays_says_so():
+    kept = stored(a_send(), {})
+    del kept["tenant_zone"]
+    with pytest.raises(decision_replay.NotReplayable, match="before records held"):
+        decision_replay.past(kept, a_type(), RULES)
