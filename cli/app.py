@@ -29,6 +29,7 @@ SUMMARY_BY_COMMAND = {
     "tenants": "Create and list tenants, set a sandbox's clock.",
     "keys": "Issue and revoke API keys.",
     "rules": "List law and mailbox rules, and see what a change would alter.",
+    "replay": "Make recorded decisions again, or ask what other rules would have changed.",
     "compliance": "Report on duties and what an impact assessment needs.",
     "privacy": "Erase people, and show the receipts.",
     "audit": "Verify, sign and export the audit trail.",

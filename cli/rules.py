@@ -6,13 +6,14 @@ Exit codes: 0 done, 2 wrong use, 6 the servers do not run.
 import json
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.exit_codes import ExitCode, Refused
 from cli.installation import opened
+from cli.moments import moment_of
 
 if TYPE_CHECKING:
     from cli.installation import Installation
@@ -55,7 +56,7 @@ def diff(
     as_json: AsJson = False,
 ) -> None:
     """Replay the law's gate over recorded decisions under both rule sets; nothing is decided again or changed."""
-    old, new, moment = _loaded(before), _loaded(after), _moment(since)
+    old, new, moment = _loaded(before), _loaded(after), moment_of(since, "--since")
     with opened() as here:
         for each in _tenants(here, tenant):
             document = _compared(here, each, old, new, moment)
@@ -135,16 +136,3 @@ def _loaded(name: str) -> "RuleSet":
         return legal_rule_files.load(name)
     except legal_rule_files.BadRules as error:
         raise Refused(str(error), ExitCode.USAGE) from None
-
-
-def _moment(written: str) -> datetime:
-    try:
-        if len(written) == len("2026-11-01"):
-            return datetime.combine(date.fromisoformat(written), time.min, UTC)
-        moment = datetime.fromisoformat(written)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        expected = "a date such as 2026-11-01, or a moment with its offset"
-        raise Refused(f"--since: expected {expected}", ExitCode.USAGE)
-    return moment

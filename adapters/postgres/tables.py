@@ -88,6 +88,7 @@ event = Table(
     Column("attribution", JSONB),
     Index("event_recipient", "tenant", "recipient_id", "occurred_at"),
     Index("event_received", "tenant", "received_at"),
+    Index("event_decision", "tenant", "decision_id", postgresql_where=sql_text("decision_id IS NOT NULL")),
     postgresql_partition_by="RANGE (occurred_at)",
 )
 

@@ -20,6 +20,7 @@ from adapters.lake import Lake, Written
 from adapters.postgres.learning_facts import Facts
 from assets.steps import event_days
 from domain import consent
+from domain.attribution import DEFAULT_WINDOWS
 from domain.events import EventType
 from domain.legal import tracking
 from domain.legal.rules import Rule
@@ -33,15 +34,6 @@ DECIDED_AT, ENDS_AT = "decided_at", "window_ends_at"
 ENDS_PROPERTY = "attribution_ends_at"
 """Property of a message sent: when its campaign ends; until then, inclusive, a conversion counts."""
 
-DEFAULT_WINDOWS = {
-    Channel.PUSH: timedelta(hours=2),
-    Channel.SMS: timedelta(hours=2),
-    Channel.IN_APP: timedelta(hours=2),
-    Channel.WEB: timedelta(hours=2),
-    Channel.EMAIL: timedelta(hours=24),
-    Channel.VOICE: timedelta(hours=24),
-}
-"""How long a conversion is credited to a message whose type says nothing."""
 
 Report = Callable[[str], object]
 _BEFORE = "joined_at"
