@@ -20,7 +20,7 @@ def put_profile(
         UnknownRecipient: the recipient was deleted.
         AttributesRefused: the attributes are not as the tenant's schema says.
     """
-    if not parts.preference_policies.get(tenant).policy.learned_defaults:
+    if not parts.preference_policies.get(tenant).document.learned_defaults:
         return parts.profiles.put(tenant, recipient_id, profile, actor=actor, if_version=if_version)
     with parts.templates.defaults.beginning(tenant, recipient_id):
         stored = parts.profiles.put(tenant, recipient_id, profile, actor=actor, if_version=if_version)

@@ -47,7 +47,7 @@ class ContactLedger:
     def standings(self, tenant: Tenant, recipient_id: str, *, actor: str, now: datetime) -> tuple[Standing, ...]:
         """Return how the rules stand for one recipient, on the clock they are likeliest to have; reading is audited."""
         with self._database.tenant(tenant.tenant) as connection:
-            budget = budgets.read(connection).budget
+            budget = budgets.KIND.read(connection).document
             stored = profiles.read(connection, tenant, [recipient_id]).get(recipient_id)
             made = spent(connection, tenant, [recipient_id], budget, now=now)[recipient_id].contacts
             entry = AuditEntry(action="contacts.read", actor=actor, object="contact_budget", recipient_id=recipient_id)
@@ -166,7 +166,7 @@ _FAILURES = frozenset({EventType.FAILED, EventType.BOUNCED})
 def _note_sent(connection: Connection, tenant: Tenant, events: Sequence[EngagementEvent]) -> None:
     types = {each.message_type for each in events if each.message_type is not None}
     known = {row.type: row for row in connection.execute(_TYPES, {"types": sorted(types)})}
-    budget = budgets.read(connection).budget
+    budget = budgets.KIND.read(connection).document
     entered = _enter(connection, tenant, [_made(tenant, each, known) for each in events])
     windows: Counter[tuple[str, datetime]] = Counter()
     for each in entered:

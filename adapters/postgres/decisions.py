@@ -248,7 +248,7 @@ class _Spending:
 def _spending(
     connection: Connection, tenant: Tenant, recipient_ids: Sequence[str], *, now: datetime, hold: bool = False
 ) -> _Spending:
-    budget = budgets.read(connection).budget
+    budget = budgets.KIND.read(connection).document
     return _Spending(budget, contacts.spent(connection, tenant, recipient_ids, budget, now=now, lock=hold))
 
 

@@ -78,7 +78,7 @@ class PreferenceTemplates:
                 return newest
             if newest is None and connection.execute(_COUNT).scalar_one() >= MAX_TEMPLATES:
                 raise NotAllowed([Finding(field="template_id", expected=f"one of at most {MAX_TEMPLATES} templates")])
-            if found := refusals(template, preference_policies.read(connection).policy.settings_schema):
+            if found := refusals(template, preference_policies.KIND.read(connection).document.settings_schema):
                 raise NotAllowed(found)
             document = template.model_dump(mode="json")
             row = {"tenant": tenant.tenant, "template_id": template_id, "version": present + 1, "actor": actor}

@@ -311,7 +311,7 @@ def _last_version(connection: Connection, recipient_id: str, preference_id: str)
 
 def refusals(connection: Connection, preference: Preference) -> list[Finding]:
     """Return what keeps a preference from being stored under the tenant's policy."""
-    policy = preference_policies.read(connection).policy
+    policy = preference_policies.KIND.read(connection).document
     return rules.problems([preference], policy.settings_schema)
 
 

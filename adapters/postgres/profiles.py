@@ -117,7 +117,7 @@ class Profiles:
             AttributesRefused: the attributes of one are not as the tenant's schema says; none is created.
         """
         with self._database.tenant(tenant.tenant) as connection:
-            schema = attribute_schemas.read_shared(connection, tenant.tenant)
+            schema = attribute_schemas.KIND.read_shared(connection, tenant.tenant).document
             for profile in given.values():
                 check(schema, profile.attributes)
             places = [(_place(recipient, 1), _plain(profile)) for recipient, profile in given.items()]
@@ -253,7 +253,7 @@ def _put(
     if by.if_version is not None and by.if_version != stored.version:
         raise VersionConflict(f"the profile is in version {stored.version}")
     if not stored.version or profile.attributes != stored.profile.attributes:
-        check(attribute_schemas.read_shared(connection, tenant.tenant), profile.attributes)
+        check(attribute_schemas.KIND.read_shared(connection, tenant.tenant).document, profile.attributes)
     version = stored.version + 1
     sealed = subject_keys.of(connection).seal_many(
         connection, tenant, [(_place(recipient_id, version), _plain(profile))]

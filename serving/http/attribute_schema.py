@@ -2,22 +2,30 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Response
 
-from adapters.postgres.attribute_schemas import SchemaChanged, SetAttributeSchema
+from adapters.postgres.versioned_documents import Published
 from domain.attribute_schemas import AttributeSchema, AttributesRefused
+from domain.values import Frozen
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.conditional import conditional
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
 from serving.http.problem_codes import declared
 from serving.http.routes import Route
 from serving.http.strict_body import body_of
+from serving.http.versions import IfMatch, refusing, seen, tag
 
 router = APIRouter(route_class=Route, prefix="/v1/admin/attribute-schema", tags=["administration"])
 VERSION_CONFLICT = declared(
     "attribute_schema.version_conflict", 412, "The schema of attributes has changed since the version you saw."
 )
-IfMatch = Annotated[str | None, Header(alias="If-Match", pattern=r'^"\d{1,9}"$', description="The ETag you saw.")]
+
+
+class SetAttributeSchema(Frozen):
+    """The schema in one of its versions; version 0 takes every attribute."""
+
+    version: int
+    attribute_schema: AttributeSchema
 
 
 @router.get("", summary="Read the schema of attributes")
@@ -41,12 +49,8 @@ def put_attribute_schema(
 
     Profiles that are stored stay as they are, and what is changed beside their attributes is not held to it.
     """
-    seen = int(if_match.strip('"')) if if_match is not None else None
-    try:
-        kept = parts.attribute_schemas.put(caller.tenant, body, actor=caller.actor, if_version=seen)
-    except SchemaChanged:
-        problem = FieldError(field="If-Match", expected="the schema's present ETag")
-        raise Refused(VERSION_CONFLICT, "The schema has changed since you read it.", errors=[problem]) from None
+    with refusing(VERSION_CONFLICT, "schema"):
+        kept = parts.attribute_schemas.publish(caller.tenant, body, actor=caller.actor, if_version=seen(if_match))
     return _tagged(kept, response)
 
 
@@ -61,6 +65,6 @@ def refused_attributes(error: AttributesRefused, *, below: str = "") -> Refused:
     return Refused(ProblemCode.INVALID, "The attributes are not as the tenant's schema says.", errors=faults)
 
 
-def _tagged(kept: SetAttributeSchema, response: Response) -> SetAttributeSchema:
-    response.headers["ETag"] = f'"{kept.version}"'
-    return kept
+def _tagged(kept: Published[AttributeSchema], response: Response) -> SetAttributeSchema:
+    tag(response, kept.version)
+    return SetAttributeSchema(version=kept.version, attribute_schema=kept.document)

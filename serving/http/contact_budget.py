@@ -2,24 +2,31 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Response
 
-from adapters.postgres.budgets import BudgetChanged, PublishedBudget
+from adapters.postgres.versioned_documents import Published
 from domain.contact_budget import ContactBudget, Standing
 from domain.values import Frozen
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.conditional import conditional
-from serving.http.errors import FieldError, Refused, problems
+from serving.http.errors import problems
 from serving.http.problem_codes import declared
 from serving.http.recipients import PREFIX, RecipientId
 from serving.http.routes import Route
 from serving.http.strict_body import body_of
+from serving.http.versions import IfMatch, refusing, seen, tag
 
 router = APIRouter(route_class=Route, tags=["contact budget"])
 VERSION_CONFLICT = declared(
     "contact_budget.version_conflict", 412, "The contact budget has changed since the version you saw."
 )
-IfMatch = Annotated[str | None, Header(alias="If-Match", pattern=r'^"\d{1,9}"$', description="The ETag you saw.")]
+
+
+class PublishedBudget(Frozen):
+    """A tenant's contact budget in one of its versions; version 0 is what Kairos ships with."""
+
+    version: int
+    budget: ContactBudget
 
 
 class Standings(Frozen):
@@ -49,12 +56,8 @@ def put_contact_budget(
 
     What was sent before counts under the new rules too.
     """
-    seen = int(if_match.strip('"')) if if_match is not None else None
-    try:
-        published = parts.contact_budgets.publish(caller.tenant, body, actor=caller.actor, if_version=seen)
-    except BudgetChanged:
-        problem = FieldError(field="If-Match", expected="the contact budget's present ETag")
-        raise Refused(VERSION_CONFLICT, "The budget has changed since you read it.", errors=[problem]) from None
+    with refusing(VERSION_CONFLICT, "contact budget"):
+        published = parts.contact_budgets.publish(caller.tenant, body, actor=caller.actor, if_version=seen(if_match))
     return _tagged(published, response)
 
 
@@ -68,6 +71,6 @@ def get_standings(
     return Standings(rules=found)
 
 
-def _tagged(published: PublishedBudget, response: Response) -> PublishedBudget:
-    response.headers["ETag"] = f'"{published.version}"'
-    return published
+def _tagged(published: Published[ContactBudget], response: Response) -> PublishedBudget:
+    tag(response, published.version)
+    return PublishedBudget(version=published.version, budget=published.document)

@@ -2,26 +2,33 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Response
 from pydantic import Field
 
-from adapters.postgres.preference_policies import PolicyChanged, PublishedPolicy
+from adapters.postgres.versioned_documents import Published
 from domain.channel_capabilities import CAPABILITIES, Capabilities
 from domain.preferences import MAX_PREFERENCES, Finding, Preference, PreferencePolicy, conflicts
 from domain.preferences import problems as problems_of
 from domain.values import Channel, Frozen
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.conditional import conditional
-from serving.http.errors import FieldError, Refused, problems
+from serving.http.errors import problems
 from serving.http.problem_codes import declared
 from serving.http.routes import Route
 from serving.http.strict_body import body_of
+from serving.http.versions import IfMatch, refusing, seen, tag
 
 router = APIRouter(route_class=Route, tags=["preferences"])
 VERSION_CONFLICT = declared(
     "preference_policy.version_conflict", 412, "The preference policy has changed since the version you saw."
 )
-IfMatch = Annotated[str | None, Header(alias="If-Match", pattern=r'^"\d{1,9}"$', description="The ETag you saw.")]
+
+
+class PublishedPolicy(Frozen):
+    """A tenant's policy in one of its versions; version 0 is the empty one before any."""
+
+    version: int
+    policy: PreferencePolicy
 
 
 class Proposal(Frozen):
@@ -72,13 +79,9 @@ def put_preference_policy(
 
     Defaults hold where a recipient said nothing. They never stand for consent.
     """
-    seen = int(if_match.strip('"')) if if_match is not None else None
-    try:
-        published = parts.preference_policies.publish(caller.tenant, body, actor=caller.actor, if_version=seen)
-    except PolicyChanged:
-        problem = FieldError(field="If-Match", expected="the policy's present ETag")
-        detail = "The policy has changed since you read it."
-        raise Refused(VERSION_CONFLICT, detail, errors=[problem]) from None
+    with refusing(VERSION_CONFLICT, "policy"):
+        kept = parts.preference_policies
+        published = kept.publish(caller.tenant, body, actor=caller.actor, if_version=seen(if_match))
     return _tagged(published, response)
 
 
@@ -89,7 +92,7 @@ def validate_preferences(
     parts: PartsOf,
 ) -> Verdict:
     """Say whether these preferences could be stored together, and which of them overrule a denial among them."""
-    schema = parts.preference_policies.get(caller.tenant).policy.settings_schema
+    schema = parts.preference_policies.get(caller.tenant).document.settings_schema
     found = problems_of(body.preferences, schema)
     now = parts.clock.now(caller.tenant)
     return Verdict(is_valid=not found, problems=found, conflicts=conflicts(body.preferences, now))
@@ -105,6 +108,6 @@ def get_channels(
     )
 
 
-def _tagged(published: PublishedPolicy, response: Response) -> PublishedPolicy:
-    response.headers["ETag"] = f'"{published.version}"'
-    return published
+def _tagged(published: Published[PreferencePolicy], response: Response) -> PublishedPolicy:
+    tag(response, published.version)
+    return PublishedPolicy(version=published.version, policy=published.document)

@@ -7,13 +7,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, text
 
-from adapters.postgres.budgets import BudgetChanged, ContactBudgets
+from adapters.postgres.budgets import ContactBudgets
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.contact_tables import contact, contact_use
 from adapters.postgres.decisions import DecisionLog
 from adapters.postgres.event_effects import EventEffects
 from adapters.postgres.events import EventLog
 from adapters.postgres.message_types import MessageTypes
+from adapters.postgres.versioned_documents import DocumentChanged
 from adapters.settings import Settings
 from domain.consent import ConsentChange, ConsentStatus
 from domain.contact_budget import DEFAULT, ContactBudget
@@ -189,12 +190,12 @@ def test_a_connection_that_dies_while_it_decides_charges_nothing(db, consenting,
 
 def test_what_is_shipped_holds_until_a_tenant_says_otherwise_and_versions_are_not_overwritten(db, tenant) -> None:
     budgets = ContactBudgets(db)
-    assert (budgets.get(tenant).version, budgets.get(tenant).budget) == (0, DEFAULT)
+    assert (budgets.get(tenant).version, budgets.get(tenant).document) == (0, DEFAULT)
     assert budgets.publish(tenant, a_budget(THREE_A_DAY), actor="test", if_version=0).version == 1
     assert budgets.publish(tenant, a_budget(THREE_A_DAY), actor="test").version == 1
-    with pytest.raises(BudgetChanged, match="version 1"):
+    with pytest.raises(DocumentChanged, match="version 1"):
         budgets.publish(tenant, a_budget(FIVE_A_MINUTE), actor="test", if_version=0)
-    assert budgets.get(tenant).budget == a_budget(THREE_A_DAY)
+    assert budgets.get(tenant).document == a_budget(THREE_A_DAY)
 
 
 def test_the_record_holds_the_rules_and_the_contacts_the_decision_saw(db, consenting, decider) -> None:
