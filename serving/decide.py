@@ -16,12 +16,12 @@ from adapters.postgres.decisions import DecisionLog, Finish, Known, Recorded, Ro
 from adapters.settings import Settings
 from adapters.unsubscribe_links import UnsubscribeLinks
 from domain import decisioning, identity
-from domain.content import RenderedContent, render
+from domain.content import CannotRender, RenderedContent, render
 from domain.decision_record import Evidence
 from domain.decisioning import Draft
 from domain.expected import Expected
 from domain.gates import Allowances, Screened, Situation, screen
-from domain.message_types import check_variables
+from domain.message_types import BadVariables, check_variables
 from domain.stages import Asked
 from domain.stages import Settings as PolicySettings
 from domain.tenants import Tenant
@@ -31,7 +31,7 @@ from serving.asks import Ask
 from serving.decision_rows import row_of
 from serving.expectations import expected
 from serving.scoring import Model, Scored, ToScore, score
-from serving.situations import Situations
+from serving.situations import Situations, UnknownType
 
 HOLDOUT = "holdout"
 log = structlog.get_logger("kairos.decisions")
@@ -39,6 +39,10 @@ log = structlog.get_logger("kairos.decisions")
 
 class KeyReused(RuntimeError):
     """The idempotency key stands for another request."""
+
+
+AskRefused = UnknownType | BadVariables | CannotRender | KeyReused
+"""Why nothing was decided about one request of a batch; the others are decided all the same."""
 
 
 @dataclass(frozen=True)
@@ -84,13 +88,29 @@ class Decider:
     def decide(self, tenant: Tenant, asks: Sequence[Ask], *, now: datetime, actor: str) -> list[Recorded]:
         """Decide each request and return what was recorded for it, in the order given.
 
-        A recipient who was merged into another is decided about as that one.
-
         Raises:
             UnknownType: a request names a message type that is not published.
             BadVariables: a request's variables do not fit the type's schema.
             CannotRender: a template cannot be filled with the variables.
             KeyReused: an id was used before for another request.
+            Unavailable: PostgreSQL is away; nothing was decided.
+        """
+        told = []
+        for verdict in self.decide_each(tenant, asks, now=now, actor=actor):
+            if not isinstance(verdict, Recorded):
+                raise verdict
+            told.append(verdict)
+        return told
+
+    def decide_each(
+        self, tenant: Tenant, asks: Sequence[Ask], *, now: datetime, actor: str
+    ) -> list[Recorded | AskRefused]:
+        """Decide each request that can be decided; return what was recorded, or why nothing was, in the order given.
+
+        A recipient who was merged into another is decided about as that one. Of requests that share an id the first
+        counts: an equal one is told the same, another one that the key was used.
+
+        Raises:
             Unavailable: PostgreSQL is away; nothing was decided.
         """
         try:
@@ -100,13 +120,18 @@ class Decider:
             about = [ask.about(moved.survivors) for ask in asks]
             return self._decided(tenant, about, now, actor)
 
-    def _decided(self, tenant: Tenant, asks: Sequence[Ask], now: datetime, actor: str) -> list[Recorded]:
+    def _decided(self, tenant: Tenant, asks: Sequence[Ask], now: datetime, actor: str) -> list[Recorded | AskRefused]:
+        if not asks:
+            return []
         stages = decision_metrics.Stages()
-        before = self._log.recorded(tenant, [ask.decision_id for ask in asks if ask.may_repeat])
-        opened = self._screened(tenant, [ask for ask in asks if ask.decision_id not in before], now, stages)
+        first = _first_of_each(asks)
+        before = self._log.recorded(tenant, [each.decision_id for each in first.values() if each.may_repeat])
+        refused: dict[str, AskRefused] = {}
+        fresh = [ask for ask in first.values() if ask.decision_id not in before]
+        opened = self._screened(tenant, fresh, now, stages, refused)
         model = self._model()
         opened = self._scored(model, tenant, opened, stages)
-        drafts = [(each, self._draft(tenant, each)) for each in opened]
+        drafts = self._drafts(tenant, opened, refused)
         stages.ended("choose")
         pending = [
             (each.ask.decision_id, draft.request.recipient_id, self._finish(tenant, each, draft, model, stages))
@@ -115,27 +140,35 @@ class Decider:
         after = self._log.record(tenant, pending, actor=actor, now=now) if pending else {}
         stages.ended("record")
         _tell(tenant, after, stages)
-        return self._told(tenant, asks, before, after, {draft.decision_id: draft for _, draft in drafts})
+        known = before | after
+        made = {draft.decision_id: draft for _, draft in drafts}
+        return [
+            self._told(tenant, ask, first[ask.decision_id], known.get(ask.decision_id), refused, made) for ask in asks
+        ]
 
     def _told(
         self,
         tenant: Tenant,
-        asks: Sequence[Ask],
-        before: Mapping[str, Recorded],
-        after: Mapping[str, Recorded],
+        ask: Ask,
+        first: Ask,
+        recorded: Recorded | None,
+        refused: Mapping[str, AskRefused],
         drafts: Mapping[str, Draft],
-    ) -> list[Recorded]:
+    ) -> Recorded | AskRefused:
         """Return what was recorded, with the content put back in: it is kept nowhere, and made again for a repeat."""
-        told = []
-        for ask in asks:
-            recorded = after.get(ask.decision_id) or before[ask.decision_id]
-            if not ask.may_be(recorded.fingerprint, tenant.subject_secret):
-                raise KeyReused("this key stands for another request")
+        secret = tenant.subject_secret
+        fingerprint = recorded.fingerprint if recorded is not None else first.request.fingerprint(secret)
+        if not ask.may_be(fingerprint, secret):
+            return KeyReused("this key stands for another request")
+        if recorded is None:
+            return refused[ask.decision_id]
+        try:
             rendered = drafts[ask.decision_id].rendered if recorded.is_new else self._again(tenant, ask, recorded)
-            is_sent = recorded.answer["outcome"] == Outcome.SEND_NOW
-            content = rendered.model_dump(mode="json") if rendered is not None and is_sent else None
-            told.append(replace(recorded, answer=recorded.answer | {"content": content}))
-        return told
+        except CannotRender as error:
+            return error
+        is_sent = recorded.answer["outcome"] == Outcome.SEND_NOW
+        content = rendered.model_dump(mode="json") if rendered is not None and is_sent else None
+        return replace(recorded, answer=recorded.answer | {"content": content})
 
     def _again(self, tenant: Tenant, ask: Ask, recorded: Recorded) -> RenderedContent | None:
         if recorded.locale is None:
@@ -152,13 +185,23 @@ class Decider:
         )
 
     def _screened(
-        self, tenant: Tenant, asks: Sequence[Ask], now: datetime, stages: "decision_metrics.Stages"
+        self,
+        tenant: Tenant,
+        asks: Sequence[Ask],
+        now: datetime,
+        stages: "decision_metrics.Stages",
+        refused: dict[str, AskRefused],
     ) -> list[_Open]:
         if not asks:
             return []
         known = self.situations.known(tenant, [ask.request for ask in asks], now=now)
         stages.ended("gather")
-        opened = [self._open(tenant, ask, known, now) for ask in asks]
+        opened = []
+        for ask in asks:
+            try:
+                opened.append(self._open(tenant, ask, known, now))
+            except (UnknownType, BadVariables) as error:
+                refused[ask.decision_id] = error
         stages.ended("screen")
         return opened
 
@@ -185,6 +228,17 @@ class Decider:
         return [
             replace(each, scored=told, expected=mean) for each, told, mean in zip(opened, scored, believed, strict=True)
         ]
+
+    def _drafts(
+        self, tenant: Tenant, opened: Sequence[_Open], refused: dict[str, AskRefused]
+    ) -> list[tuple[_Open, Draft]]:
+        drafts = []
+        for each in opened:
+            try:
+                drafts.append((each, self._draft(tenant, each)))
+            except CannotRender as error:
+                refused[each.ask.decision_id] = error
+        return drafts
 
     def _draft(self, tenant: Tenant, opened: _Open) -> Draft:
         ask = opened.ask
@@ -231,6 +285,14 @@ class Decider:
     def _is_holdout(self, tenant: Tenant, recipient_id: str) -> bool:
         subject = identity.subject_key(tenant.subject_secret, recipient_id)
         return identity.in_share(subject, HOLDOUT, self._holdout_share)
+
+
+def _first_of_each(asks: Sequence[Ask]) -> dict[str, Ask]:
+    """Return the first request under each id."""
+    first: dict[str, Ask] = {}
+    for ask in asks:
+        first.setdefault(ask.decision_id, ask)
+    return first
 
 
 def _may_personalize(opened: _Open) -> bool:

@@ -12,6 +12,7 @@ STAGE_SECONDS = Histogram("kairos_decision_stage_seconds", "Seconds per stage.",
 LATE_REFUSALS = Counter(
     "kairos_decision_late_refusals", "Sends that the locked re-reading at recording refused.", ("reason",)
 )
+BATCH_ITEMS = Counter("kairos_decision_batch_items", "Items of batches, by what became of them.", ("verdict",))
 
 
 class Stages:
@@ -35,6 +36,12 @@ class Stages:
     def total_ms(self) -> float:
         """Return all stages together, in milliseconds."""
         return 1000 * sum(self._seconds.values())
+
+
+def count_batch(*, decided: int, refused: int) -> None:
+    """Count the items of one batch."""
+    BATCH_ITEMS.labels("decided").inc(decided)
+    BATCH_ITEMS.labels("refused").inc(refused)
 
 
 def count(answer: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ from domain.values import Channel, Frozen, Moment
 from serving import preference_lookup
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.conditional import conditional
-from serving.http.decisions import UNKNOWN_TYPE
+from serving.http.decision_requests import UNKNOWN_TYPE
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
 from serving.http.opt_out_signal import SignalOf
 from serving.http.problem_codes import declared
