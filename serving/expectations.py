@@ -4,65 +4,27 @@ A model that is not there leaves its prior in place; nothing here reads a store.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, logit
 
-from domain.expected import HOURS_OF_WEEK, Activity, ChannelTerms, Expected
+from domain.expected import Activity, ChannelTerms, Expected
 from domain.gates import Screened, Situation
 from domain.values import Channel
+from models.channel_value import spec as channels
+from models.fatigue import score as weariness
+from models.fatigue import spec as fatigue
+from models.send_time import spec as send_time
 from serving.scoring import Scored
 
 Floats = npt.NDArray[np.float64]
 
-
-@dataclass(frozen=True)
-class Priors:
-    """What is believed of a channel before anything was learnt: a share per message, by channel."""
-
-    p_open: Mapping[Channel, float]
-    p_opt_out: Mapping[Channel, float]
-    fatigue_weight: Mapping[Channel, float]
-    channel_value: float
-    p_active: float
-
-
-PRIORS = Priors(
-    p_open={
-        Channel.EMAIL: 0.018,
-        Channel.SMS: 0.060,
-        Channel.PUSH: 0.035,
-        Channel.IN_APP: 0.10,
-        Channel.WEB: 0.05,
-        Channel.VOICE: 0.06,
-    },
-    p_opt_out={
-        Channel.EMAIL: 0.0015,
-        Channel.SMS: 0.010,
-        Channel.PUSH: 0.0008,
-        Channel.IN_APP: 0.0001,
-        Channel.WEB: 0.0003,
-        Channel.VOICE: 0.010,
-    },
-    fatigue_weight={
-        Channel.EMAIL: 0.6,
-        Channel.SMS: 1.5,
-        Channel.PUSH: 1.0,
-        Channel.IN_APP: 0.3,
-        Channel.WEB: 0.3,
-        Channel.VOICE: 1.5,
-    },
-    channel_value=1.0,
-    p_active=0.3,
-)
-"""Base rates of the simulated population (docs/simulator.md); web and voice are those of the channel most like them."""
-
-FATIGUE_HALF_LIFE_DAYS = 2.0
-_IGNORED = 1.1
-_ON_OPEN, _ON_OPT_OUT = -0.10, 0.15
-POPULATION = Activity(source="flat", log_rates=(0.0,) * HOURS_OF_WEEK)
+POPULATION = Activity(source="population", log_rates=send_time.POPULATION_LOG_ACTIVITY)
+P_ACTIVE = 0.3
+"""Share of recipients who are there in the window anyway: the simulated population's (docs/simulator.md)."""
+CHANNEL_VALUE = 1.0
+"""What losing a channel costs before anybody measured it: one conversion."""
+_SECONDS_A_DAY = 86_400
 
 
 def expected(
@@ -83,47 +45,45 @@ def expected(
         prices: of a unit of each channel's volume, in conversions.
     """
     places = [(row, channel) for row, each in enumerate(screened) for channel in each.permitted]
-    fatigue = _fatigue(situations)
-    weary = np.array([fatigue[row] for row, _ in places], dtype=np.float64)
-    p_open = _moved([PRIORS.p_open[channel] for _, channel in places], _ON_OPEN * weary)
-    p_opt_out = _moved([PRIORS.p_opt_out[channel] for _, channel in places], _ON_OPT_OUT * weary)
+    weary = _weariness(situations)[[row for row, _ in places]] if places else np.zeros(0)
+    p_open = weariness.open_chance(np.array([channels.PRIOR_OPEN[channel] for _, channel in places]), weary)
+    p_opt_out = weariness.opt_out_chance(np.array([channels.PRIOR_OPT_OUT[channel] for _, channel in places]), weary)
     terms: list[dict[Channel, ChannelTerms]] = [{} for _ in situations]
     for place, (row, channel) in enumerate(places):
         told = scored[row]
         p_convert = told.p_convert if told is not None else None
         terms[row][channel] = ChannelTerms(
             p_open=float(p_open[place]),
-            p_active=PRIORS.p_active,
+            p_active=P_ACTIVE,
             p_convert=p_convert[channel] if p_convert is not None else None,
             p_opt_out=float(p_opt_out[place]),
-            channel_value=PRIORS.channel_value,
+            channel_value=CHANNEL_VALUE,
             cost=send_cost,
             price=(prices or {}).get(channel, 0.0),
             fatigue=float(weary[place]),
         )
     return [
-        Expected(
-            channels=each,
-            activity=POPULATION,
-            is_personal=(told := scored[row]) is not None and told.p_convert is not None,
-        )
+        Expected(channels=each, activity=POPULATION, is_personal=_is_personal(scored[row]))
         for row, each in enumerate(terms)
     ]
 
 
-def _moved(base: Sequence[float], by: Floats) -> Floats:
-    """Return shares moved on the scale of log-odds."""
-    moved: Floats = expit(logit(np.asarray(base, dtype=np.float64)) + by)
-    return moved
+def _is_personal(scored: Scored | None) -> bool:
+    return scored is not None and scored.p_convert is not None
 
 
-def _fatigue(situations: Sequence[Situation]) -> Floats:
-    """Return the weariness of each recipient from the contacts that are known, decayed; all as if ignored."""
-    found = np.zeros(len(situations))
-    for row, situation in enumerate(situations):
-        contacts = situation.allowances.spent.contacts
-        if contacts:
-            days = np.array([(situation.now - each.at).total_seconds() / 86_400 for each in contacts])
-            weights = np.array([PRIORS.fatigue_weight[each.channel] for each in contacts])
-            found[row] = float(np.sum(_IGNORED * weights * 2.0 ** (-np.maximum(days, 0) / FATIGUE_HALF_LIFE_DAYS)))
-    return found
+def _weariness(situations: Sequence[Situation]) -> Floats:
+    """Return how weary each recipient is of the contacts that are known; all as if ignored, for nobody says more."""
+    contacts = [
+        (row, (each.now - contact.at).total_seconds() / _SECONDS_A_DAY, fatigue.LOAD[contact.channel])
+        for row, each in enumerate(situations)
+        for contact in each.allowances.spent.contacts
+    ]
+    recipient, age, load = zip(*contacts, strict=True) if contacts else ((), (), ())
+    return weariness.level(
+        np.array(recipient, dtype=np.int64),
+        np.array(age, dtype=np.float64),
+        np.array(load, dtype=np.float64),
+        np.zeros(len(contacts), dtype=np.bool_),
+        recipients=len(situations),
+    )

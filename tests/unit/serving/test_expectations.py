@@ -1,0 +1,57 @@
+"""What is expected before anything was learnt: priors by channel, moved by how weary of messages somebody is."""
+
+from datetime import timedelta
+
+import pytest
+
+from domain.contact_budget import Contact, Spent
+from domain.gates import screen
+from domain.values import Channel
+from serving.expectations import expected
+from serving.scoring import Scored
+from tests.builders import NOON, a_request, a_situation
+
+EMAIL, PUSH = Channel.EMAIL, Channel.PUSH
+
+
+def believed(*situations, scored=None, **fields):
+    screened = [screen(a_request(), each) for each in situations]
+    told = [scored] * len(situations)
+    return expected(situations, screened, told, send_cost=0.01, **fields)
+
+
+def wearied(*days, channel=PUSH):
+    contacts = tuple(Contact(channel=channel, at=NOON - timedelta(days=each)) for each in days)
+    return a_situation(allowances={"spent": Spent(contacts, {}, NOON)})
+
+
+def test_everybody_unknown_is_expected_the_priors():
+    (told,) = believed(a_situation())
+    assert {channel: (each.p_open, each.fatigue) for channel, each in told.channels.items()} == {
+        EMAIL: (pytest.approx(0.018), 0.0), PUSH: (pytest.approx(0.035), 0.0)
+    }  # fmt: skip
+    assert not told.can_value
+    assert not told.is_personal
+
+
+def test_messages_tire_by_channel_and_the_tiredness_halves_in_two_days():
+    fresh, old, mailed = believed(wearied(0), wearied(2), wearied(0, channel=EMAIL))
+    assert fresh.channels[PUSH].fatigue == pytest.approx(1.1)
+    assert old.channels[PUSH].fatigue == pytest.approx(0.55)
+    assert mailed.channels[PUSH].fatigue == pytest.approx(0.66)
+    assert fresh.channels[EMAIL].p_open < old.channels[EMAIL].p_open
+    assert fresh.channels[EMAIL].p_opt_out > old.channels[EMAIL].p_opt_out
+
+
+def test_what_the_model_said_goes_in_by_channel_and_makes_it_personal():
+    (told,) = believed(a_situation(), scored=Scored({EMAIL: 0.2, PUSH: 0.1}, None), prices={PUSH: 0.05})
+    assert (told.channels[EMAIL].p_convert, told.channels[PUSH].p_convert) == (0.2, 0.1)
+    assert (told.channels[EMAIL].price, told.channels[PUSH].price) == (0.0, 0.05)
+    assert told.is_personal
+    assert told.can_value
+
+
+def test_a_batch_is_believed_as_each_would_be_alone():
+    many = [wearied(0), a_situation(), wearied(1, 3), a_situation(allowances={"consents": ()})]
+    assert believed(*many) == [each for situation in many for each in believed(situation)]
+    assert believed() == []
