@@ -8,10 +8,10 @@ from pydantic import ValidationError
 
 from adapters import plain_yaml
 from domain import content
-from domain.content import CannotRender
 from domain.legal import publication
 from domain.legal.publication import CannotPublish
 from domain.message_types import MessageType
+from domain.templates import CannotRender
 
 SUFFIXES = (".yaml", ".yml")
 MAX_FILE_BYTES = 1_000_000

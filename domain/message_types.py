@@ -6,12 +6,12 @@ the schema of its variables is itself valid.
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
-from pydantic import Field, JsonValue, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_validator
 
 from domain.events import Name
 from domain.object_schema import check_object_schema
@@ -32,7 +32,17 @@ class Content(Frozen):
     """Templates of one message on one channel: Liquid text, filled with the request's variables."""
 
     subject: Template | None = Field(default=None, description="E-mail's subject; the title of a push.")
+    preheader: Template | None = Field(default=None, description="What an inbox shows after an e-mail's subject.")
     body: Template
+    text: Template | None = Field(
+        default=None, description="An e-mail's plain-text part; made from the body where it is not given."
+    )
+    call_to_action: Template | None = Field(default=None, description="The words of the button or link.")
+    link: Template | None = Field(default=None, description="Where it leads: https, or a scheme of link_schemes.")
+
+    def parts(self) -> dict[str, str]:
+        """Return the templates there are, by name."""
+        return {name: value for name, value in self.model_dump().items() if value is not None}
 
 
 class Variant(Frozen):
@@ -52,6 +62,28 @@ class Variant(Frozen):
         return None, self.content[channel]
 
 
+def _leads_to_an_app(scheme: str) -> str:
+    if scheme in {"javascript", "data", "vbscript", "file", "blob", "about"}:
+        raise ValueError("expected a scheme of an app; this one runs or reads what is in the address")
+    return scheme
+
+
+Scheme = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]{1,40}$"), AfterValidator(_leads_to_an_app)]
+_ONLY_ON = {
+    "preheader": frozenset({Channel.EMAIL}),
+    "text": frozenset({Channel.EMAIL}),
+    "call_to_action": frozenset(Channel) - {Channel.SMS, Channel.VOICE},
+    "link": frozenset(Channel) - {Channel.VOICE},
+}
+
+
+def _fits_channels(place: str, blocks: Mapping[Channel, Content]) -> None:
+    for channel, content in blocks.items():
+        for name in content.parts():
+            if channel not in _ONLY_ON.get(name, frozenset(Channel)):
+                raise ValueError(f"{place}.{channel.value}.{name}: there is none on this channel")
+
+
 class MessageType(Frozen):
     """One kind of message a tenant sends."""
 
@@ -69,6 +101,16 @@ class MessageType(Frozen):
         default=None, description="Where the sender can be written to; a marketing e-mail shows it."
     )
     locale: Locale = Field(default="en", description="Language of each variant's content.")
+    link_schemes: tuple[Scheme, ...] = Field(
+        default=(), max_length=10, description="Schemes of the sender's own apps that links may have."
+    )
+    sms_segments: Annotated[int, Field(ge=1, le=10)] = Field(default=3, description="Parts an SMS may have at most.")
+    default_variant: VariantId | None = Field(
+        default=None, description="Answers where the one that was drawn is not good enough."
+    )
+    quality_threshold: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None, description="Least quality of what is sent; below it the default variant is."
+    )
     attribution_window_hours: float | None = Field(default=None, gt=0, le=MAX_WINDOW_HOURS)
     priority: Literal["low", "medium", "high", "urgent"] = "medium"
 
@@ -82,6 +124,12 @@ class MessageType(Frozen):
         for variant in self.variants:
             if missing := sorted(set(self.channels) - set(variant.content)):
                 raise ValueError(f"variants.{variant.id}.content must have content for channel {missing[0]}")
+            for place, blocks in (("content", variant.content), *variant.translations.items()):
+                _fits_channels(f"variants.{variant.id}.{place}", blocks)
+        if self.default_variant is not None and self.default_variant not in ids:
+            raise ValueError(f"default_variant must be one of the variants: {', '.join(ids)}")
+        if self.quality_threshold is not None and self.default_variant is None:
+            raise ValueError("quality_threshold needs a default_variant")
         check_object_schema("variables", self.variables)
         return self
 

@@ -16,7 +16,7 @@ from adapters.postgres.decisions import DecisionLog, Finish, Known, Recorded, Ro
 from adapters.settings import Settings
 from adapters.unsubscribe_links import UnsubscribeLinks
 from domain import decisioning, identity
-from domain.content import CannotRender, RenderedContent, render
+from domain.content import RenderedContent, render
 from domain.decision_record import Evidence
 from domain.decisioning import Draft
 from domain.expected import Expected
@@ -24,6 +24,7 @@ from domain.gates import Allowances, Screened, Situation, screen
 from domain.message_types import BadVariables, check_variables
 from domain.stages import Asked
 from domain.stages import Settings as PolicySettings
+from domain.templates import CannotRender
 from domain.tenants import Tenant
 from domain.values import Channel, Outcome
 from serving import decision_metrics

@@ -5,9 +5,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from domain.content import CannotRender
 from domain.decision_request import DecisionRequest, NotSupported, without_unsupported
 from domain.message_types import BadVariables
+from domain.templates import CannotRender
 from serving.decide import AskRefused
 from serving.http.errors import FieldError, ProblemCode, Refused, invalid
 from serving.http.problem_codes import declared

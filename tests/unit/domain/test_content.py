@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from adapters import message_type_files
 from adapters.message_type_files import BadTypeFile
 from domain import content
-from domain.content import CannotRender
 from domain.message_types import BadVariables, check_variables
+from domain.templates import CannotRender
 from domain.values import Channel
 from tests.builders import a_type
 
