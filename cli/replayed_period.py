@@ -86,6 +86,9 @@ class Period:
             record, would = decision.record, changes.of(decision)
             draft = what_if.drawn(would)
             pairs[_told(record["outcome"], record["channel"]), _told(draft.outcome, draft.action.channel)] += 1
+            if record["replaced"] is not None:
+                # A rule put another variant in the place of what was drawn: no chance is known of that.
+                continue
             action, probability = what_if.taken(record)
             yield Replayed(
                 action=action,

@@ -50,6 +50,9 @@ class DecisionAnswer(Frozen):
     refusals: tuple[Refusal, ...]
     score: Score
     action_probability: float = Field(ge=0, le=1, description="Recorded before the draw; 1.0 when there was none.")
+    quality: float | None = Field(
+        default=None, ge=0, le=1, description="How fit the content that was drawn is to be sent; null when none was."
+    )
     open_tracking: OpenTracking | None = Field(
         default=None, description="Whether the sender may track that this message is opened; null when nothing is sent."
     )
@@ -95,6 +98,7 @@ def answer(draft: Draft, evidence: Evidence) -> DecisionAnswer:
         refusals=draft.screened.refusals,
         score=draft.score if draft.action.is_send else Score(),
         action_probability=draft.probability,
+        quality=draft.quality.score if draft.quality is not None else None,
         open_tracking=_tracking(draft),
         degraded=evidence.degraded,
         versions=_versions(draft, evidence),
@@ -136,6 +140,8 @@ def _outcome(draft: Draft) -> dict[str, Any]:
         "content": _content_facts(draft.rendered)
         if draft.outcome is Outcome.SEND_NOW and draft.rendered is not None
         else None,
+        "quality": draft.quality.model_dump(mode="json") if draft.quality is not None else None,
+        "replaced": draft.choice.action.variant_id if draft.choice is not None and draft.replaced_by else None,
         "expected": _expected_facts(draft),
         "score": draft.score.model_dump(mode="json"),
         "send_at": draft.send_at.isoformat() if draft.send_at else None,

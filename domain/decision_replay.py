@@ -5,13 +5,14 @@ must come out the same, to the last bit of every probability.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from domain.consent import ConsentState
 from domain.contact_budget import Contact, ContactBudget, Spent
+from domain.content_quality import Quality
 from domain.decision_record import Evidence, record
 from domain.decision_request import DecisionRequest
 from domain.decisioning import Draft, decide, recheck
@@ -27,6 +28,7 @@ from domain.quiet_hours import QuietHours
 from domain.stages import Asked, Settings
 from domain.suppression import Suppression
 from domain.switches import ChannelSwitch
+from domain.values import Reason
 
 SOMEBODY = "somebody"
 """Stands for the recipient, whom a record does not name."""
@@ -103,8 +105,14 @@ def past(kept: Mapping[str, Any], definition: MessageType, rules: RuleSet) -> Pa
 
 def again(decision: Past) -> Draft:
     """Return the decision, made again."""
-    asked = decision.asked
-    return recheck(decide(asked, screen(asked.request, asked.situation)), decision.locked)
+    asked, kept = decision.asked, decision.record
+    draft = decide(asked, screen(asked.request, asked.situation))
+    if kept["quality"] is not None:
+        draft = replace(draft, quality=Quality.model_validate(kept["quality"]))
+    if kept["replaced"] is not None:
+        # What was drawn could not be filled well enough; with what, the record does not say.
+        draft = replace(draft, replaced_by=kept["variant_id"], reason=Reason.POLICY_DEFAULT_VARIANT)
+    return recheck(draft, decision.locked)
 
 
 def differences(decision: Past) -> tuple[Difference, ...]:

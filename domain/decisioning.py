@@ -12,11 +12,14 @@ from typing import Any
 
 from domain import content, timing
 from domain.content import RenderedContent
+from domain.content_lint import lint
+from domain.content_quality import Quality, quality
 from domain.decision_request import DecisionRequest
 from domain.expected import Expected
 from domain.gates import Refusal, Screened, Situation, late_refusal, next_opening, opening, screen
 from domain.policy import NO_SEND, Action, Choice, PolicyName, Stage
 from domain.stages import Asked, Settings, channel_stage, slot_stage, variant_stage
+from domain.templates import CannotRender
 from domain.values import Channel, Frozen, Outcome, Reason
 
 
@@ -49,18 +52,25 @@ class Draft:
     rendered: RenderedContent | None = None
     score: Score = field(default_factory=Score)
     overridden: Reason | None = None
+    quality: Quality | None = None
+    replaced_by: str | None = None
+    """The default variant, where what was drawn was not good enough: no draw, so nothing to be learnt from."""
     read_first: Situation | None = None
     """What it was drawn from, once the locked reading has taken its place."""
 
     @property
     def action(self) -> Action:
         """The action taken; sending nothing when no policy was asked or a late refusal overrode it."""
-        return self.choice.action if self.choice is not None and self.overridden is None else NO_SEND
+        if self.choice is None or self.overridden is not None:
+            return NO_SEND
+        drawn = self.choice.action
+        return drawn if self.replaced_by is None else drawn.model_copy(update={"variant_id": self.replaced_by})
 
     @property
     def probability(self) -> float:
-        """The chance of what was done; 1.0 when the gates left no choice, at first or at last."""
-        return self.choice.probability if self.choice is not None and self.overridden is None else 1.0
+        """The chance of what was done; 1.0 when the gates left no choice, at first or at last, or a rule made it."""
+        is_certain = self.choice is None or self.overridden is not None or self.replaced_by is not None
+        return 1.0 if is_certain or self.choice is None else self.choice.probability
 
 
 def decide(asked: Asked, screened: Screened) -> Draft:
@@ -156,6 +166,7 @@ def recheck(draft: Draft, situation: Situation) -> Draft:
         reason=late,
         overridden=late,
         rendered=None,
+        quality=None,
         send_at=None,
         score=Score(),
     )
@@ -171,25 +182,52 @@ def _policy_reason(choice: Choice) -> Reason:
     return Reason.POLICY_RULES if choice.policy is PolicyName.RULES else Reason.POLICY_SAMPLED
 
 
-def filled(draft: Draft) -> Draft:
+def filled(draft: Draft, *, degraded: str | None = None) -> Draft:
     """Return the decision with its content: of a later hour, too, for what cannot be filled is better known now.
 
+    Where the type asks for a quality and the variant that was drawn does not have it, or cannot be filled at all, the
+    type's default variant answers.
+
+    Args:
+        draft: as it was drawn.
+        degraded: the rung of the fallback ladder that answered, None when none was needed.
+
     Raises:
-        CannotRender: the variant that was drawn cannot be filled with the request's variables.
+        CannotRender: the variant, or the default one, cannot be filled with the request's variables.
     """
-    action, request, situation = draft.action, draft.request, draft.situation
-    if action.channel is None or action.variant_id is None:
+    channel, drawn = draft.action.channel, draft.action.variant_id
+    if channel is None or drawn is None:
         return draft
+    definition = draft.situation.definition
+    default, wanted = definition.default_variant, definition.quality_threshold or 0.0
+    try:
+        rendered = _rendered(draft, channel, drawn)
+    except CannotRender:
+        if default is None or default == drawn:
+            raise
+        rendered = None
+    if rendered is not None:
+        found = quality(lint(definition, channel, rendered), degraded=degraded)
+        draft = replace(draft, rendered=rendered, quality=found)
+        if found.score >= wanted:
+            return draft
+    if default is None or default == drawn:
+        return draft
+    said = _rendered(draft, channel, default)
+    return replace(draft, rendered=said, replaced_by=default, reason=Reason.POLICY_DEFAULT_VARIANT)
+
+
+def _rendered(draft: Draft, channel: Channel, variant_id: str) -> RenderedContent:
+    request, situation = draft.request, draft.situation
     told = situation.profile.locale if situation.profile is not None else None
-    rendered = content.render(
+    return content.render(
         situation.definition,
-        channel=action.channel,
-        variant_id=action.variant_id,
+        channel=channel,
+        variant_id=variant_id,
         wanted=content.languages(request.context.locale, told),
         variables=request.message.variables,
         unsubscribe_url=situation.unsubscribe_url,
     )
-    return replace(draft, rendered=rendered)
 
 
 def _score(action: Action, expected: Expected, settings: Settings) -> Score:

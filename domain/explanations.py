@@ -39,6 +39,7 @@ SENTENCES = {
     Reason.POLICY_NO_SEND: "The policy drew sending nothing among the actions allowed.",
     Reason.POLICY_RULES: "No model spoke to this recipient, so the published order of channels decided.",
     Reason.POLICY_SLOT: "The policy drew a later hour among those allowed.",
+    Reason.POLICY_DEFAULT_VARIANT: "What was drawn was not good enough to be sent, so the default variant answered.",
     Reason.POLICY_SINGLE: "Only one action was allowed.",
 }
 """One sentence for each reason; a test walks the list."""

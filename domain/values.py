@@ -119,6 +119,7 @@ class Reason(StrEnum):
     POLICY_RULES = "policy.rules"
     POLICY_SINGLE = "policy.single"
     POLICY_SLOT = "policy.slot"
+    POLICY_DEFAULT_VARIANT = "policy.default_variant"
 
     @property
     def is_refusal(self) -> bool:

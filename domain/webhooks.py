@@ -45,6 +45,7 @@ class HookEvent(StrEnum):
     PREFERENCE_UPDATED = "preference_updated"
     ALLOWANCES_UPDATED = "allowances_updated"
     POST_DECISION = "post_decision"
+    QUALITY_THRESHOLD_FAILED = "quality_threshold_failed"
 
 
 TEST = "test"

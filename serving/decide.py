@@ -251,7 +251,8 @@ class Decider:
             self._is_holdout(tenant, ask.request.recipient_id),
             self._settings,
         )
-        return decisioning.filled(decisioning.decide(asked, opened.screened))
+        draft = decisioning.decide(asked, opened.screened)
+        return decisioning.filled(draft, degraded=opened.scored.degraded if opened.scored else None)
 
     def _finish(
         self, tenant: Tenant, opened: _Open, draft: Draft, model: Model | None, stages: "decision_metrics.Stages"

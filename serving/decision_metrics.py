@@ -14,6 +14,10 @@ LATE_REFUSALS = Counter(
 )
 BATCH_ITEMS = Counter("kairos_decision_batch_items", "Items of batches, by what became of them.", ("verdict",))
 
+QUALITY = Histogram(
+    "kairos_content_quality", "Quality of the content that was drawn.", buckets=[each / 10 for each in range(1, 11)]
+)
+
 
 class Stages:
     """The stages of one batch and how long each took."""
@@ -47,3 +51,5 @@ def count_batch(*, decided: int, refused: int) -> None:
 def count(answer: dict[str, Any]) -> None:
     """Count one recorded decision."""
     DECISIONS.labels(answer["outcome"], answer["reason"], answer["degraded"] or "none").inc()
+    if answer["quality"] is not None:
+        QUALITY.observe(answer["quality"])

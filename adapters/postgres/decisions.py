@@ -324,11 +324,14 @@ WITH given AS MATERIALIZED (
     FROM made
 ), hooked AS (
     INSERT INTO hook_delivery (tenant, delivery_id, hook_id, event, data)
-    SELECT :tenant, 'msg_' || replace(CAST(gen_random_uuid() AS text), '-', ''), h.hook_id, 'post_decision',
+    SELECT :tenant, 'msg_' || replace(CAST(gen_random_uuid() AS text), '-', ''), h.hook_id, told.event,
         jsonb_build_object('decision_id', decision_id, 'outcome', outcome, 'reason', reason, 'channel', channel,
             'variant_id', variant_id, 'message_type', message_type, 'campaign_id', campaign_id,
             'decided_at', decided_at)
-    FROM made JOIN hook h ON h.is_enabled AND jsonb_exists(h.events, 'post_decision')
+    FROM made
+    JOIN (VALUES ('post_decision', NULL), ('quality_threshold_failed', 'policy.default_variant')) AS told (event, of)
+        ON told.of IS NULL OR told.of = made.reason
+    JOIN hook h ON h.is_enabled AND jsonb_exists(h.events, told.event)
 )
 SELECT decision_id FROM made
 """)

@@ -16,6 +16,7 @@ from domain.preference_gate import Choices, LastSent
 from domain.preference_scopes import Scope
 from domain.profiles import Profile, Reachability, ZoneClaim, ZoneSource
 from domain.switches import ChannelSwitch
+from domain.templates import CannotRender
 from domain.values import Channel, Outcome, Purpose, Reason
 from tests.builders import (
     NEW_YORK,
@@ -256,3 +257,52 @@ def test_a_record_from_before_replays_says_so():
     del kept["tenant_zone"]
     with pytest.raises(decision_replay.NotReplayable, match="before records held"):
         decision_replay.past(kept, a_type(), RULES)
+
+
+LONG = {"id": "long", "content": {"push": {"body": "act now " * 20}}}
+CALM = {"id": "calm", "content": {"push": {"body": "calm"}}}
+BROKEN = {"id": "broken", "content": {"push": {"body": "{{ x | number }}"}}}
+
+
+def of_quality(*variants, **fields):
+    x = {"type": "object", "properties": {"x": {"type": "string", "default": "no number"}}}
+    return a_situation(definition=a_type(channels=["push"], variants=list(variants), variables=x, **fields))
+
+
+def pushed(situation):
+    """Decisions that send, by the variant that was drawn."""
+    drafts = (decide(situation=situation, p_convert={PUSH: 0.5}, decision_id=f"d-{i}") for i in range(40))
+    return {draft.choice.action.variant_id: draft for draft in drafts if draft.action.is_send}
+
+
+def test_below_its_quality_the_default_variant_answers_and_nothing_is_to_be_learnt_from_it():
+    situation = of_quality(LONG, CALM, default_variant="calm", quality_threshold=0.9)
+    sent = pushed(situation)
+    replaced, calm = sent["long"], sent["calm"]
+    assert (replaced.action.variant_id, replaced.rendered.body, replaced.probability) == ("calm", "calm", 1.0)
+    assert (replaced.reason, replaced.quality.score) == (Reason.POLICY_DEFAULT_VARIANT, 0.8)
+    assert (calm.reason, calm.quality.score, calm.replaced_by) == (Reason.POLICY_SAMPLED, 1.0, None)
+    assert calm.probability < 1
+    told = answer(replaced, evidence())
+    assert (told.variant_id, told.quality, told.action_probability) == ("calm", 0.8, 1.0)
+    kept = stored(decisioning.recheck(replaced, situation), {})
+    assert (kept["variant_id"], kept["replaced"]) == ("calm", "long")
+    assert decision_replay.differences(decision_replay.past(kept, situation.definition, RULES)) == ()
+
+
+def test_a_lower_threshold_leaves_what_was_drawn():
+    sent = pushed(of_quality(LONG, CALM, default_variant="calm", quality_threshold=0.7))
+    assert sent["long"].action.variant_id == "long"
+
+
+def test_what_cannot_be_filled_falls_back_too_and_without_a_default_is_refused():
+    sent = pushed(of_quality(BROKEN, CALM, default_variant="calm"))
+    assert (sent["broken"].action.variant_id, sent["broken"].quality) == ("calm", None)
+    with pytest.raises(CannotRender, match="the body cannot be filled"):
+        pushed(of_quality(BROKEN, CALM))
+
+
+@pytest.mark.parametrize("fields", [{"default_variant": "none"}, {"quality_threshold": 0.5}])
+def test_a_threshold_needs_a_default_that_there_is(fields):
+    with pytest.raises(ValueError, match="default_variant"):
+        a_type(**fields)
