@@ -31,7 +31,8 @@ class Versions(Frozen):
     policy: str
     models: dict[str, str] = Field(description="Version of each registered model; empty when none was asked.")
     features: str | None = Field(description="Feature service; null when no features were read.")
-    rules: str
+    rules: str = Field(description="The law's.")
+    business_rules: int = Field(default=0, description="The tenant's own; 0 before any were published.")
     message_type: int
 
 
@@ -153,10 +154,14 @@ def _outcome(draft: Draft) -> dict[str, Any]:
 def _facts(draft: Draft) -> dict[str, Any]:
     """Return what the gates looked at."""
     request, situation = draft.request, draft.situation
+    declared = situation.definition.external_features
+    kept = request.model_copy(update={"context": request.context.recorded(declared)})
     return {
-        "request": request.model_dump(
+        "request": kept.model_dump(
             mode="json", by_alias=True, exclude={"recipient_id": True, "message": {"variables"}}
         ),
+        "external_ignored": list(request.context.undeclared(declared)),
+        "business_rules": situation.ruled.model_dump(mode="json"),
         "decided_at": situation.now.isoformat(),
         "zone": str(situation.zone),
         "tenant_zone": situation.tenant_zone.key,
@@ -256,5 +261,6 @@ def _versions(draft: Draft, evidence: Evidence) -> Versions:
         models={evidence.model["name"]: evidence.model["version"]} if evidence.model else {},
         features=evidence.model["feature_service"] if evidence.model else None,
         rules=draft.situation.law.rules.version,
+        business_rules=draft.situation.ruled.version,
         message_type=evidence.type_version,
     )

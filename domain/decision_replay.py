@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from domain.business_rules import Ruled
 from domain.consent import ConsentState
 from domain.contact_budget import Contact, ContactBudget, Spent
 from domain.content_quality import Quality
@@ -32,7 +33,7 @@ from domain.values import Reason
 
 SOMEBODY = "somebody"
 """Stands for the recipient, whom a record does not name."""
-_NOT_MADE_AGAIN = ("content", "stages_ms", "recorded_at")
+_NOT_MADE_AGAIN = ("content", "external_ignored", "stages_ms", "recorded_at")
 
 
 class NotReplayable(ValueError):
@@ -78,6 +79,7 @@ def past(kept: Mapping[str, Any], definition: MessageType, rules: RuleSet) -> Pa
         law=known.facts(rules),
         quiet=QuietHours.model_validate(kept["quiet_hours"]),
         now=known.decided_at,
+        ruled=Ruled.model_validate(kept.get("business_rules", {})),
         tenant_zone=ZoneInfo(kept["tenant_zone"]),
     )
     first = kept["read_first"]
@@ -90,6 +92,7 @@ def past(kept: Mapping[str, Any], definition: MessageType, rules: RuleSet) -> Pa
             law=locked.law,
             quiet=locked.quiet,
             now=locked.now,
+            ruled=locked.ruled,
             tenant_zone=locked.tenant_zone,
         )
     asked = Asked(

@@ -11,18 +11,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, JsonValue, StringConstraints, model_validator
 
 from domain.events import Identifier, Name
-from domain.profiles import Locale
-from domain.tenants import ZoneName
+from domain.request_context import RequestContext
 from domain.values import Channel, Frozen, Moment
 
-NOT_SUPPORTED = (
-    "service_level",
-    "policy",
-    "context.device",
-    "context.location",
-    "context.session",
-    "context.external",
-)
+NOT_SUPPORTED = ("service_level", "policy")
 """Fields of the full contract that nothing here acts on yet."""
 
 MAX_VARIABLES = 100
@@ -43,13 +35,6 @@ class Message(Frozen):
         default=None, description="within_day and flexible may wait for a better hour, a day or a week; no gate opens."
     )
     expires_at: Moment | None = Field(default=None, description="From this moment on the message is worthless.")
-
-
-class RequestContext(Frozen):
-    """What the caller knows about the recipient's moment."""
-
-    locale: Locale | None = None
-    time_zone: ZoneName | None = None
 
 
 class DeliveryWindow(Frozen):

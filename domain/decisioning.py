@@ -199,7 +199,10 @@ def filled(draft: Draft, *, degraded: str | None = None) -> Draft:
     if channel is None or drawn is None:
         return draft
     definition = draft.situation.definition
-    default, wanted = definition.default_variant, definition.quality_threshold or 0.0
+    wanted, default = definition.quality_threshold or 0.0, definition.default_variant
+    if default is not None and default not in draft.situation.ruled.left(channel, (default,)):
+        # What business rules exclude does not come in by the back door.
+        default = None
     try:
         rendered = _rendered(draft, channel, drawn)
     except CannotRender:
@@ -256,6 +259,7 @@ _LEADING_GATES = (
     "consent",
     "channel",
     "preference",
+    "rule",
     "quiet_hours",
     "budget",
 )

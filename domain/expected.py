@@ -38,13 +38,16 @@ class ChannelTerms(Frozen):
     cost: float = Field(default=0.0, ge=0, description="Of one send, in conversions.")
     price: float = Field(default=0.0, ge=0, description="Of a unit of the channel's volume, in conversions.")
     fatigue: float | None = Field(default=None, ge=0)
+    boost: float = Field(default=0.0, ge=-1, le=1, description="Of business rules: a share of what conversions bring.")
 
     def terms(self, weights: Weights) -> dict[str, float]:
-        """Return the four terms of the value, signed, in conversions."""
+        """Return the four terms of the value, signed, in conversions; a fifth where business rules move it."""
         visit = (self.p_open or 0.0) * (1 - (self.p_active or 0.0))
-        return {
+        conversion = weights.conversion * (self.p_convert or 0.0)
+        boost = {"boost": self.boost * conversion} if self.boost else {}
+        return boost | {
             "visit": weights.visit * visit,
-            "conversion": weights.conversion * (self.p_convert or 0.0),
+            "conversion": conversion,
             "opt_out": -(self.p_opt_out or 0.0) * self.channel_value,
             "cost": -self.cost,
         }

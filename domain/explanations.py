@@ -29,6 +29,8 @@ SENTENCES = {
     Reason.CHANNEL_UNREACHABLE: "The recipient cannot be reached on this channel.",
     Reason.CHANNEL_NOT_OFFERED: "The message type does not offer this channel.",
     Reason.CHANNEL_NOT_ASKED: "The request left this channel out.",
+    Reason.RULE_EXCLUDED: "A rule of the sender excludes such messages here.",
+    Reason.RULE_REQUIRED: "A rule of the sender requires another channel or other words.",
     Reason.PREFERENCE_OFF: "The recipient chose not to get such messages here.",
     Reason.PREFERENCE_OUTSIDE_WINDOW: "It is outside the hours the recipient chose for such messages.",
     Reason.PREFERENCE_FREQUENCY: "The recipient chose to get such messages less often.",
@@ -65,6 +67,8 @@ def explain(record: Mapping[str, Any]) -> list[str]:
     """
     sentences = [_headline(record)]
     sentences += [f"{each['channel']}: {SENTENCES[Reason(each['reason'])]}" for each in record["refusals"]]
+    if fired := (record.get("business_rules") or {}).get("fired"):
+        sentences.append(f"Rules of the sender that applied: {', '.join(each['rule'] for each in fired)}.")
     stages = record["stages"]
     sentences += [_chances(stage) for stage in stages if len(stage["options"]) > 1]
     if record.get("overridden") is not None:

@@ -22,6 +22,7 @@ from domain import (
     switches,
     timing,
 )
+from domain.business_rules import Ruled
 from domain.consent import ConsentState
 from domain.contact_budget import Contact, ContactBudget, Spent
 from domain.decision_request import DecisionRequest, Message
@@ -91,6 +92,7 @@ class Situation:
     quiet: QuietHours
     now: datetime
     unsubscribe_url: str = ""
+    ruled: Ruled = field(default_factory=Ruled)
     tenant_zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
 
     @property
@@ -122,7 +124,7 @@ class Refusal(Frozen):
 
     channel: Channel
     reason: Reason
-    rule: str | None = Field(default=None, description="The preference that made it, where one did.")
+    rule: str | None = Field(default=None, description="The preference or business rule that made it, where one did.")
 
 
 @dataclass(frozen=True)
@@ -214,6 +216,8 @@ def _verdicts(request: DecisionRequest, at: Situation, channel: Channel) -> Iter
     for zone in at.law.place.zones:
         yield preference_gate.held(at.allowances.choices, question, zone=zone)
     yield _for_good(profiles.refusal(at.profile, channel=channel))
+    if (ruled := at.ruled.refusal(channel)) is not None:
+        yield Held(ruled, at.ruled.refused_by[channel])
     for hours, zone in _quiet_closings(at):
         yield _until_open(at, channel, quiet_hours.refusal(hours, now=at.now, zone=zone))
     contact = contact_of(request, at, channel)

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_
 from domain.events import Name
 from domain.object_schema import check_object_schema
 from domain.profiles import Locale
+from domain.request_context import ExternalName
 from domain.values import Channel, Frozen, MessageClass
 
 Template = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
@@ -110,6 +111,11 @@ class MessageType(Frozen):
     )
     quality_threshold: Annotated[float, Field(ge=0, le=1)] | None = Field(
         default=None, description="Least quality of what is sent; below it the default variant is."
+    )
+    external_features: tuple[ExternalName, ...] = Field(
+        default=(),
+        max_length=50,
+        description="What requests may tell of the outside, such as weather.rain_mm; anything else counts for nothing.",
     )
     attribution_window_hours: float | None = Field(default=None, gt=0, le=MAX_WINDOW_HOURS)
     priority: Literal["low", "medium", "high", "urgent"] = "medium"

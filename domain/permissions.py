@@ -39,6 +39,8 @@ class Permission(StrEnum):
     HOOKS_WRITE = "hooks:write"
     SERVICE_LEVELS_READ = "service_levels:read"
     SERVICE_LEVELS_WRITE = "service_levels:write"
+    BUSINESS_RULES_READ = "business_rules:read"
+    BUSINESS_RULES_WRITE = "business_rules:write"
     ATTRIBUTE_SCHEMA_READ = "attribute_schema:read"
     ATTRIBUTE_SCHEMA_WRITE = "attribute_schema:write"
     PAUSES_READ = "pauses:read"

@@ -63,11 +63,20 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.DECISIONS_READ,
             Permission.PREFERENCE_POLICY_WRITE,
             Permission.CONTACT_BUDGET_WRITE,
+            Permission.BUSINESS_RULES_READ,
+            Permission.BUSINESS_RULES_WRITE,
             Permission.TEMPLATES_READ,
             Permission.TEMPLATES_WRITE,
         }
     ),
-    Role.ANALYST: frozenset({Permission.TYPES_READ, Permission.DECISIONS_READ, Permission.TEMPLATES_READ}),
+    Role.ANALYST: frozenset(
+        {
+            Permission.TYPES_READ,
+            Permission.DECISIONS_READ,
+            Permission.TEMPLATES_READ,
+            Permission.BUSINESS_RULES_READ,
+        }
+    ),
     Role.CONTENT_MANAGER: frozenset({Permission.TYPES_READ, Permission.TYPES_WRITE}),
     Role.OPERATOR: frozenset(
         {
@@ -75,6 +84,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.DECISIONS_READ,
             Permission.DEAD_LETTERS_READ,
             Permission.CONTACT_BUDGET_WRITE,
+            Permission.BUSINESS_RULES_READ,
             Permission.DEAD_LETTERS_REPLAY,
             Permission.SUPPRESSIONS_READ,
             Permission.SUPPRESSIONS_WRITE,

@@ -6,6 +6,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import GetPydanticSchema, WithJsonSchema
@@ -26,13 +27,29 @@ MAX_COUNTED_DAYS = 365
 MAX_DAYS = 3_650
 
 
-def read(document: Any) -> Rule:
-    """Return the rule that a JSON value says.
+@dataclass(frozen=True)
+class Language:
+    """What the rules of one subject may ask about.
+
+    Attributes:
+        is_field: tells whether a name is that of a fact; a misspelt one would be missing for ever.
+        such_as: some facts, in words.
+    """
+
+    is_field: Callable[[str], bool]
+    such_as: str
+
+
+OF_RECIPIENTS = Language(is_field, "profile.country, segment.name or feature.login_count_7d")
+
+
+def read(document: Any, language: Language = OF_RECIPIENTS) -> Rule:
+    """Return the rule that a JSON value says, in the language of its subject.
 
     Raises:
         ValueError: with the place (names and positions with dots) and what was expected there.
     """
-    return _Reader().rule(document, "", 1)
+    return _Reader(language).rule(document, "", 1)
 
 
 def written(rule: Rule) -> dict[str, Any]:
@@ -63,7 +80,8 @@ def _refused(place: str, expected: str) -> ValueError:
 class _Reader:
     """One reading; it counts the rules met."""
 
-    def __init__(self) -> None:
+    def __init__(self, language: Language) -> None:
+        self._language = language
         self._count = 0
 
     def rule(self, document: Any, place: str, depth: int) -> Rule:
@@ -75,7 +93,7 @@ class _Reader:
         if not isinstance(document, dict):
             raise _refused(place, "a rule: an object")
         if "field" in document or "count" in document:
-            return _condition(document, place)
+            return _condition(document, place, self._language)
         if len(document) != 1 or (word := next(iter(document))) not in ("and", "or", "not"):
             raise _refused(place, "a rule: and, or, not alone, or field or count with one operator")
         inside = f"{place}{word}."
@@ -88,24 +106,21 @@ class _Reader:
         return And(rules) if word == "and" else Or(rules)
 
 
-def _condition(document: dict[str, Any], place: str) -> Condition:
+def _condition(document: dict[str, Any], place: str, language: Language) -> Condition:
     named = [name for name in ("field", "count") if name in document]
     operators = [name for name in document if name not in named]
     if len(named) != 1 or len(operators) != 1 or operators[0] not in set(Operator):
         raise _refused(place, f"field or count with one of {', '.join(Operator)}")
     operator = Operator(operators[0])
-    subject = _subject(named[0], document[named[0]], f"{place}{named[0]}")
+    said, there = document[named[0]], f"{place}{named[0]}"
+    subject = _field(said, there, language) if named[0] == "field" else _count(said, there)
     value: Callable[[Any, str], Any] = _VALUES.get(operator, _scalar)
     return Condition(subject, operator, value(document[operator.value], f"{place}{operator.value}"))
 
 
-def _subject(kind: str, value: Any, place: str) -> str | EventCount:
-    return _field(value, place) if kind == "field" else _count(value, place)
-
-
-def _field(value: Any, place: str) -> str:
-    if not isinstance(value, str) or not is_field(value):
-        raise _refused(place, "the name of a fact, such as profile.country, segment.name or feature.login_count_7d")
+def _field(value: Any, place: str, language: Language) -> str:
+    if not isinstance(value, str) or not language.is_field(value):
+        raise _refused(place, f"the name of a fact, such as {language.such_as}")
     return value
 
 
@@ -170,17 +185,18 @@ _VALUES: dict[Operator, Callable[[Any, str], Any]] = {
 }
 
 
-def _known(value: Any) -> Rule:
-    return value if isinstance(value, Condition | And | Or | Not) else read(value)
+def _known(language: Language) -> Callable[[Any], Rule]:
+    return lambda value: value if isinstance(value, Condition | And | Or | Not) else read(value, language)
 
 
-RuleField = Annotated[
-    Rule,
-    GetPydanticSchema(
-        lambda _type, _handler: core_schema.no_info_plain_validator_function(
-            _known, serialization=core_schema.plain_serializer_function_ser_schema(written)
-        )
-    ),
-    WithJsonSchema({"type": "object", "description": "A rule; docs/preferences.md has the language."}),
-]
-"""A rule as a field of a model: read from JSON, written back as JSON."""
+def in_language(language: Language) -> tuple[GetPydanticSchema, WithJsonSchema]:
+    """Return what makes ``Annotated[Rule, *in_language(…)]`` a field: read from JSON, written back as JSON."""
+    schema = core_schema.no_info_plain_validator_function(
+        _known(language), serialization=core_schema.plain_serializer_function_ser_schema(written)
+    )
+    described = {"type": "object", "description": "A rule; docs/preferences.md has the language."}
+    return GetPydanticSchema(lambda _type, _handler: schema), WithJsonSchema(described)
+
+
+RuleField = Annotated[Rule, *in_language(OF_RECIPIENTS)]
+"""A rule about recipients as a field of a model."""

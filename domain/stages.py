@@ -59,8 +59,8 @@ def channel_stage(asked: Asked, permitted: Sequence[Channel]) -> Stage:
 def _channel_distribution(asked: Asked, options: Sequence[Action]) -> tuple[PolicyName, tuple[float, ...]]:
     if asked.is_holdout:
         # Even over what may be said, not over where: each variant of each channel counts as much as nothing does.
-        variants = len(asked.situation.definition.variants)
-        return PolicyName.UNIFORM, policy.weighted([variants if option.is_send else 1 for option in options])
+        counts = [len(_variants(asked, option.channel)) if option.is_send else 1 for option in options]
+        return PolicyName.UNIFORM, policy.weighted(counts)
     if not asked.expected.can_value:
         return PolicyName.RULES, policy.first_send(options)
     values = [_net(asked, option) for option in options]
@@ -75,18 +75,44 @@ def _net(asked: Asked, option: Action) -> float:
 
 
 def variant_stage(asked: Asked, settled: Action) -> Stage:
-    """Draw a variant for a channel that was settled on."""
-    variants = [variant.id for variant in asked.situation.definition.variants]
+    """Draw a variant for a channel that was settled on, among those that business rules leave."""
+    variants = _variants(asked, settled.channel)
     scores = asked.expected.variants.get(settled.channel) if settled.channel is not None else None
-    if asked.is_holdout or scores is None:
-        named, probabilities = (
-            (PolicyName.UNIFORM if asked.is_holdout else PolicyName.RULES),
-            policy.uniform(len(variants)),
-        )
+    if scores is not None:
+        kept = [(arm, chance) for arm, chance in zip(scores.arms, scores.probabilities, strict=True) if arm in variants]
+    if asked.is_holdout:
+        named, probabilities = PolicyName.UNIFORM, policy.uniform(len(variants))
+    elif scores is None or not kept:
+        named, probabilities = PolicyName.RULES, policy.uniform(len(variants))
     else:
-        named, variants, probabilities = scores.policy, list(scores.arms), scores.probabilities
+        named, variants = scores.policy, tuple(arm for arm, _ in kept)
+        chances = tuple(chance for _, chance in kept)
+        probabilities = chances if len(kept) == len(scores.arms) else policy.weighted(chances)
+    if not asked.is_holdout:
+        probabilities = _boosted(asked, settled.channel, variants, probabilities)
     options = [settled.model_copy(update={"variant_id": variant}) for variant in variants]
     return policy.settle(StageName.VARIANT, named, options, probabilities, decision_id=asked.decision_id)
+
+
+def _variants(asked: Asked, channel: Channel | None) -> tuple[str, ...]:
+    every = tuple(variant.id for variant in asked.situation.definition.variants)
+    return asked.situation.ruled.left(channel, every) if channel is not None else every
+
+
+def _boosted(
+    asked: Asked, channel: Channel | None, variants: Sequence[str], probabilities: tuple[float, ...]
+) -> tuple[float, ...]:
+    """Return the chances moved by what business rules make of the variants; the policy's floor is kept."""
+    moved = asked.situation.ruled.boosts.get(channel, {}) if channel is not None else {}
+    if len({moved.get(variant, 0.0) for variant in variants}) < _LEAST_CHOICE:
+        return probabilities
+    factors = [1 + moved.get(variant, 0.0) for variant in variants]
+    shares = policy.weighted([chance * factor for chance, factor in zip(probabilities, factors, strict=True)])
+    epsilon = asked.settings.epsilon
+    return tuple((1 - epsilon) * share + epsilon / len(shares) for share in shares)
+
+
+_LEAST_CHOICE = 2
 
 
 def slot_stage(asked: Asked, settled: Action, channels: Sequence[Channel], *, first: datetime) -> Stage | None:

@@ -107,6 +107,8 @@ class Reason(StrEnum):
     CHANNEL_UNREACHABLE = "channel.unreachable"
     CHANNEL_NOT_OFFERED = "channel.not_offered"
     CHANNEL_NOT_ASKED = "channel.not_asked"
+    RULE_EXCLUDED = "rule.excluded"
+    RULE_REQUIRED = "rule.required"
     PREFERENCE_OFF = "preference.off"
     PREFERENCE_OUTSIDE_WINDOW = "preference.outside_window"
     PREFERENCE_FREQUENCY = "preference.frequency"

@@ -61,9 +61,14 @@ def expected(
             cost=send_cost,
             price=(prices or {}).get(channel, 0.0),
             fatigue=float(weary[place]),
+            boost=situations[row].ruled.boost(channel),
         )
     return [
-        Expected(channels=each, activity=POPULATION, is_personal=_is_personal(scored[row]))
+        Expected(
+            channels=each,
+            activity=POPULATION,
+            is_personal=_is_personal(scored[row]) or situations[row].ruled.is_personal,
+        )
         for row, each in enumerate(terms)
     ]
 

@@ -11,6 +11,7 @@ from adapters.postgres.api_keys import ApiKeys
 from adapters.postgres.attribute_schemas import AttributeSchemas
 from adapters.postgres.audit_trail import AuditTrail
 from adapters.postgres.budgets import ContactBudgets
+from adapters.postgres.business_rules import BusinessRuleBook
 from adapters.postgres.compliance import Compliance
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.contacts import ContactLedger
@@ -78,6 +79,7 @@ class Parts:
     profiles: Profiles
     consents: ConsentStore
     contact_budgets: ContactBudgets
+    business_rules: BusinessRuleBook
     contact_ledger: ContactLedger
     compliance: Compliance
     opt_out_signals: OptOutSignals

@@ -7,14 +7,16 @@ from adapters import legal_rule_files
 from adapters.postgres.decisions import DecisionLog, Known
 from adapters.settings import Settings
 from adapters.unsubscribe_links import UnsubscribeLinks
+from domain.business_rules import Ruled, evaluate
 from domain.decision_request import DecisionRequest
-from domain.gates import Situation
+from domain.gates import Allowances, Situation
 from domain.legal.gate import LegalFacts
 from domain.legal.places import place_of
 from domain.message_types import MessageType, PublishedType
 from domain.one_click import UnsubscribeGrant
 from domain.profiles import Profile
 from domain.quiet_hours import QuietHours
+from domain.recipient_facts import of_profile
 from domain.tenants import Tenant
 from domain.values import Channel, MessageClass, Purpose
 
@@ -77,9 +79,11 @@ class Situations:
         """
         definition = _published(known, request.message.type).definition
         profile = _profile(known, request.recipient_id)
+        allowed = known.allowances[request.recipient_id]
         return Situation(
             definition=definition,
-            allowances=known.allowances[request.recipient_id],
+            allowances=allowed,
+            ruled=_ruled(request, definition, known, allowed, now),
             profile=profile,
             law=self._law(tenant, profile, request.context.time_zone, known),
             quiet=self._quiet,
@@ -106,6 +110,19 @@ class Situations:
             issued_at=decided_at,
         )
         return self._links.url(grant)
+
+
+def _ruled(
+    request: DecisionRequest, definition: MessageType, known: Known, allowed: Allowances, now: datetime
+) -> Ruled:
+    """Return what the tenant's business rules leave of the request's options."""
+    rules = known.rules.document
+    if not rules.rules:
+        return Ruled(version=known.rules.version)
+    facts = of_profile(_profile(known, request.recipient_id)) | dict(known.asked_of.get(request.recipient_id, {}))
+    facts |= request.context.facts(definition.external_features) | {"campaign_id": request.campaign_id}
+    may_personalize = allowed.personalization_refusal(definition.channels, now) is None
+    return evaluate(rules, known.rules.version, definition, facts, now, may_personalize=may_personalize)
 
 
 def _published(known: Known, message_type: str) -> PublishedType:

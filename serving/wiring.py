@@ -18,6 +18,7 @@ from adapters.postgres.api_keys import ApiKeys
 from adapters.postgres.attribute_schemas import AttributeSchemas
 from adapters.postgres.audit_trail import AuditTrail
 from adapters.postgres.budgets import ContactBudgets
+from adapters.postgres.business_rules import BusinessRuleBook
 from adapters.postgres.changes import ChangeFeed
 from adapters.postgres.compliance import Compliance
 from adapters.postgres.consent import ConsentStore
@@ -118,6 +119,7 @@ def _kept_in_postgres(settings: Settings, database: Database, box: SecretBox) ->
         "profiles": Profiles(database),
         "consents": ConsentStore(database),
         "contact_budgets": ContactBudgets(database),
+        "business_rules": BusinessRuleBook(database),
         "contact_ledger": ContactLedger(database),
         "preferences": Preferences(database),
         "preference_sync": PreferenceSync(database),

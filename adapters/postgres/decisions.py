@@ -5,25 +5,31 @@ One id is one decision, whoever asks again and however many ask at once; nothing
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select, text, tuple_
 
-from adapters.postgres import allowances, audit, budgets, choices, contacts, message_types, profiles
+from adapters.postgres import allowances, audit, budgets, business_rules, choices, contacts, message_types, profiles
 from adapters.postgres.audit import AuditEntry
 from adapters.postgres.engine import Database
 from adapters.postgres.mail_counts import ComplaintShares
 from adapters.postgres.profiles import StoredProfile
+from adapters.postgres.recipient_facts import RecipientFacts
 from adapters.postgres.tables import decision as decisions
+from adapters.postgres.versioned_documents import Published
 from domain import contact_budget
+from domain.business_rules import NO_RULES, BusinessRules
 from domain.contact_budget import Contact, ContactBudget, Spent
 from domain.gates import Allowances
 from domain.identity import subject_key
 from domain.message_types import MessageType, PublishedType
 from domain.preference_gate import LastSent, after_sending
+from domain.segments import EventCount, Fact
 from domain.tenants import Tenant
+
+_NONE = Published(0, NO_RULES)
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,9 @@ class Known:
     profiles: dict[str, StoredProfile]
     types: dict[str, PublishedType]
     complaint_share: float | None = None
+    rules: Published[BusinessRules] = _NONE
+    asked_of: Mapping[str, Mapping[str, Fact]] = field(default_factory=dict)
+    """What the rules ask about each recipient besides their profile."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +122,10 @@ class DecisionLog:
                 allowances.make_heads(connection, tenant.tenant, headless)
             if with_spending:
                 allowed = _standing(allowed, _spending(connection, tenant, list(allowed), now=now))
+            rules = business_rules.KIND.read(connection)
             return Known(
+                rules=rules,
+                asked_of=_asked_of(connection, tenant, allowed, rules.document, now=now),
                 allowances=allowed,
                 profiles=profiles.read(connection, tenant, recipient_ids),
                 types=message_types.read(connection, types),
@@ -235,6 +247,14 @@ class DecisionLog:
         """Read under lock; a test replaces this to show what happens without."""
         allowances.lock(connection, recipient_ids)
         return choices.read(connection, tenant, recipient_ids, now=now)
+
+
+def _asked_of(
+    connection: Connection, tenant: Tenant, allowed: Mapping[str, Allowances], rules: BusinessRules, *, now: datetime
+) -> dict[str, dict[str, Fact]]:
+    """Return what rules ask about recipients besides their profiles: counts of events, missing where not allowed."""
+    counts = [each for each in rules.subjects if isinstance(each, EventCount)]
+    return RecipientFacts().read(connection, tenant, allowed, counts, now) if counts else {}
 
 
 @dataclass(frozen=True)
