@@ -121,6 +121,23 @@ class Decider:
             about = [ask.about(moved.survivors) for ask in asks]
             return self._decided(tenant, about, now, actor)
 
+    def consider(
+        self, tenant: Tenant, asks: Sequence[Ask], *, now: datetime
+    ) -> list[tuple[Asked, Screened] | AskRefused]:
+        """Return what a decision about each request would be drawn from; nothing is recorded, reserved or counted.
+
+        Raises:
+            Unavailable: PostgreSQL is away.
+        """
+        stages = decision_metrics.Stages(is_observed=False)
+        standing_for = self._log.survivors(tenant, [ask.request.recipient_id for ask in asks])
+        about = [ask.about(standing_for) for ask in asks]
+        refused: dict[str, AskRefused] = {}
+        opened = self._screened(tenant, about, now, stages, refused, with_heads=False)
+        opened = self._scored(self._model(), tenant, opened, stages)
+        found = {each.ask.decision_id: (self._asked(tenant, each), each.screened) for each in opened}
+        return [found.get(ask.decision_id) or refused[ask.decision_id] for ask in asks]
+
     def _decided(self, tenant: Tenant, asks: Sequence[Ask], now: datetime, actor: str) -> list[Recorded | AskRefused]:
         if not asks:
             return []
@@ -192,10 +209,12 @@ class Decider:
         now: datetime,
         stages: "decision_metrics.Stages",
         refused: dict[str, AskRefused],
+        *,
+        with_heads: bool = True,
     ) -> list[_Open]:
         if not asks:
             return []
-        known = self.situations.known(tenant, [ask.request for ask in asks], now=now)
+        known = self.situations.known(tenant, [ask.request for ask in asks], now=now, with_heads=with_heads)
         stages.ended("gather")
         opened = []
         for ask in asks:
@@ -242,8 +261,12 @@ class Decider:
         return drafts
 
     def _draft(self, tenant: Tenant, opened: _Open) -> Draft:
+        draft = decisioning.decide(self._asked(tenant, opened), opened.screened)
+        return decisioning.filled(draft, degraded=opened.scored.degraded if opened.scored else None)
+
+    def _asked(self, tenant: Tenant, opened: _Open) -> Asked:
         ask = opened.ask
-        asked = Asked(
+        return Asked(
             ask.decision_id,
             ask.request,
             opened.situation,
@@ -251,8 +274,6 @@ class Decider:
             self._is_holdout(tenant, ask.request.recipient_id),
             self._settings,
         )
-        draft = decisioning.decide(asked, opened.screened)
-        return decisioning.filled(draft, degraded=opened.scored.degraded if opened.scored else None)
 
     def _finish(
         self, tenant: Tenant, opened: _Open, draft: Draft, model: Model | None, stages: "decision_metrics.Stages"

@@ -22,7 +22,9 @@ QUALITY = Histogram(
 class Stages:
     """The stages of one batch and how long each took."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_observed: bool = True) -> None:
+        """Begin; what is not observed counts in no metric."""
+        self._is_observed = is_observed
         self._last = time.monotonic()
         self._seconds: dict[str, float] = {}
 
@@ -30,7 +32,8 @@ class Stages:
         """Note that a stage ended now; it began when the one before ended."""
         now = time.monotonic()
         self._seconds[stage] = now - self._last
-        STAGE_SECONDS.labels(stage).observe(now - self._last)
+        if self._is_observed:
+            STAGE_SECONDS.labels(stage).observe(now - self._last)
         self._last = now
 
     def milliseconds(self) -> dict[str, float]:

@@ -34,11 +34,14 @@ class Situations:
         self._quiet = QuietHours(start=settings.quiet_hours_start, end=settings.quiet_hours_end)
         self._rules = legal_rule_files.load(settings.legal_rules)
 
-    def known(self, tenant: Tenant, requests: Sequence[DecisionRequest], *, now: datetime) -> Known:
-        """Return what PostgreSQL knows about some requests, as one reading."""
+    def known(
+        self, tenant: Tenant, requests: Sequence[DecisionRequest], *, now: datetime, with_heads: bool = True
+    ) -> Known:
+        """Return what PostgreSQL knows about some requests, as one reading; without heads it writes nothing."""
         recipients = [request.recipient_id for request in requests]
         types = [request.message.type for request in requests]
-        return self._log.known(tenant, recipients, types, now=now, complaint_days=self._rules.complaint_days)
+        days = self._rules.complaint_days
+        return self._log.known(tenant, recipients, types, now=now, complaint_days=days, with_heads=with_heads)
 
     def by_recipient(
         self, tenant: Tenant, recipient_ids: Sequence[str], message_type: str, *, now: datetime

@@ -101,6 +101,7 @@ class DecisionLog:
         now: datetime,
         complaint_days: int,
         with_spending: bool = True,
+        with_heads: bool = True,
     ) -> Known:
         """Return what is known, for all requests of a batch at once.
 
@@ -111,13 +112,15 @@ class DecisionLog:
             now: the tenant's clock.
             complaint_days: days over which complaints count.
             with_spending: also read the contact budget and what is spent of it.
+            with_heads: give recipients who are new the row that decisions lock; without, nothing is written.
 
         Raises:
             Unavailable: PostgreSQL is away, and with it all knowledge of consent.
         """
         with self._database.tenant(tenant.tenant) as connection:
             allowed = choices.read(connection, tenant, recipient_ids, now=now)
-            if headless := [recipient for recipient, each in allowed.items() if each.version == 0]:
+            headless = [recipient for recipient, each in allowed.items() if each.version == 0]
+            if headless and with_heads:
                 # Those that exist with version 0 are left as they are.
                 allowances.make_heads(connection, tenant.tenant, headless)
             if with_spending:
