@@ -9,10 +9,11 @@ from pydantic import Field
 from domain import contact_budget, decisioning, stages
 from domain.channel_capabilities import CAPABILITIES, Capabilities
 from domain.contact_budget import Standing
-from domain.content import CannotRender, RenderedContent, languages, render
+from domain.content import RenderedContent, languages, render
 from domain.gates import Refusal, Screened, opening
 from domain.policy import Action, PolicyName, Stage
 from domain.stages import Asked
+from domain.templates import CannotRender
 from domain.values import Channel, Frozen, Outcome, Reason
 
 

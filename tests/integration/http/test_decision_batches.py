@@ -1,5 +1,6 @@
 """Batches of decisions over HTTP: each item has its own verdict, and no item spoils another."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -129,7 +130,9 @@ def test_a_batch_takes_as_many_transactions_as_a_single_decision(api, world, mon
     whole = Database.tenant
 
     def counted(self, tenant):
-        opened.append(tenant)
+        # The service's own threads look after hooks and jobs meanwhile.
+        if "AnyIO" in threading.current_thread().name:
+            opened.append(tenant)
         return whole(self, tenant)
 
     monkeypatch.setattr(Database, "tenant", counted)

@@ -60,7 +60,7 @@ def counted():
 @pytest.mark.parametrize("recipient", ["r", "somebody-new"])
 def test_no_question_writes_a_row_or_moves_a_metric(api, world, db, recipient):
     assert ask(api, "channel").status_code == 200  # the first use of a key is noted once
-    before = rows(db, world), decided()
+    before = rows(db, world), counted()
     for stage in Question:
         answer = ask(api, stage.value, recipient, message={"urgency": "within_day"})
         assert (answer.status_code, answer.json()["stage"]) == (200, stage.value)
