@@ -4,7 +4,6 @@ Several writers change what many recipients allow. ``--json`` prints one object 
 of a whole transaction, with the row and without, and what the row adds at p50 and p99. PostgreSQL is started for it.
 """
 
-import argparse
 import json
 import os
 import tempfile
@@ -26,6 +25,7 @@ from adapters.postgres.migrate import prepare
 from adapters.postgres.roles import DatabaseUrls
 from adapters.postgres.tenants import Tenants
 from adapters.secrets import SecretBox
+from benchmarks.arguments import parsed
 from domain.tenants import Tenant
 from serving.sealer import SEAL_SECONDS
 from tests.api import KEYS
@@ -63,7 +63,7 @@ class Load:
 
 def main() -> None:
     """Measure and print."""
-    asked = _arguments()
+    asked = parsed(__doc__, writers=(2, "at once"), rounds=(1_500, "commits of each writer, of each kind"))
     with tempfile.TemporaryDirectory(prefix="kairos-bench-") as folder:
         result = _measured(Path(folder), writers=asked.writers, rounds=asked.rounds)
     if not asked.json:
@@ -116,14 +116,6 @@ def _rounds(load: Load, writers: int, rounds: int) -> None:
 def _seal(chain: AuditChain, tenant: Tenant, stop: threading.Event) -> None:
     while not stop.wait(SEAL_SECONDS):
         chain.seal(tenant.tenant)
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--writers", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=1_500, help="commits of each writer, of each kind (default 1500)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object only")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ opt-outs with nobody deciding show what the machine takes for them by itself, in
 object on the last line. PostgreSQL is started for the measurement and removed after it.
 """
 
-import argparse
 import json
 import os
 import random
@@ -34,6 +33,7 @@ from adapters.postgres.tables import decision
 from adapters.postgres.tenants import Tenants
 from adapters.secrets import SecretBox
 from adapters.settings import Settings
+from benchmarks.arguments import parsed
 from benchmarks.servers import postgres
 from domain.consent import ConsentChange, ConsentStatus
 from domain.contact_budget import ContactBudget
@@ -131,7 +131,7 @@ class Race:
 
 def main() -> None:
     """Measure and print."""
-    arguments = _arguments()
+    arguments = parsed(__doc__, recipients=(2_000, "recipients"), deciders=(12, "threads that decide"))
     logs.configure("error")
     with (
         tempfile.TemporaryDirectory(prefix="kairos-bench-") as folder,
@@ -201,14 +201,6 @@ def _counted(database: Database, tenant: Tenant, answered: dict[str, datetime]) 
         decisions = int(connection.execute(select(func.count()).select_from(decision)).scalar_one())
         late = sum(row.recorded_at > answered[row.subject_key] for row in connection.execute(sent))
     return decisions, late
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--recipients", type=int, default=2_000)
-    parser.add_argument("--deciders", type=int, default=12)
-    parser.add_argument("--json", action="store_true", help="print one JSON object only")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from adapters.postgres.message_types import MessageTypes
 from adapters.postgres.tables import decision
 from adapters.postgres.tenants import Tenants
 from adapters.secrets import SecretBox
+from benchmarks.arguments import parsed
 from benchmarks.consent_race import NEWS
 from benchmarks.servers import postgres
 from domain.consent import ConsentChange, ConsentStatus
@@ -55,7 +56,12 @@ MOST_TRIES = 20
 
 def main() -> None:
     """Measure and print."""
-    asked = _arguments()
+    asked = parsed(
+        __doc__,
+        rounds=(1_000, "recipients"),
+        at_once=(50, "decisions about each at the same time"),
+        kill_share=(0.002, "chance of a kill before a statement"),
+    )
     logs.configure("error")
     with (
         tempfile.TemporaryDirectory(prefix="kairos-bench-") as folder,
@@ -150,15 +156,6 @@ def _counted(database: Database, tenant: Tenant, answered: int) -> dict[str, int
         rounds_over = int(connection.execute(over).scalar_one())
     leaked = abs(charged - sent) + abs(used - sent) + abs(answered - sent)
     return {"sent": sent, "rounds_over_cap": rounds_over, "leaked": leaked}
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=1_000, help="recipients (1000)")
-    parser.add_argument("--at-once", type=int, default=50, help="decisions about each at the same time (50)")
-    parser.add_argument("--kill-share", type=float, default=0.002, help="chance of a kill before a statement (0.002)")
-    parser.add_argument("--json", action="store_true", help="one line for machines, at the end")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

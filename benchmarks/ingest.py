@@ -4,7 +4,6 @@ Prints rows a second of each way and the latency of single events; ``--json`` pr
 of whatever else the machine does, too: the load average stands beside them.
 """
 
-import argparse
 import itertools
 import json
 import os
@@ -34,6 +33,7 @@ from adapters.postgres.roles import DatabaseUrls
 from adapters.postgres.tenants import Tenants
 from adapters.secrets import SecretBox
 from adapters.settings import Settings
+from benchmarks.arguments import parsed
 from domain.ingest import Counts, read
 from domain.tenants import Tenant
 from tests.api import KEYS, settings_for
@@ -56,7 +56,7 @@ class Bench:
 
 def main() -> None:
     """Measure and print."""
-    asked = _arguments()
+    asked = parsed(__doc__, rows=(50_000, "rows of the file"), requests=(200, "single requests"))
     with _installation() as bench:
         log = EventLog(bench.database, EventEffects(), retention=timedelta(days=365))
         _file(bench, log, 1_000)  # makes the partitions, which a first import pays for once
@@ -138,14 +138,6 @@ def _installation() -> Iterator[Bench]:
         finally:
             database.close()
             server.discard()
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=50_000, help="rows of the file (default 50000)")
-    parser.add_argument("--requests", type=int, default=200, help="single requests (default 200)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ that can be used. The same is asked of two halves of the unknown ones, which can
 ``--json`` prints one object for machines on the last line.
 """
 
-import argparse
 import json
 import random
 import secrets
@@ -26,6 +25,7 @@ from adapters.postgres.api_keys import ApiKeys
 from adapters.postgres.engine import Database
 from adapters.postgres.tenants import Tenants
 from adapters.secrets import SecretBox
+from benchmarks.arguments import parsed
 from benchmarks.servers import postgres
 
 SAMPLES = 10_000
@@ -38,10 +38,7 @@ SEED = 20261127
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--samples", type=int, default=SAMPLES, help="refusals of each kind")
-    parser.add_argument("--json", action="store_true", help="one object for machines on the last line")
-    asked = parser.parse_args()
+    asked = parsed(__doc__, samples=(SAMPLES, "refusals of each kind"))
     with (
         tempfile.TemporaryDirectory(prefix="kairos-bench-") as folder,
         postgres(Path(folder)) as (databases, settings),

@@ -6,7 +6,6 @@ tolerance; it needs minutes and some gigabytes, ``--without-peer`` compares with
 never below the optimum. ``--json`` prints one line for machines at the end.
 """
 
-import argparse
 import json
 import os
 import sys
@@ -17,6 +16,7 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import csr_matrix, vstack
 
+from benchmarks.arguments import parsed
 from models.audience_plan.assign import make_plan
 from models.audience_plan.problem import AudienceProblem
 
@@ -25,7 +25,13 @@ CHANNELS = 4
 
 def main() -> None:
     """Measure and print."""
-    asked = _arguments()
+    asked = parsed(
+        __doc__,
+        recipients=(1_000_000, "rows of the audience"),
+        options=(8, "options of each recipient"),
+        seed=(0, "of the audience"),
+        without_peer=(False, "compare with the proven bound only"),
+    )
     result = measure(an_audience(asked.recipients, asked.options, seed=asked.seed), with_peer=not asked.without_peer)
     result["load"] = round(os.getloadavg()[0], 2)
     for name, value in result.items():
@@ -92,16 +98,6 @@ def optimum(problem: AudienceProblem) -> tuple[float, float]:
     if found.status != 0:
         raise RuntimeError(f"HiGHS: {found.message}")
     return -float(found.fun), time.perf_counter() - started
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--recipients", type=int, default=1_000_000, help="rows of the audience (1000000)")
-    parser.add_argument("--options", type=int, default=8, help="options of each recipient (8)")
-    parser.add_argument("--seed", type=int, default=0, help="of the audience (0)")
-    parser.add_argument("--without-peer", action="store_true", help="compare with the proven bound only")
-    parser.add_argument("--json", action="store_true", help="one line for machines, at the end")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

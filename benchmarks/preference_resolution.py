@@ -8,7 +8,6 @@ ratio to it says what reading, checking and resolving cost on top, whatever else
 ``--json`` prints one object on the last line.
 """
 
-import argparse
 import gc
 import json
 import os
@@ -35,6 +34,7 @@ from adapters.postgres.roles import DatabaseUrls
 from adapters.postgres.tenants import Tenants
 from adapters.secrets import SecretBox
 from adapters.settings import Settings
+from benchmarks.arguments import parsed
 from domain.consent import ConsentChange, ConsentStatus
 from domain.preference_scopes import Scope
 from domain.tenants import Tenant
@@ -57,7 +57,7 @@ SAID: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
 
 def main() -> None:
     """Measure and print."""
-    asked = _arguments()
+    asked = parsed(__doc__, recipients=(10_000, "recipients in the batch"), runs=(7, "how often the batch is resolved"))
     with tempfile.TemporaryDirectory() as name, _database(Path(name)) as (database, box):
         decider = Decider(DecisionLog(database), lambda: None, Settings())
         recipients = [f"r-{number}" for number in range(asked.recipients)]
@@ -175,14 +175,6 @@ def _database(folder: Path) -> Iterator[tuple[Database, SecretBox]]:
     finally:
         database.close()
         server.discard()
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--recipients", type=int, default=10_000, help="recipients in the batch (default 10000)")
-    parser.add_argument("--runs", type=int, default=7, help="how often the batch is resolved (default 7)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

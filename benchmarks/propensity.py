@@ -11,7 +11,6 @@
 ``--json`` prints one line for machines at the end.
 """
 
-import argparse
 import json
 import math
 import sys
@@ -23,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.arguments import parsed
 from domain import decisioning, policy
 from domain.decision_request import DecisionRequest
 from domain.decisioning import Draft
@@ -61,7 +61,9 @@ class Case:
 
 def main() -> None:
     """Measure and print."""
-    asked = _arguments()
+    asked = parsed(
+        __doc__, decisions=(100_000, "draws of each case, and decisions"), seed=(0, "of the decisions' ids and scores")
+    )
     result = measure(asked.decisions, seed=asked.seed)
     for name, value in result.items():
         print(f"{name:18} {value}", file=sys.stderr if asked.json else sys.stdout)
@@ -182,14 +184,6 @@ def _z(count: int, draws: int, probability: float) -> float:
 
 def _id(name: str, seed: int, number: int) -> str:
     return str(uuid.uuid5(NAMESPACE, f"{name}/{seed}/{number}"))
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--decisions", type=int, default=100_000, help="draws of each case, and decisions (100000)")
-    parser.add_argument("--seed", type=int, default=0, help="of the decisions' ids and scores (0)")
-    parser.add_argument("--json", action="store_true", help="one line for machines, at the end")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

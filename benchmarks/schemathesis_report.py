@@ -4,7 +4,6 @@ Server errors, answers that the document does not tell of, and operations that n
 the exit code is then 1. ``--json`` prints one object on the last line.
 """
 
-import argparse
 import json
 import logging
 import os
@@ -29,6 +28,7 @@ from adapters.postgres.migrate import prepare
 from adapters.postgres.roles import DatabaseUrls
 from adapters.postgres.tenants import Tenants
 from adapters.secrets import SecretBox
+from benchmarks.arguments import parsed
 from serving.wiring import open_parts
 from tests.api import KEYS, serve, settings_for
 from tests.api_fuzz import Found, callers, prepared
@@ -40,7 +40,12 @@ UNLIMITED = {f"rate_limit_{level}_per_minute": 0 for level in ("key", "route", "
 
 def main() -> None:
     """Run and print."""
-    asked = _arguments()
+    asked = parsed(
+        __doc__,
+        examples=(500, "examples for each operation and phase"),
+        seconds=(1_800, "longest run of one role"),
+        seed=(1, "of what is made up"),
+    )
     with tempfile.TemporaryDirectory(prefix="kairos-fuzz-") as folder, _served(Path(folder)) as (server, database, box):
         logging.disable(logging.CRITICAL)
         result = measure(server, database, box, examples=asked.examples, seconds=asked.seconds, seed=asked.seed)
@@ -98,15 +103,6 @@ def _served(folder: Path) -> Iterator[tuple[httpx.Client, Database, SecretBox]]:
             yield server, database, box
         database.close()
         postgres.discard()
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--examples", type=int, default=500, help="examples for each operation and phase (default 500)")
-    parser.add_argument("--seconds", type=int, default=1_800, help="longest run of one role (default 1800)")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--json", action="store_true", help="print one JSON object only")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

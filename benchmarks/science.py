@@ -19,7 +19,6 @@
 ``--json`` prints one line for machines at the end. The exit code is 1 if a target was missed.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Callable
@@ -30,6 +29,7 @@ import numpy as np
 from scipy.stats import t
 
 from benchmarks import content_policies, lifetime_value, null_scenario, planted_arms, propensity
+from benchmarks.arguments import parsed
 from models.off_policy import estimators
 from models.off_policy.intervals import fixed
 
@@ -44,7 +44,7 @@ LEAST_COVERAGE, MOST_COVERAGE = 0.945, 0.96
 
 def main() -> None:
     """Run, print, and fail where a target was missed."""
-    asked = _arguments()
+    asked = parsed(__doc__, only=("", "experiments, separated by commas; all where empty"))
     names = asked.only.split(",") if asked.only else list(EXPERIMENTS)
     unknown = [name for name in names if name not in EXPERIMENTS]
     if unknown:
@@ -161,13 +161,6 @@ EXPERIMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "B17": self_test,
     "B20": null_scenario.measure,
 }
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", help="experiments, separated by commas; all where empty")
-    parser.add_argument("--json", action="store_true", help="one line for machines, at the end")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

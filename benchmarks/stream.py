@@ -4,7 +4,6 @@ Prints percentiles and their ratio to the limit of 5 seconds at 200 events a sec
 machines. Every server is started for the measurement and removed after it.
 """
 
-import argparse
 import contextlib
 import importlib
 import itertools
@@ -41,6 +40,7 @@ from adapters.postgres.tenants import Tenants
 from adapters.redis.client import connect
 from adapters.secrets import SecretBox
 from adapters.settings import Settings, child_environment
+from benchmarks.arguments import parsed
 from domain.ingest import parse
 from domain.tenants import Tenant
 
@@ -88,7 +88,7 @@ class Bench:
 
 def main() -> None:
     """Measure and print."""
-    arguments = _arguments()
+    arguments = parsed(__doc__, rate=(200, "events a second"), seconds=(30.0, "how long"))
     with tempfile.TemporaryDirectory(prefix="kairos-bench-") as folder, _installation(Path(folder)) as bench:
         result = measure(bench, rate=arguments.rate, seconds=arguments.seconds)
     print(json.dumps(result) if arguments.json else _table(result))
@@ -227,14 +227,6 @@ def _summary(latencies: list[float], rate: float, numbers: dict[str, float]) -> 
 
 def _table(result: dict[str, Any]) -> str:
     return "\n".join(f"{name:20} {value}" for name, value in result.items())
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rate", type=int, default=200, help="events a second (default 200)")
-    parser.add_argument("--seconds", type=float, default=30.0, help="how long (default 30)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":
