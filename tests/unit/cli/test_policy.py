@@ -1,13 +1,12 @@
 """``kairos policy`` on tables somebody brings: the agreed documents, one sentence for what is wrong, no server."""
 
-import json
-import sys
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from cli import app
+from tests.command_line import asked
 from tests.decision_logs import made_log
 
 
@@ -25,23 +24,9 @@ def log(tmp_path):
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """Return a call of the command line that gives its exit code, output and errors."""
-
-    def called(*words):
-        monkeypatch.setattr(sys, "argv", ["kairos", "policy", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            app.main()
-        said = capsys.readouterr()
-        return ended.value.code or 0, said.out, said.err
-
-    return called
-
-
-def asked(run, *words):
-    code, out, err = run(*words, "--json")
-    assert code == 0, err
-    return json.loads(out)
+def run(kairos):
+    """Return a call of ``kairos policy``."""
+    return partial(kairos, "policy")
 
 
 def probabilities(log, path, **columns):

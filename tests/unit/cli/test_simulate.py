@@ -1,34 +1,19 @@
 """``kairos simulate``: figures that add up, files that ``kairos ingest`` reads, one sentence for what is wrong."""
 
-import json
-import sys
+from functools import partial
 
 import pytest
 
 from adapters import event_files
-from cli import app
+from tests.command_line import asked
 
 SMALL = ("--users", 80, "--days", 15, "--seed", 4, "--start", "2025-01-06")
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """Return a call of the command line that gives its exit code, output and errors."""
-
-    def called(*words):
-        monkeypatch.setattr(sys, "argv", ["kairos", "simulate", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            app.main()
-        said = capsys.readouterr()
-        return ended.value.code or 0, said.out, said.err
-
-    return called
-
-
-def asked(run, *words):
-    code, out, err = run(*words, "--json")
-    assert code == 0, err
-    return json.loads(out)
+def run(kairos):
+    """Return a call of ``kairos simulate``."""
+    return partial(kairos, "simulate")
 
 
 def test_the_weeks_add_up_to_the_total(run):
