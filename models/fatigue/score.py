@@ -1,0 +1,82 @@
+"""Weariness of many recipients from their messages, and whether their opens show it.
+
+    F <- F 2^(-dt / 2 d) + load_c (1.1 if ignored, 0.4 if opened)
+    ratio of opens to those expected | history ~ Gamma(a0 + opens, a0 + expected)
+
+Both are sums over messages, so they come from any history at once and can be updated one message at a time.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit, gammainc, logit
+
+from models.fatigue.spec import CONFIDENCE, HALF_LIFE_DAYS, IGNORED, ON_OPEN, ON_OPT_OUT, OPENED, PRIOR_OPENS, RATIO
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+Booleans = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the opens of n recipients say of their weariness.
+
+    Attributes:
+        is_weary: the detector says so, shape (n,).
+        probability: that they open less than ``RATIO`` of what is expected of them, shape (n,).
+        severity: 1 - mean ratio, at most 1, below 0 where more is opened than expected, shape (n,).
+    """
+
+    is_weary: Booleans
+    probability: Floats
+    severity: Floats
+
+
+def level(recipient: Integers, age_days: Floats, load: Floats, opened: Booleans, *, recipients: int) -> Floats:
+    """Return how weary each recipient is now, at least 0, shape (recipients,).
+
+    Args:
+        recipient: of each of m messages, 0 to recipients - 1, shape (m,).
+        age_days: since it was sent, shape (m,); a message from the future counts as sent now.
+        load: of its channel, shape (m,).
+        opened: whether it was, shape (m,).
+        recipients: how many there are, also those without a message.
+    """
+    left = load * np.where(opened, OPENED, IGNORED) * np.exp2(-np.maximum(age_days, 0.0) / HALF_LIFE_DAYS)
+    return np.bincount(recipient, left, minlength=recipients).astype(np.float64)
+
+
+def later(weariness: Floats, days: Floats | float) -> Floats:
+    """Return what is left of weariness after some days without a message."""
+    return np.asarray(weariness * np.exp2(-np.asarray(days) / HALF_LIFE_DAYS))
+
+
+def open_chance(rested: Floats, weariness: Floats) -> Floats:
+    """Return the chance of an open of somebody weary, from that of the same person rested; both broadcast."""
+    return np.asarray(expit(logit(rested) + ON_OPEN * weariness))
+
+
+def opt_out_chance(rested: Floats, weariness: Floats) -> Floats:
+    """Return the chance of an opt-out by one message, from that of the same person rested; both broadcast."""
+    return np.asarray(expit(logit(rested) + ON_OPT_OUT * weariness))
+
+
+def detected(opens: Floats, expected: Floats, *, confidence: float = CONFIDENCE) -> Finding:
+    """Return who opens clearly less than is expected of them rested.
+
+    Args:
+        opens: of the last messages, shape (n,), at least 0.
+        expected: sum of the chances of an open of the same messages as if the recipient were rested, shape (n,).
+        confidence: least probability at which somebody is called weary.
+
+    Raises:
+        ValueError: a number is negative or none.
+    """
+    for name, given in (("opens", opens), ("expected", expected)):
+        if not (np.isfinite(given).all() and (np.asarray(given) >= 0).all()):
+            raise ValueError(f"{name}: expected finite values, at least 0")
+    shape, rate = PRIOR_OPENS + opens, PRIOR_OPENS + expected
+    probability = np.asarray(gammainc(shape, rate * RATIO))
+    return Finding(probability > confidence, probability, np.asarray(1 - shape / rate))
