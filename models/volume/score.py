@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.volume.spec import PRICE_STEPS
-
 Floats = npt.NDArray[np.float64]
+Booleans = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
 
 
@@ -39,7 +38,9 @@ def envelope(values: Floats) -> Floats:
     The value at k is the largest chord over it: max over i <= k <= j of the line from (i, U(i)) to (j, U(j)).
     """
     levels = values.shape[1]
-    made = values.copy()
+    # Levels are read one after the other: a level of everybody lies together.
+    values = np.asfortranarray(values)
+    made = values.copy(order="F")
     for low in range(levels):
         for high in range(low + 2, levels):
             steepness = (values[:, high] - values[:, low]) / (high - low)
@@ -84,42 +85,35 @@ def assigned(values: Floats, total: float) -> Volume:
     price = _price(steps, total)
     level = (steps > price).sum(axis=1).astype(np.int64)
     bound = float(np.maximum(steps - price, 0.0).sum() + price * total + values[:, 0].sum())
-    level = _on_the_curve(values, concave, level)
-    level = _rest(values, concave, level, total)
+    touches = values >= concave - 1e-12 * (1 + np.abs(concave))
+    level = _rest(values, touches, _on_the_curve(touches, level), total)
     value = float(np.take_along_axis(values, level[:, None], axis=1).sum())
     return Volume(level, price, value, bound)
 
 
 def _price(steps: Floats, total: float) -> float:
-    """Return the lowest price, at least 0, at which the steps worth more fit into the total; by bisection."""
-    if float((steps > 0).sum()) <= total:
-        return 0.0
-    low, high = 0.0, float(steps.max())
-    for _ in range(PRICE_STEPS):
-        middle = 0.5 * (low + high)
-        if middle in (low, high):
-            break
-        low, high = (middle, high) if float((steps > middle).sum()) > total else (low, middle)
-    return high
+    """Return the lowest price, at least 0, at which the steps worth more fit into the total."""
+    wanted = steps[steps > 0]
+    place = len(wanted) - int(total) - 1
+    return float(np.partition(wanted, place)[place]) if place >= 0 else 0.0
 
 
-def _on_the_curve(values: Floats, concave: Floats, level: Integers) -> Integers:
+def _on_the_curve(touches: Booleans, level: Integers) -> Integers:
     """Return each level, or the next lower one at which the envelope touches the utility."""
-    touches = values >= concave - 1e-12 * (1 + np.abs(concave))
-    at = np.where(touches, np.arange(values.shape[1])[None, :], -1)
-    reached = np.maximum.accumulate(at, axis=1)
-    return np.asarray(np.take_along_axis(reached, level[:, None], axis=1)[:, 0], dtype=np.int64)
+    reached = np.zeros_like(level)
+    for one in range(1, touches.shape[1]):
+        reached[touches[:, one] & (level >= one)] = one
+    return reached
 
 
-def _rest(values: Floats, concave: Floats, level: Integers, total: float) -> Integers:
+def _rest(values: Floats, touches: Booleans, level: Integers, total: float) -> Integers:
     """Spend what is left on the best next stretches that still fit; who bridges a dent needs it whole."""
     left = int(total - level.sum())
     if left <= 0:
         return level
-    touches = values >= concave - 1e-12 * (1 + np.abs(concave))
-    numbers = np.arange(values.shape[1])
-    ahead = np.where(touches & (numbers[None, :] > level[:, None]), numbers[None, :], values.shape[1])
-    following = ahead.min(axis=1)
+    following = np.full_like(level, values.shape[1])
+    for one in range(values.shape[1] - 1, 0, -1):
+        following[touches[:, one] & (level < one)] = one
     who = np.flatnonzero(following < values.shape[1])
     length = following[who] - level[who]
     gained = (values[who, following[who]] - values[who, level[who]]) / length

@@ -4,8 +4,6 @@ from typing import Final
 
 MOST_A_WEEK: Final = 7
 """Levels go from 0 to this."""
-PRICE_STEPS: Final = 200
-"""Of the bisection; each halves the bracket, so far fewer are needed to the last bit."""
 HORIZON_WEEKS: Final = 12
 """For how long somebody who left stays away, in what leaving costs."""
 PROPORTIONAL: Final = 0.10
