@@ -17,8 +17,8 @@
 - **B9** A price that paces a day's volume (``benchmarks.volume``): daily volume within 2 %, 97 % of the oracle's value.
 - **B12** BG/NBD and Gamma-Gamma on the customers of CDNOW (``benchmarks.lifetime_value``), beside lifetimes 0.11.3:
   parameters within 1e-4 of the published, log-likelihood within 1e-3.
-- **B15** Who is weary of messages (``benchmarks.weariness``), ten worlds: the detector finds 15 points more of them than
-  a seven-day click rate does where either may call 5 % of the others weary.
+- **B15** Who is weary of messages (``benchmarks.weariness``), ten worlds: the detector finds 15 points more of them
+  than a seven-day click rate does where either may call 5 % of the others weary.
 - **B17** The self-test of logged probabilities (``benchmarks.propensity``): 1 within the mean weight's interval, no
   replay differs.
 - **B20** The ``null`` scenario of the simulator (``benchmarks.null_scenario``): at most 5 % of runs declare any gain.

@@ -1,8 +1,9 @@
 """Weekly levels by price beside HiGHS (experiment B8), and a price that paces a day's volume (B9).
 
 B8: skewed utilities with dents and leaving, a total of two messages a head; the peer solves the relaxed plan of the
-same utilities. Seconds are those of the processor, so that other work beside it does not count. B9: messages come through the day with the hours of the simulated population, each day's volume 20 %
-off the one before, values log-normal and drifting; 10 % may be sent. The peer is the first day's price, kept.
+same utilities. Seconds are those of the processor, so that other work beside it does not count. B9: messages come
+through the day with the hours of the simulated population, each day's volume 20 % off what was expected, values
+log-normal and drifting; 10 % may be sent. The peer is the first day's price, kept.
 """
 
 import os
