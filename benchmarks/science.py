@@ -10,13 +10,24 @@
 - **B3** Six off-policy estimators against values obp 0.5.7 computed for the same rows: largest
   difference, at most 1e-12.
 - **B4** Coverage of the 95 % intervals of IPS and DR, 2,000 logs of 3,000 decisions: 0.945 to 0.96.
+- **B5** The hour of a message (``benchmarks.send_time``), twenty worlds of ``realistic`` and of ``misspecified``: at
+  least 0.75 and 0.55 of the way from an hour by chance to the best; beside the best hour for all, everybody's modal
+  hour and Thompson sampling of two-hour slots.
+- **B8** Weekly levels by price (``benchmarks.volume``): 99.9 % of what HiGHS finds; a million within 10 s.
+- **B9** A price that paces a day's volume (``benchmarks.volume``): daily volume within 2 %, 97 % of the oracle's value.
 - **B12** BG/NBD and Gamma-Gamma on the customers of CDNOW (``benchmarks.lifetime_value``), beside lifetimes 0.11.3:
   parameters within 1e-4 of the published, log-likelihood within 1e-3.
+- **B15** Who is weary of messages (``benchmarks.weariness``), ten worlds: the detector finds 15 points more of them
+  than a seven-day click rate does where either may call 5 % of the others weary.
 - **B17** The self-test of logged probabilities (``benchmarks.propensity``): 1 within the mean weight's interval, no
   replay differs.
 - **B20** The ``null`` scenario of the simulator (``benchmarks.null_scenario``): at most 5 % of runs declare any gain.
 
-``--json`` prints one line for machines at the end. The exit code is 1 if a target was missed.
+- **purchase_hours** The hours of real purchases (``benchmarks.purchase_hours``): at least 0.10 nats over everybody's
+  histogram.
+
+``--json`` prints one line for machines at the end. The exit code is 1 if a target was missed; a row whose data is not
+there says ``skipped`` and misses nothing.
 """
 
 import json
@@ -28,7 +39,17 @@ from typing import Any
 import numpy as np
 from scipy.stats import t
 
-from benchmarks import content_policies, lifetime_value, null_scenario, planted_arms, propensity
+from benchmarks import (
+    content_policies,
+    lifetime_value,
+    null_scenario,
+    planted_arms,
+    propensity,
+    purchase_hours,
+    send_time,
+    volume,
+    weariness,
+)
 from benchmarks.arguments import parsed
 from models.off_policy import estimators
 from models.off_policy.intervals import fixed
@@ -55,7 +76,7 @@ def main() -> None:
         print(f"{name:4} {results[name]}", file=sys.stderr if asked.json else sys.stdout, flush=True)
     if asked.json:
         print(json.dumps(results))
-    sys.exit(0 if all(result["met"] for result in results.values()) else 1)
+    sys.exit(1 if any(result["met"] is False for result in results.values()) else 0)
 
 
 def content() -> dict[str, Any]:
@@ -157,9 +178,14 @@ EXPERIMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "B2": planted_effects,
     "B3": equality_with_obp,
     "B4": coverage,
+    "B5": send_time.measure,
+    "B8": volume.solver,
+    "B9": volume.pace,
     "B12": lifetime_value.measure,
+    "B15": weariness.measure,
     "B17": self_test,
     "B20": null_scenario.measure,
+    "purchase_hours": purchase_hours.measure,
 }
 
 

@@ -1,7 +1,7 @@
 """Weariness of many recipients from their messages, and whether their opens show it.
 
     F <- F 2^(-dt / 2 d) + load_c (1.1 if ignored, 0.4 if opened)
-    ratio of opens to those expected | history ~ Gamma(a0 + opens, a0 + expected)
+    ratio of opens to those expected | history ~ Gamma(a0 + opens, a0 / r0 + expected),    r0 = odds ratio e^(-0.1 F)
 
 Both are sums over messages, so they come from any history at once and can be updated one message at a time.
 """
@@ -63,12 +63,20 @@ def opt_out_chance(rested: Floats, weariness: Floats) -> Floats:
     return np.asarray(expit(logit(rested) + ON_OPT_OUT * weariness))
 
 
-def detected(opens: Floats, expected: Floats, *, confidence: float = CONFIDENCE) -> Finding:
+def believed_ratio(weariness: Floats) -> Floats:
+    """Return the ratio that the dynamics alone lead to expect, in (0, 1]: the detector's prior mean."""
+    return np.asarray(np.exp(ON_OPEN * weariness))
+
+
+def detected(
+    opens: Floats, expected: Floats, *, believed: Floats | float = 1.0, confidence: float = CONFIDENCE
+) -> Finding:
     """Return who opens clearly less than is expected of them rested.
 
     Args:
         opens: of the last messages, shape (n,), at least 0.
         expected: sum of the chances of an open of the same messages as if the recipient were rested, shape (n,).
+        believed: ratio before any open was looked at, above 0, shape (n,): 1 without a view, or ``believed_ratio``.
         confidence: least probability at which somebody is called weary.
 
     Raises:
@@ -77,6 +85,8 @@ def detected(opens: Floats, expected: Floats, *, confidence: float = CONFIDENCE)
     for name, given in (("opens", opens), ("expected", expected)):
         if not (np.isfinite(given).all() and (np.asarray(given) >= 0).all()):
             raise ValueError(f"{name}: expected finite values, at least 0")
-    shape, rate = PRIOR_OPENS + opens, PRIOR_OPENS + expected
+    if not (np.asarray(believed) > 0).all():
+        raise ValueError("believed: expected above 0")
+    shape, rate = PRIOR_OPENS + opens, PRIOR_OPENS / np.asarray(believed) + expected
     probability = np.asarray(gammainc(shape, rate * RATIO))
     return Finding(probability > confidence, probability, np.asarray(1 - shape / rate))

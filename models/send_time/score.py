@@ -15,7 +15,6 @@ from models.send_time.spec import (
     HOURS_OF_WEEK,
     KERNEL_SD_HOURS,
     POPULATION,
-    TEMPER,
     WEEKDAYS,
     Archetypes,
     Floats,
@@ -47,7 +46,7 @@ def activity(counts: Floats, archetypes: Archetypes = POPULATION) -> Floats:
 
 def weights(counts: Floats, archetypes: Archetypes) -> Floats:
     """Return how much each recipient is like each archetype, rows of sum 1, shape (n, K)."""
-    logs = np.log(archetypes.shares) + TEMPER * counts @ np.log(archetypes.profiles).T
+    logs = np.log(archetypes.shares) + archetypes.temper * counts @ np.log(archetypes.profiles).T
     likely = np.exp(logs - logs.max(axis=1, keepdims=True))
     return np.asarray(likely / likely.sum(axis=1, keepdims=True))
 

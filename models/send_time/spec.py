@@ -22,7 +22,7 @@ KERNEL_SD_HOURS: Final = 1.5
 KAPPA: Final = 30.0
 """Sessions that people alike count for, until it was fitted."""
 TEMPER: Final = 0.5
-"""Power of a person's own sessions in telling whom they are like: they are no independent draws."""
+"""Power of a person's own sessions in telling whom they are like, until fitted: they are no independent draws."""
 FLOOR: Final = 0.05
 """Least activity of an archetype at any hour, in its mean: nobody is never there."""
 ARCHETYPES: Final = 8
@@ -60,11 +60,13 @@ class Archetypes:
         profiles: activity, each row positive with mean 1, shape (K, 168).
         shares: of people, sum 1, shape (K,).
         kappa: sessions that people alike count for beside a person's own, above 0.
+        temper: power of a person's own sessions in telling whom they are like, in (0, 1].
     """
 
     profiles: Floats
     shares: Floats
     kappa: float = KAPPA
+    temper: float = TEMPER
 
     def __post_init__(self) -> None:
         """Refuse what is no set of profiles.
@@ -81,6 +83,7 @@ class Archetypes:
             "profiles: expected rows of mean 1": np.allclose(self.profiles.mean(axis=1), 1.0),
             "shares: expected positive values of sum 1": (self.shares > 0).all() and np.isclose(self.shares.sum(), 1.0),
             "kappa: expected above 0": np.isfinite(self.kappa) and self.kappa > 0,
+            "temper: expected above 0, at most 1": 0 < self.temper <= 1,
         }
         for rule, holds in rules.items():
             if not holds:

@@ -63,3 +63,17 @@ def test_of_those_who_open_as_expected_few_are_called_weary():
 def test_a_negative_number_is_refused_by_name():
     with pytest.raises(ValueError, match="expected: expected finite values"):
         score.detected(np.zeros(1), np.array([-1.0]))
+
+
+def test_the_dynamics_make_the_same_opens_more_suspicious_and_are_outweighed_by_many():
+    weary = score.believed_ratio(np.array([8.0]))
+    few, many = np.array([0.5]), np.array([200.0])
+    without = score.detected(few, few).probability[0]
+    assert score.detected(few, few, believed=weary).probability[0] > without
+    assert not score.detected(many, many, believed=weary).is_weary[0]
+    assert score.believed_ratio(np.zeros(1))[0] == 1
+
+
+def test_a_believed_ratio_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="believed: expected above 0"):
+        score.detected(np.zeros(1), np.zeros(1), believed=0.0)
