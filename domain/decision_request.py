@@ -16,7 +16,6 @@ from domain.tenants import ZoneName
 from domain.values import Channel, Frozen, Moment
 
 NOT_SUPPORTED = (
-    "service_level",
     "policy",
     "context.device",
     "context.location",
@@ -80,6 +79,11 @@ class DecisionRequest(Frozen):
         default=None, description="Only these channels are considered."
     )
     context: RequestContext = RequestContext()
+    service_level: Literal["basic", "standard", "premium", "enterprise"] | None = Field(
+        default=None,
+        description="Which stages the decision goes through, and how long they may take; null is all of them, with no "
+        "time of their own.",
+    )
     explain: bool = Field(default=False, description="Answer with the reasons in sentences as well.")
 
     def fingerprint(self, tenant_secret: bytes) -> bytes:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import structlog
 from prometheus_client import Counter, Gauge
 
+from adapters.feature_store import FeatureStoreUnavailable
 from domain.circuit import Circuit, State, Thresholds
 
 log = structlog.get_logger("kairos.breakers")
@@ -107,3 +108,8 @@ class Breaker:
         if after is State.OPEN:
             _OPENED.labels(self.name).inc()
         log.warning("breaker.changed", name=self.name, before=before.value, after=after.value)
+
+
+def online_features() -> Breaker:
+    """Return the breaker of the online features."""
+    return Breaker("online_features", failures=(FeatureStoreUnavailable,))

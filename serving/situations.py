@@ -15,6 +15,7 @@ from domain.message_types import MessageType, PublishedType
 from domain.one_click import UnsubscribeGrant
 from domain.profiles import Profile
 from domain.quiet_hours import QuietHours
+from domain.service_levels import LevelName
 from domain.tenants import Tenant
 from domain.values import Channel, MessageClass, Purpose
 
@@ -36,7 +37,9 @@ class Situations:
         """Return what PostgreSQL knows about some requests, as one reading."""
         recipients = [request.recipient_id for request in requests]
         types = [request.message.type for request in requests]
-        return self._log.known(tenant, recipients, types, now=now, complaint_days=self._rules.complaint_days)
+        levels = {LevelName(request.service_level) for request in requests if request.service_level is not None}
+        days = self._rules.complaint_days
+        return self._log.known(tenant, recipients, types, now=now, complaint_days=days, levels=levels)
 
     def by_recipient(
         self, tenant: Tenant, recipient_ids: Sequence[str], message_type: str, *, now: datetime

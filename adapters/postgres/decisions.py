@@ -4,14 +4,14 @@ One id is one decision, whoever asks again and however many ask at once; nothing
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select, text, tuple_
 
-from adapters.postgres import allowances, audit, budgets, choices, contacts, message_types, profiles
+from adapters.postgres import allowances, audit, budgets, choices, contacts, message_types, profiles, service_levels
 from adapters.postgres.audit import AuditEntry
 from adapters.postgres.engine import Database
 from adapters.postgres.mail_counts import ComplaintShares
@@ -23,6 +23,7 @@ from domain.gates import Allowances
 from domain.identity import subject_key
 from domain.message_types import MessageType, PublishedType
 from domain.preference_gate import LastSent, after_sending
+from domain.service_levels import LevelName, ServiceLevel
 from domain.tenants import Tenant
 
 
@@ -33,6 +34,7 @@ class Known:
     allowances: dict[str, Allowances]
     profiles: dict[str, StoredProfile]
     types: dict[str, PublishedType]
+    levels: dict[LevelName, ServiceLevel]
     complaint_share: float | None = None
 
 
@@ -92,6 +94,7 @@ class DecisionLog:
         now: datetime,
         complaint_days: int,
         with_spending: bool = True,
+        levels: Collection[LevelName] = (),
     ) -> Known:
         """Return what is known, for all requests of a batch at once.
 
@@ -102,6 +105,7 @@ class DecisionLog:
             now: the tenant's clock.
             complaint_days: days over which complaints count.
             with_spending: also read the contact budget and what is spent of it.
+            levels: the service levels they name.
 
         Raises:
             Unavailable: PostgreSQL is away, and with it all knowledge of consent.
@@ -117,6 +121,7 @@ class DecisionLog:
                 allowances=allowed,
                 profiles=profiles.read(connection, tenant, recipient_ids),
                 types=message_types.read(connection, types),
+                levels={level: service_levels.KINDS[level].read(connection).document for level in levels},
                 complaint_share=self._complaints.read(connection, tenant.tenant, now=now, days=complaint_days),
             )
 
