@@ -146,8 +146,15 @@ class FeatureStore:
                     raise ValueError(f"the feature table lacks {', '.join(absent)} of view {view.name}")
                 self._online_store.write_table(self._feast.config, view, features)
 
-    def online(self, tenant: str, recipient_ids: Sequence[str]) -> dict[str, list[Any]]:
+    def online(
+        self, tenant: str, recipient_ids: Sequence[str], *, seconds: float | None = None
+    ) -> dict[str, list[Any]]:
         """Read every stored feature of some recipients.
+
+        Args:
+            tenant: whose recipients.
+            recipient_ids: whom to read.
+            seconds: what is left for it; never more than the store's own limit. None is that limit.
 
         Returns:
             Values by feature in declared order, one for each recipient in the order given; None for what is missing.
@@ -159,7 +166,7 @@ class FeatureStore:
         with _answering():
             store, config = self._online_store, self._feast.config
             names = [view.name for view in self._views]
-            rows = store.read(config, [self._key(tenant, recipient) for recipient in recipient_ids], names)
+            rows = store.read(config, [self._key(tenant, each) for each in recipient_ids], names, seconds=seconds)
             values = [
                 [
                     value

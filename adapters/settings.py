@@ -171,6 +171,10 @@ class Settings(Frozen):
     postgres_timeout_ms: PositiveInt = Field(
         2000, description="Milliseconds one statement of the API may take in PostgreSQL."
     )
+    decision_postgres_ms: PositiveInt = Field(
+        1000,
+        description="Milliseconds a decision waits for one answer of PostgreSQL before it answers without consent.",
+    )
     change_retention_hours: PositiveInt = Field(
         72, description="Hours a change is kept for listeners that were away; later they are told to read all anew."
     )

@@ -85,7 +85,8 @@ def _requests(bench: Bench, requests: int) -> dict[str, float]:
     service = ServiceProcess(bench.settings)
     service.start()
     try:
-        with httpx.Client(base_url=service.url, headers={"X-API-Key": bench.key}, trust_env=False) as client:
+        headers = {"X-API-Key": bench.key}
+        with httpx.Client(base_url=service.url, headers=headers, timeout=30, trust_env=False) as client:
             _post(client, 1, requests // 10)
             single = sorted(_post(client, 1, requests))
             batch = statistics.fmean(_post(client, 500, max(requests // 20, 5)))

@@ -21,6 +21,7 @@ from domain.legal.tracking import OpenTracking
 from domain.policy import PolicyName, StageName
 from domain.preferences import Preference
 from domain.profiles import Profile
+from domain.service_levels import LevelName, Stage
 from domain.stages import Settings, by_value
 from domain.values import Channel, Frozen, Outcome, Reason
 
@@ -34,6 +35,15 @@ class Versions(Frozen):
     rules: str = Field(description="The law's.")
     business_rules: int = Field(default=0, description="The tenant's own; 0 before any were published.")
     message_type: int
+
+
+class ServedLevel(Frozen):
+    """Which stages the decision went through, and whether that took longer than it may."""
+
+    level: LevelName
+    stages: tuple[Stage, ...]
+    deadline_ms: int | None
+    is_late: bool
 
 
 class DecisionAnswer(Frozen):
@@ -59,6 +69,7 @@ class DecisionAnswer(Frozen):
     )
     experiments: tuple[dict[str, str], ...] = ()
     degraded: str | None = Field(description="Which rung of the fallback ladder answered; null when none was needed.")
+    service_level: ServedLevel | None = Field(default=None, description="Null when the request named no level.")
     versions: Versions
     explanation: tuple[str, ...] | None
 
@@ -81,6 +92,7 @@ class Evidence:
     features: Mapping[str, Mapping[str, float | None]] | None = None
     as_of: Mapping[str, str | None] | None = None
     stages_ms: Mapping[str, float] | None = None
+    service_level: Mapping[str, Any] | None = None
 
 
 def answer(draft: Draft, evidence: Evidence) -> DecisionAnswer:
@@ -102,6 +114,7 @@ def answer(draft: Draft, evidence: Evidence) -> DecisionAnswer:
         quality=draft.quality.score if draft.quality is not None else None,
         open_tracking=_tracking(draft),
         degraded=evidence.degraded,
+        service_level=ServedLevel.model_validate(evidence.service_level) if evidence.service_level else None,
         versions=_versions(draft, evidence),
         explanation=tuple(explain(record(draft, evidence))) if draft.request.explain else None,
     )
@@ -117,6 +130,7 @@ def record(draft: Draft, evidence: Evidence) -> dict[str, Any]:
         "is_holdout": evidence.is_holdout,
         "may_personalize": evidence.may_personalize,
         "degraded": evidence.degraded,
+        "service_level": dict(evidence.service_level) if evidence.service_level else None,
         "policy_settings": evidence.settings.model_dump(mode="json"),
         "versions": _versions(draft, evidence).model_dump(mode="json"),
         "model": dict(evidence.model) if evidence.model else None,

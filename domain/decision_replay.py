@@ -141,6 +141,7 @@ def _evidence(decision: Past) -> Evidence:
         model=kept["model"],
         features=kept["features"],
         as_of=kept["features_as_of"],
+        service_level=kept.get("service_level"),
     )
 
 

@@ -14,7 +14,7 @@ from domain.events import Identifier, Name
 from domain.request_context import RequestContext
 from domain.values import Channel, Frozen, Moment
 
-NOT_SUPPORTED = ("service_level", "policy")
+NOT_SUPPORTED = ("policy",)
 """Fields of the full contract that nothing here acts on yet."""
 
 MAX_VARIABLES = 100
@@ -65,6 +65,11 @@ class DecisionRequest(Frozen):
         default=None, description="Only these channels are considered."
     )
     context: RequestContext = RequestContext()
+    service_level: Literal["basic", "standard", "premium", "enterprise"] | None = Field(
+        default=None,
+        description="Which stages the decision goes through, and how long they may take; null is all of them, with no "
+        "time of their own.",
+    )
     explain: bool = Field(default=False, description="Answer with the reasons in sentences as well.")
 
     def fingerprint(self, tenant_secret: bytes) -> bytes:

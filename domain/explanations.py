@@ -56,6 +56,7 @@ _DEGRADED = {
     "stale_features": "The recipient's features were more than 26 hours old.",
     "missing_features": "The recipient's features were missing or more than 50 hours old.",
     "features_unavailable": "The online features did not answer in time.",
+    "deadline": "Nothing was left of the time of the service level, so no features were read.",
 }
 
 

@@ -4,8 +4,9 @@ The names are fixed; a tenant may say which stages a name stands for. The gates 
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -96,3 +97,41 @@ DEFAULTS: Mapping[LevelName, ServiceLevel] = {
     LevelName.QUANTUM: _level((*_TIMED, Stage.JOINT_OPTIMISATION), None),
 }
 """What a level stands for until the tenant says otherwise."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which stages one decision goes through, and the milliseconds they may take; None sets no time of its own."""
+
+    level: LevelName | None
+    stages: tuple[Stage, ...]
+    deadline_ms: int | None
+
+    def has(self, stage: Stage) -> bool:
+        """Tell whether a stage is a part of it."""
+        return stage in self.stages
+
+    def facts(self) -> dict[str, Any]:
+        """Return it as it is recorded and answered."""
+        return {
+            "level": self.level.value if self.level is not None else None,
+            "stages": [stage.value for stage in self.stages],
+            "deadline_ms": self.deadline_ms,
+        }
+
+
+EVERYTHING = Plan(None, tuple(each for each in Stage if each is not Stage.JOINT_OPTIMISATION), None)
+"""What is done for a request that names no level: everything that is done for one decision alone."""
+
+
+def plan_of(level: LevelName | None, in_force: Mapping[LevelName, ServiceLevel] = DEFAULTS) -> Plan:
+    """Return the stages and the deadline of a decision.
+
+    Args:
+        level: what the request names.
+        in_force: what the levels stand for in the tenant; one that is not there stands for its default.
+    """
+    if level is None:
+        return EVERYTHING
+    definition = in_force.get(level, DEFAULTS[level])
+    return Plan(level, definition.stages, definition.deadline_ms)

@@ -28,6 +28,7 @@ class Settings(Frozen):
     slot_epsilon: float = Field(default=0.1, gt=0, lt=1)
     slot_temperature: float = Field(default=0.25, gt=0)
     activity_weight: float = Field(default=0.45, ge=0, description="Of log activity in the log-odds of an open.")
+    may_wait: bool = Field(default=True, description="False where the service level chooses no hour.")
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def slot_stage(asked: Asked, settled: Action, channels: Sequence[Channel], *, fi
         channels: at least one of them must be permitted at a slot.
         first: the first moment that is permitted, now or later.
     """
-    if not timing.chooses_its_hour(asked.request):
+    if not asked.settings.may_wait or not timing.chooses_its_hour(asked.request):
         return None
     slots = list(_slots(asked, channels, first))
     if len(slots) < _LEAST_SLOTS:

@@ -4,13 +4,16 @@ Everything is read once and written once. No decision is answered that was not r
 an id is always the same.
 """
 
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 import structlog
 
+from adapters.postgres import patience
 from adapters.postgres.allowances import Moved
 from adapters.postgres.decisions import DecisionLog, Finish, Known, Recorded, Row
 from adapters.settings import Settings
@@ -22,6 +25,7 @@ from domain.decisioning import Draft
 from domain.expected import Expected
 from domain.gates import Allowances, Screened, Situation, screen
 from domain.message_types import BadVariables, check_variables
+from domain.service_levels import EVERYTHING, LevelName, Plan, Stage, plan_of
 from domain.stages import Asked
 from domain.stages import Settings as PolicySettings
 from domain.templates import CannotRender
@@ -29,10 +33,12 @@ from domain.tenants import Tenant
 from domain.values import Channel, Outcome
 from serving import decision_metrics
 from serving.asks import Ask
+from serving.breakers import Breaker
 from serving.decision_rows import row_of
 from serving.expectations import expected
 from serving.scoring import Model, Scored, ToScore, score
 from serving.situations import Situations, UnknownType
+from serving.timing import Timing
 
 HOLDOUT = "holdout"
 log = structlog.get_logger("kairos.decisions")
@@ -54,6 +60,7 @@ class _Open:
     situation: Situation
     screened: Screened
     type_version: int
+    plan: Plan = EVERYTHING
     scored: Scored | None = None
     expected: Expected = field(default_factory=Expected)
 
@@ -67,6 +74,8 @@ class Decider:
         model: Callable[[], Model | None],
         settings: Settings,
         links: UnsubscribeLinks | None = None,
+        features: Breaker | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare to decide.
 
@@ -75,7 +84,12 @@ class Decider:
             model: returns the model that serves now, without waiting.
             settings: the policy's constants.
             links: makes the way out that marketing e-mail carries; without it none does.
+            features: the breaker of the online features.
+            monotonic: the clock of deadlines.
         """
+        self._features = features
+        self._monotonic = monotonic
+        self._store_seconds = settings.decision_postgres_ms / 1000
         self._log = log_of
         self._model = model
         self.situations = Situations(log_of, settings, links)
@@ -129,30 +143,40 @@ class Decider:
         Raises:
             Unavailable: PostgreSQL is away.
         """
-        stages = decision_metrics.Stages(is_observed=False)
+        timing = Timing(self._monotonic, is_observed=False)
         standing_for = self._log.survivors(tenant, [ask.request.recipient_id for ask in asks])
         about = [ask.about(standing_for) for ask in asks]
         refused: dict[str, AskRefused] = {}
-        opened = self._screened(tenant, about, now, stages, refused, with_heads=False)
-        opened = self._scored(self._model(), tenant, opened, stages)
+        opened = self._screened(tenant, about, now, timing, refused, with_heads=False)
+        opened = self._scored(self._model(), tenant, opened, timing)
         found = {each.ask.decision_id: (self._asked(tenant, each), each.screened) for each in opened}
         return [found.get(ask.decision_id) or refused[ask.decision_id] for ask in asks]
 
     def _decided(self, tenant: Tenant, asks: Sequence[Ask], now: datetime, actor: str) -> list[Recorded | AskRefused]:
         if not asks:
             return []
-        stages = decision_metrics.Stages()
+        timing = Timing(self._monotonic)
+        if len(asks) > 1:
+            # A batch has the time any request has.
+            return self._within(tenant, asks, now, actor, timing)
+        with patience.no_longer_than(lambda: timing.seconds_for_store(self._store_seconds)):
+            return self._within(tenant, asks, now, actor, timing)
+
+    def _within(
+        self, tenant: Tenant, asks: Sequence[Ask], now: datetime, actor: str, timing: Timing
+    ) -> list[Recorded | AskRefused]:
+        stages = timing.stages
         first = _first_of_each(asks)
         before = self._log.recorded(tenant, [each.decision_id for each in first.values() if each.may_repeat])
         refused: dict[str, AskRefused] = {}
         fresh = [ask for ask in first.values() if ask.decision_id not in before]
-        opened = self._screened(tenant, fresh, now, stages, refused)
+        opened = self._screened(tenant, fresh, now, timing, refused)
         model = self._model()
-        opened = self._scored(model, tenant, opened, stages)
+        opened = self._scored(model, tenant, opened, timing)
         drafts = self._drafts(tenant, opened, refused)
         stages.ended("choose")
         pending = [
-            (each.ask.decision_id, draft.request.recipient_id, self._finish(tenant, each, draft, model, stages))
+            (each.ask.decision_id, draft.request.recipient_id, self._finish(tenant, each, draft, model, timing))
             for each, draft in drafts
         ]
         after = self._log.record(tenant, pending, actor=actor, now=now) if pending else {}
@@ -207,7 +231,7 @@ class Decider:
         tenant: Tenant,
         asks: Sequence[Ask],
         now: datetime,
-        stages: "decision_metrics.Stages",
+        timing: Timing,
         refused: dict[str, AskRefused],
         *,
         with_heads: bool = True,
@@ -215,36 +239,39 @@ class Decider:
         if not asks:
             return []
         known = self.situations.known(tenant, [ask.request for ask in asks], now=now, with_heads=with_heads)
-        stages.ended("gather")
+        timing.stages.ended("gather")
         opened = []
         for ask in asks:
             try:
                 opened.append(self._open(tenant, ask, known, now))
             except (UnknownType, BadVariables) as error:
                 refused[ask.decision_id] = error
-        stages.ended("screen")
+        timing.hurry(each.plan for each in opened)
+        timing.stages.ended("screen")
         return opened
 
     def _open(self, tenant: Tenant, ask: Ask, known: Known, now: datetime) -> _Open:
         situation = self.situations.of_request(tenant, ask.request, known, now)
         check_variables(situation.definition, dict(ask.request.message.variables))
         version = known.types[ask.request.message.type].version
-        return _Open(ask, situation, screen(ask.request, situation), version)
+        level = ask.request.service_level
+        plan = plan_of(LevelName(level) if level is not None else None, known.levels)
+        return _Open(ask, situation, screen(ask.request, situation), version, plan)
 
-    def _scored(
-        self, model: Model | None, tenant: Tenant, opened: Sequence[_Open], stages: "decision_metrics.Stages"
-    ) -> list[_Open]:
-        wanted = [each for each in opened if each.screened.permitted and _may_personalize(each)]
+    def _scored(self, model: Model | None, tenant: Tenant, opened: Sequence[_Open], timing: Timing) -> list[_Open]:
+        wanted = [each for each in opened if each.screened.permitted and _may_score(each)]
         asked = [ToScore(each.ask.request.recipient_id, each.situation, each.screened) for each in wanted]
-        found = dict(zip(map(id, wanted), score(model, tenant.tenant, asked), strict=True))
+        scores = score(model, tenant.tenant, asked, seconds=timing.left, breaker=self._features)
+        found = dict(zip(map(id, wanted), scores, strict=True))
         scored = [found.get(id(each)) for each in opened]
         believed = expected(
             [each.situation for each in opened],
             [each.screened for each in opened],
             scored,
             send_cost=self._settings.send_cost,
+            tires=[each.plan.has(Stage.FATIGUE) for each in opened],
         )
-        stages.ended("score")
+        timing.stages.ended("score")
         return [
             replace(each, scored=told, expected=mean) for each, told, mean in zip(opened, scored, believed, strict=True)
         ]
@@ -272,24 +299,20 @@ class Decider:
             opened.situation,
             opened.expected,
             self._is_holdout(tenant, ask.request.recipient_id),
-            self._settings,
+            self._settings.model_copy(update={"may_wait": opened.plan.has(Stage.SEND_TIME)}),
         )
 
-    def _finish(
-        self, tenant: Tenant, opened: _Open, draft: Draft, model: Model | None, stages: "decision_metrics.Stages"
-    ) -> Finish:
+    def _finish(self, tenant: Tenant, opened: _Open, draft: Draft, model: Model | None, timing: Timing) -> Finish:
         def finish(allowed: Allowances) -> Row:
             final = decisioning.recheck(draft, replace(opened.situation, allowances=allowed))
             if final.overridden is not None:
                 decision_metrics.LATE_REFUSALS.labels(final.overridden.value).inc()
-            evidence = self._evidence(tenant, opened, model, stages)
+            evidence = self._evidence(tenant, opened, model, timing)
             return row_of(tenant, final, evidence)
 
         return finish
 
-    def _evidence(
-        self, tenant: Tenant, opened: _Open, model: Model | None, stages: "decision_metrics.Stages"
-    ) -> Evidence:
+    def _evidence(self, tenant: Tenant, opened: _Open, model: Model | None, timing: Timing) -> Evidence:
         scored = opened.scored
         asked = model if scored is not None and scored.p_convert is not None else None
         return Evidence(
@@ -297,12 +320,13 @@ class Decider:
             is_holdout=self._is_holdout(tenant, opened.ask.request.recipient_id),
             may_personalize=_may_personalize(opened),
             degraded=scored.degraded if scored is not None else None,
-            settings=self._settings,
+            settings=self._settings.model_copy(update={"may_wait": opened.plan.has(Stage.SEND_TIME)}),
             type_version=opened.type_version,
             model=_model_facts(asked) if asked is not None else None,
             features=scored.features if scored is not None else None,
             as_of=scored.as_of if scored is not None else None,
-            stages_ms=stages.milliseconds(),
+            stages_ms=timing.stages.milliseconds(),
+            service_level=_served(opened.plan, timing),
         )
 
     def _is_holdout(self, tenant: Tenant, recipient_id: str) -> bool:
@@ -316,6 +340,19 @@ def _first_of_each(asks: Sequence[Ask]) -> dict[str, Ask]:
     for ask in asks:
         first.setdefault(ask.decision_id, ask)
     return first
+
+
+def _may_score(opened: _Open) -> bool:
+    return opened.plan.has(Stage.ENGAGEMENT_SCORE) and _may_personalize(opened)
+
+
+def _served(plan: Plan, timing: Timing) -> dict[str, Any] | None:
+    """Return the level as it is recorded, None when the request named none."""
+    if plan.level is None:
+        return None
+    if is_late := timing.is_late(plan):
+        decision_metrics.LATE.labels(plan.level.value).inc()
+    return plan.facts() | {"is_late": is_late}
 
 
 def _may_personalize(opened: _Open) -> bool:

@@ -13,6 +13,7 @@ LATE_REFUSALS = Counter(
     "kairos_decision_late_refusals", "Sends that the locked re-reading at recording refused.", ("reason",)
 )
 BATCH_ITEMS = Counter("kairos_decision_batch_items", "Items of batches, by what became of them.", ("verdict",))
+LATE = Counter("kairos_decisions_late", "Decisions that took longer than their service level allows.", ("level",))
 
 QUALITY = Histogram(
     "kairos_content_quality", "Quality of the content that was drawn.", buckets=[each / 10 for each in range(1, 11)]

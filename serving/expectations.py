@@ -34,6 +34,7 @@ def expected(
     *,
     send_cost: float,
     prices: Mapping[Channel, float] | None = None,
+    tires: Sequence[bool] | None = None,
 ) -> list[Expected]:
     """Return what is expected of each decision's permitted channels, in the order given.
 
@@ -43,9 +44,13 @@ def expected(
         scored: what the engagement model said of each, None where it was not asked.
         send_cost: of one message, in conversions.
         prices: of a unit of each channel's volume, in conversions.
+        tires: of each decision, whether weariness counts; None is all of them.
     """
     places = [(row, channel) for row, each in enumerate(screened) for channel in each.permitted]
-    weary = _weariness(situations)[[row for row, _ in places]] if places else np.zeros(0)
+    tired = _weariness(situations)
+    if tires is not None:
+        tired = np.where(np.array(tires, dtype=bool), tired, 0.0)
+    weary = tired[[row for row, _ in places]] if places else np.zeros(0)
     p_open = weariness.open_chance(np.array([channels.PRIOR_OPEN[channel] for _, channel in places]), weary)
     p_opt_out = weariness.opt_out_chance(np.array([channels.PRIOR_OPT_OUT[channel] for _, channel in places]), weary)
     terms: list[dict[Channel, ChannelTerms]] = [{} for _ in situations]

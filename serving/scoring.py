@@ -5,6 +5,7 @@ What cannot be scored is said, with the rung of the fallback ladder it leaves th
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from domain.ingest import local_time
 from domain.values import Channel
 from feature_repo.engagement import catalog
 from feature_repo.engagement.at_read import AS_OF, Freshness, ReadRows, at_read
+from serving.breakers import Breaker, Open
 from serving.logs import places
 
 log = structlog.get_logger("kairos.scoring")
@@ -26,6 +28,8 @@ RULES = "rules"
 STALE_FEATURES = "stale_features"
 MISSING_FEATURES = "missing_features"
 FEATURES_UNAVAILABLE = "features_unavailable"
+NO_TIME = "deadline"
+"""Nothing was left of the service level's time when features were to be read."""
 
 
 class Scores(Protocol):
@@ -46,8 +50,10 @@ class Scores(Protocol):
 class Features(Protocol):
     """What the online store offers."""
 
-    def online(self, tenant: str, recipient_ids: Sequence[str]) -> Mapping[str, Sequence[Any]]:
-        """Return stored features as columns, one value per recipient."""
+    def online(
+        self, tenant: str, recipient_ids: Sequence[str], *, seconds: float | None = None
+    ) -> Mapping[str, Sequence[Any]]:
+        """Return stored features as columns, one value per recipient, within so many seconds."""
 
 
 class Model(Protocol):
@@ -104,18 +110,36 @@ class Scored:
     as_of: Mapping[str, str | None] | None = None
 
 
-def score(model: Model | None, tenant: str, asked: Sequence[ToScore]) -> list[Scored]:
-    """Return the scores of each decision, in the order given."""
+def score(
+    model: Model | None,
+    tenant: str,
+    asked: Sequence[ToScore],
+    *,
+    seconds: float | None = None,
+    breaker: Breaker | None = None,
+) -> list[Scored]:
+    """Return the scores of each decision, in the order given.
+
+    Args:
+        model: None when none is loaded.
+        tenant: whose recipients these are.
+        asked: the decisions.
+        seconds: what is left for reading features; None is the store's own limit.
+        breaker: of the online features; without it they are asked each time.
+    """
     if model is None:
         return [Scored(None, RULES)] * len(asked)
     if not asked:
         return []
+    if seconds is not None and seconds <= 0:
+        return [Scored(None, NO_TIME)] * len(asked)
     try:
-        stored = model.store.online(tenant, [each.recipient_id for each in asked])
-        stored = _usable(stored, asked)
+        with breaker.calling() if breaker is not None else nullcontext():
+            read = model.store.online(tenant, [each.recipient_id for each in asked], seconds=seconds)
+        stored = _usable(read, asked)
         rows = _rows(model.scorer, stored, asked)
         p = model.scorer.score(rows.matrix)
-    except FeatureStoreUnavailable:
+    except (FeatureStoreUnavailable, Open):
         return [Scored(None, FEATURES_UNAVAILABLE)] * len(asked)
     except Exception as error:  # noqa: BLE001 - whatever a model makes us raise, rules can still decide, and say so
         log.error(  # noqa: TRY400 - the exception's text may quote somebody's data

@@ -17,6 +17,7 @@ from domain.one_click import UnsubscribeGrant
 from domain.profiles import Profile
 from domain.quiet_hours import QuietHours
 from domain.recipient_facts import of_profile
+from domain.service_levels import LevelName
 from domain.tenants import Tenant
 from domain.values import Channel, MessageClass, Purpose
 
@@ -40,8 +41,16 @@ class Situations:
         """Return what PostgreSQL knows about some requests, as one reading; without heads it writes nothing."""
         recipients = [request.recipient_id for request in requests]
         types = [request.message.type for request in requests]
-        days = self._rules.complaint_days
-        return self._log.known(tenant, recipients, types, now=now, complaint_days=days, with_heads=with_heads)
+        levels = {LevelName(request.service_level) for request in requests if request.service_level is not None}
+        return self._log.known(
+            tenant,
+            recipients,
+            types,
+            now=now,
+            complaint_days=self._rules.complaint_days,
+            with_heads=with_heads,
+            levels=levels,
+        )
 
     def by_recipient(
         self, tenant: Tenant, recipient_ids: Sequence[str], message_type: str, *, now: datetime

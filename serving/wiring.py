@@ -63,6 +63,7 @@ from adapters.secrets import SecretBox
 from adapters.segment_rows import SegmentRows
 from adapters.settings import Settings
 from adapters.unsubscribe_links import UnsubscribeLinks
+from serving.breakers import online_features
 from serving.change_streams import ChangeStreams
 from serving.decide import Decider
 from serving.models import EngagementModels
@@ -92,7 +93,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             decisions=decisions,
             arrival_key=box.key("audit:arrival"),
             cursor_key=box.key("page:cursor"),
-            decider=Decider(decisions, lambda: models.current, settings, links),
+            decider=Decider(decisions, lambda: models.current, settings, links, features=online_features()),
             change_streams=_streams(database, settings),
             rate_limits=RateLimits.of(settings, redis),
             probes=_probes(settings, database, redis.ping, models),

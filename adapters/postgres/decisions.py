@@ -4,14 +4,24 @@ One id is one decision, whoever asks again and however many ask at once; nothing
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select, text, tuple_
 
-from adapters.postgres import allowances, audit, budgets, business_rules, choices, contacts, message_types, profiles
+from adapters.postgres import (
+    allowances,
+    audit,
+    budgets,
+    business_rules,
+    choices,
+    contacts,
+    message_types,
+    profiles,
+    service_levels,
+)
 from adapters.postgres.audit import AuditEntry
 from adapters.postgres.engine import Database
 from adapters.postgres.mail_counts import ComplaintShares
@@ -27,6 +37,7 @@ from domain.identity import subject_key
 from domain.message_types import MessageType, PublishedType
 from domain.preference_gate import LastSent, after_sending
 from domain.segments import EventCount, Fact
+from domain.service_levels import LevelName, ServiceLevel
 from domain.tenants import Tenant
 
 _NONE = Published(0, NO_RULES)
@@ -39,6 +50,7 @@ class Known:
     allowances: dict[str, Allowances]
     profiles: dict[str, StoredProfile]
     types: dict[str, PublishedType]
+    levels: dict[LevelName, ServiceLevel]
     complaint_share: float | None = None
     rules: Published[BusinessRules] = _NONE
     asked_of: Mapping[str, Mapping[str, Fact]] = field(default_factory=dict)
@@ -102,6 +114,7 @@ class DecisionLog:
         complaint_days: int,
         with_spending: bool = True,
         with_heads: bool = True,
+        levels: Collection[LevelName] = (),
     ) -> Known:
         """Return what is known, for all requests of a batch at once.
 
@@ -113,6 +126,7 @@ class DecisionLog:
             complaint_days: days over which complaints count.
             with_spending: also read the contact budget and what is spent of it.
             with_heads: give recipients who are new the row that decisions lock; without, nothing is written.
+            levels: the service levels they name.
 
         Raises:
             Unavailable: PostgreSQL is away, and with it all knowledge of consent.
@@ -132,6 +146,7 @@ class DecisionLog:
                 allowances=allowed,
                 profiles=profiles.read(connection, tenant, recipient_ids),
                 types=message_types.read(connection, types),
+                levels={level: service_levels.KINDS[level].read(connection).document for level in levels},
                 complaint_share=self._complaints.read(connection, tenant.tenant, now=now, days=complaint_days),
             )
 

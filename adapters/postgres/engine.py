@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from sqlalchemy import URL, Connection, create_engine, make_url, text
+from sqlalchemy import URL, Connection, create_engine, event, make_url, text
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from adapters.keyring import Keyring
+from adapters.postgres import patience
 
 CONNECT_TIMEOUT_SECONDS = 3
 APPLICATION_NAME = "kairos"
@@ -76,6 +77,9 @@ class Database:
                 "keepalives_idle": 5,
             },
         )
+        # A server that is stopped cannot keep the limit of a statement; then we do.
+        usual = 2 * statement_timeout_ms / 1000 + CONNECT_TIMEOUT_SECONDS
+        event.listen(self.engine, "do_connect", lambda _, __, args, named: patience.dial(usual, *args, **named))
 
     @contextmanager
     def tenant(self, tenant: str) -> Iterator[Connection]:
@@ -89,7 +93,11 @@ class Database:
                 yield outer[2]
             return
         with self.begin() as connection:
-            connection.execute(_SET_TENANT, {"tenant": tenant})
+            if (seconds := patience.seconds()) is None:
+                connection.execute(_SET_TENANT, {"tenant": tenant})
+            else:
+                limit = f"{max(1, round(1000 * seconds))}ms"
+                connection.execute(_SET_TENANT_AND_LIMIT, {"tenant": tenant, "limit": limit})
             yield connection
 
     @contextmanager
@@ -144,3 +152,6 @@ def _passing_as_unavailable() -> Iterator[None]:
 _JOINED: ContextVar[tuple[Database, str, Connection] | None] = ContextVar("joined", default=None)
 _KEYRING = "kairos_keyring"
 _SET_TENANT = text("SELECT set_config('kairos.tenant', :tenant, true)")
+_SET_TENANT_AND_LIMIT = text(
+    "SELECT set_config('kairos.tenant', :tenant, true), set_config('statement_timeout', :limit, true)"
+)

@@ -12,11 +12,14 @@ from alembic.config import Config
 from psycopg import sql
 from sqlalchemy import NullPool, create_engine, text
 
-from adapters.postgres.engine import driver_url
+from adapters.postgres.engine import CONNECT_TIMEOUT_SECONDS, driver_url
 from adapters.postgres.roles import PLATFORM_DATABASES, DatabaseUrls
 
 LOCK_TIMEOUT = "5s"
 """A migration that cannot have its lock soon gives up: waiting would queue every reader behind it."""
+
+STATEMENT_TIMEOUT = "30min"
+"""An index over everything may take long, and a start waits for the migrations of another; neither for ever."""
 
 
 def prepare(admin_url: str, urls: DatabaseUrls) -> None:
@@ -26,7 +29,7 @@ def prepare(admin_url: str, urls: DatabaseUrls) -> None:
         admin_url: a role that may create roles and databases, on any database of the server.
         urls: the connections the programs will use afterwards.
     """
-    with psycopg.connect(_plain(admin_url), autocommit=True) as admin:
+    with psycopg.connect(_plain(admin_url), autocommit=True, connect_timeout=CONNECT_TIMEOUT_SECONDS) as admin:
         _create_roles(admin, urls)
         _create_databases(admin, urls)
     migrate(admin_url, urls.database)
@@ -34,7 +37,14 @@ def prepare(admin_url: str, urls: DatabaseUrls) -> None:
 
 def migrate(admin_url: str, database: str, revision: str = "head") -> None:
     """Bring one database of Kairos to a revision of the schema."""
-    engine = create_engine(driver_url(admin_url).set(database=database), poolclass=NullPool)
+    engine = create_engine(
+        driver_url(admin_url).set(database=database),
+        poolclass=NullPool,
+        connect_args={
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "options": f"-c statement_timeout={STATEMENT_TIMEOUT}",
+        },
+    )
     try:
         with engine.begin() as connection:
             connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))

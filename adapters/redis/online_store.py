@@ -21,7 +21,7 @@ from pydantic import StrictInt, StrictStr
 from redis import Redis
 
 from adapters.redis import keys
-from adapters.redis.client import connect
+from adapters.redis.client import connect, pipeline
 from adapters.redis.packed_rows import BadRow, Kind, Layout, digest_of, pack, unpack
 
 NAME: Literal["adapters.redis.online_store.KairosOnlineStore"] = "adapters.redis.online_store.KairosOnlineStore"
@@ -73,11 +73,18 @@ class KairosOnlineStore(OnlineStore):
         stamps = [stamp.to_pydatetime() for stamp in table["as_of"]]
         self._write(config, view.name, layout, list(zip(stored_at, stamps, pack(layout, table), strict=True)))
 
-    def read(self, config: RepoConfig, stored_at: Sequence[bytes], views: Sequence[str]) -> list[list[bytes | None]]:
-        """Return the packed rows of some views for each key, in one round trip."""
+    def read(
+        self,
+        config: RepoConfig,
+        stored_at: Sequence[bytes],
+        views: Sequence[str],
+        *,
+        seconds: float | None = None,
+    ) -> list[list[bytes | None]]:
+        """Return the packed rows of some views for each key, in one round trip that takes ``seconds`` at the most."""
         client: Any = self.client(config)
         fields = [f"row:{view}" for view in views]
-        with client.pipeline(transaction=False) as pipe:
+        with pipeline(client, seconds=seconds) as pipe:
             for each in stored_at:
                 pipe.hmget(each, fields)
             rows: list[list[bytes | None]] = pipe.execute()

@@ -24,6 +24,7 @@ from adapters.sealed_registry import RegistryRefused
 from adapters.settings import Settings, child_environment
 from feature_repo.engagement import catalog
 from tests.feature_tables import MOMENT, feature_table, write_day
+from tests.pausing import paused
 
 NOON = datetime(2018, 1, 2, 12, 0, 0, 123456, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -275,6 +276,20 @@ def test_a_registry_with_code_in_it_is_refused_before_feast_sees_it(store: Featu
 def own_valkey(tmp_path: Path) -> Iterator[EmbeddedValkey]:
     with start_valkey(tmp_path / "valkey", log=tmp_path / "valkey.log") as server:
         yield server
+
+
+def test_a_reading_takes_what_is_left_and_leaves_the_connection_its_own_limit(
+    store: FeatureStore, own_valkey: EmbeddedValkey, name: str
+) -> None:
+    served = FeatureStore.from_bundle(bundle_of(store), redis_url=own_valkey.url, timeout_ms=20_000)
+    served.online(name, ["r1"])
+    start = time.monotonic()
+    with paused(own_valkey.pid), pytest.raises(FeatureStoreUnavailable):
+        served.online(name, ["r1"], seconds=0.02)
+    assert time.monotonic() - start < 10
+    assert served.online(name, ["r1"], seconds=5.0)["sent_count_7d"] == [None]
+    pool = served._online_store.client(served._feast.config).connection_pool
+    assert pool.get_connection()._sock.gettimeout() == 20.0
 
 
 def test_a_stopped_or_dead_server_is_a_typed_failure_at_once_and_recovery_needs_no_restart(

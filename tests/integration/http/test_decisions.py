@@ -148,7 +148,6 @@ def test_a_key_of_another_tenant_is_another_key(api, world, db, box):
 
 
 UNSUPPORTED = {
-    "service_level": "premium",
     "policy": "p",
     "context": {"device": "ios"},
 }

@@ -1,4 +1,4 @@
-"""Service levels over HTTP: defaults, versions, conflicts, the trail; and decisions do not pretend to heed them."""
+"""Service levels over HTTP: defaults, versions, conflicts, the trail; and what a decision does by its level."""
 
 import pytest
 from sqlalchemy import select
@@ -65,8 +65,48 @@ def test_there_are_no_other_levels(api):
     assert api.put(f"{LEVELS}/platinum", json=FASTER).status_code == 422
 
 
-def test_a_decision_does_not_pretend_to_heed_a_level(api, db, tenant):
-    MessageTypes(db).publish(tenant, [a_type()], actor="test")
-    wanted = {"recipient_id": "r", "message": {"type": "news"}, "service_level": "basic"}
-    refused = api.post("/v1/decisions", json=wanted)
-    assert (refused.status_code, refused.json()["code"]) == (400, "request.not_supported")
+def ask(api, level):
+    wanted = {"recipient_id": "r", "message": {"type": "news", "urgency": "flexible"}, "service_level": level}
+    return api.post("/v1/decisions", json=wanted)
+
+
+@pytest.fixture
+def consenting(api, db, tenant):
+    # Transactional, so that the hour at which the tests run closes no gate.
+    MessageTypes(db).publish(tenant, [a_type(**{"class": "transactional"})], actor="test")
+    for purpose in ("marketing", "personalization"):
+        api.post("/v1/recipients/r/consents", json={"purpose": purpose, "status": "given", "source": "t"})
+
+
+@pytest.mark.parametrize(("level", "chooses_hour"), [("basic", False), ("standard", False), ("premium", True)])
+def test_a_decision_goes_through_the_stages_of_its_level_and_says_so(api, consenting, level, chooses_hour):
+    answer = ask(api, level).json()
+    record = api.get(f"/v1/decisions/{answer['decision_id']}").json()
+    assert ("slot" in [stage["name"] for stage in record["stages"]]) is chooses_hour
+    assert record["service_level"] == answer["service_level"]
+    assert answer["service_level"]["level"] == record["request"]["service_level"] == level
+    assert ("send_time" in answer["service_level"]["stages"]) is chooses_hour
+
+
+def test_a_level_that_needs_no_score_asks_for_none(api, consenting):
+    # No model is loaded here: who needs one is told that rules answered instead.
+    assert (ask(api, "basic").json()["degraded"], ask(api, "standard").json()["degraded"]) == (None, "rules")
+
+
+def test_what_the_tenant_set_is_what_is_done(api, consenting):
+    stages = ["gates", "template", "engagement_score", "send_time"]
+    api.put(BASIC, json={"stages": stages, "deadline_ms": 1})
+    served = ask(api, "basic").json()["service_level"]
+    # Nothing is decided and committed within a millisecond.
+    assert served == {"level": "basic", "stages": stages, "deadline_ms": 1, "is_late": True}
+
+
+def test_without_a_level_there_is_none_in_the_answer(api, consenting):
+    assert ask(api, None).json()["service_level"] is None
+
+
+@pytest.mark.parametrize("level", ["quantum", "platinum", "", 1])
+def test_no_other_level_can_be_asked_for_one_decision(api, consenting, level):
+    refused = ask(api, level)
+    assert (refused.status_code, refused.json()["field"]) == (422, "service_level")
+    assert "basic" in refused.json()["errors"][0]["expected"]

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from adapters.feature_store import FeatureStoreUnavailable
+from domain.circuit import Thresholds
 from domain.consent import ConsentStatus
 from domain.gates import screen
 from domain.values import Channel, Purpose
+from serving.breakers import Breaker
 from serving.scoring import Scored, ToScore, score
 from tests.builders import NOON, a_consent, a_request, a_situation, all_consents
 
@@ -25,7 +27,7 @@ class Store:
         self.rows = rows
         self.read: list[tuple[str, list[str]]] = []
 
-    def online(self, tenant, recipient_ids):
+    def online(self, tenant, recipient_ids, *, seconds=None):  # noqa: ARG002
         self.read.append((tenant, list(recipient_ids)))
         if isinstance(self.rows, Exception):
             raise self.rows
@@ -143,7 +145,7 @@ def test_nothing_is_read_when_nothing_is_asked():
 class OpenStore(Store):
     """Has features of opens as well."""
 
-    def online(self, tenant, recipient_ids):  # noqa: ARG002
+    def online(self, tenant, recipient_ids, *, seconds=None):  # noqa: ARG002
         names = ("open_rate_30d", "opened_count_30d", "last_opened_at", "delivery_as_of", "login_count_30d")
         rows = {"open_rate_30d": 0.5, "opened_count_30d": 3, "last_opened_at": NOON - HOUR, "login_count_30d": 4}
         told = rows | {"delivery_as_of": NOON - HOUR, "engagement_as_of": NOON - HOUR}
@@ -161,3 +163,18 @@ def test_a_model_sees_no_opens_of_somebody_who_ended_open_tracking(status, sees)
     told = scored.features[EMAIL]
     assert [told[name] is not None for name in model.scorer.features] == [sees, sees, sees, True]
     assert scored.degraded is None
+
+
+def test_an_open_breaker_spares_the_store_and_rules_answer():
+    model = a_model(FeatureStoreUnavailable("away"))
+    breaker = Breaker("features", failures=(FeatureStoreUnavailable,), thresholds=Thresholds(calls=2))
+    asked = [to_score()]
+    told = [score(model, "t", asked, breaker=breaker)[0].degraded for _ in range(5)]
+    assert told == ["features_unavailable"] * 5
+    assert len(model.store.read) == 2
+
+
+def test_with_nothing_left_of_the_time_no_feature_is_read():
+    model = a_model()
+    assert [each.degraded for each in score(model, "t", [to_score()], seconds=0.0)] == ["deadline"]
+    assert model.store.read == []
