@@ -119,6 +119,11 @@ class Reason(StrEnum):
     POLICY_RULES = "policy.rules"
     POLICY_SINGLE = "policy.single"
     POLICY_SLOT = "policy.slot"
+    POLICY_SETTLED = "policy.settled"
+    HANDOVER_NOT_DUE = "handover.not_due"
+    HANDOVER_DONE = "handover.done"
+    HANDOVER_REACHED = "handover.reached"
+    HANDOVER_WITHDRAWN = "handover.withdrawn"
 
     @property
     def is_refusal(self) -> bool:

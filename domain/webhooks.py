@@ -45,6 +45,8 @@ class HookEvent(StrEnum):
     PREFERENCE_UPDATED = "preference_updated"
     ALLOWANCES_UPDATED = "allowances_updated"
     POST_DECISION = "post_decision"
+    DECISION_RELEASED = "decision_released"
+    DECISION_STOPPED = "decision_stopped"
 
 
 TEST = "test"

@@ -8,9 +8,11 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 import structlog
 
+from adapters.handover_tokens import HandoverTokens
 from adapters.postgres.allowances import Moved
 from adapters.postgres.decisions import DecisionLog, Finish, Known, Recorded, Row
 from adapters.settings import Settings
@@ -67,6 +69,7 @@ class Decider:
         model: Callable[[], Model | None],
         settings: Settings,
         links: UnsubscribeLinks | None = None,
+        tokens: HandoverTokens | None = None,
     ) -> None:
         """Prepare to decide.
 
@@ -75,10 +78,12 @@ class Decider:
             model: returns the model that serves now, without waiting.
             settings: the policy's constants.
             links: makes the way out that marketing e-mail carries; without it none does.
+            tokens: asks for what is left to do after a decision; without it nobody can.
         """
         self._log = log_of
         self._model = model
         self.situations = Situations(log_of, settings, links)
+        self._tokens = tokens
         self._holdout_share = settings.holdout_share
         self._settings = PolicySettings(
             epsilon=settings.exploration_epsilon,
@@ -138,7 +143,8 @@ class Decider:
             (each.ask.decision_id, draft.request.recipient_id, self._finish(tenant, each, draft, model, stages))
             for each, draft in drafts
         ]
-        after = self._log.record(tenant, pending, actor=actor, now=now) if pending else {}
+        followed = _followed(asks)
+        after = self._log.record(tenant, pending, actor=actor, now=now, leaving_out=followed) if pending else {}
         stages.ended("record")
         _tell(tenant, after, stages)
         known = before | after
@@ -169,7 +175,29 @@ class Decider:
             return error
         is_sent = recorded.answer["outcome"] == Outcome.SEND_NOW
         content = rendered.model_dump(mode="json") if rendered is not None and is_sent else None
-        return replace(recorded, answer=recorded.answer | {"content": content})
+        given = {"content": content, "handover_token": self._token(tenant, ask.decision_id, recorded.answer)}
+        return replace(recorded, answer=recorded.answer | given)
+
+    def _token(self, tenant: Tenant, decision_id: str, answer: Mapping[str, Any]) -> str | None:
+        """Return what asks for the hand-over of what is left to do; like the content, it is kept nowhere."""
+        if self._tokens is None or answer["recheck_by"] is None:
+            return None
+        return self._tokens.of(tenant.tenant, decision_id)
+
+    def situation(self, tenant: Tenant, ask: Ask, *, now: datetime) -> Situation:
+        """Return what the gates look at for one request, unlocked, with who stands for its recipient now."""
+        request = self.standing(tenant, ask).request
+        known = self.situations.known(tenant, [request], now=now, leaving_out=_followed([ask]))
+        return self.situations.of_request(tenant, request, known, now)
+
+    def standing(self, tenant: Tenant, ask: Ask) -> Ask:
+        """Return the request about who stands for its recipient now."""
+        return ask.about(self._log.survivors(tenant, [ask.request.recipient_id]))
+
+    @property
+    def policy_settings(self) -> PolicySettings:
+        """The policies' constants."""
+        return self._settings
 
     def _again(self, tenant: Tenant, ask: Ask, recorded: Recorded) -> RenderedContent | None:
         if recorded.locale is None:
@@ -195,7 +223,7 @@ class Decider:
     ) -> list[_Open]:
         if not asks:
             return []
-        known = self.situations.known(tenant, [ask.request for ask in asks], now=now)
+        known = self.situations.known(tenant, [ask.request for ask in asks], now=now, leaving_out=_followed(asks))
         stages.ended("gather")
         opened = []
         for ask in asks:
@@ -250,6 +278,7 @@ class Decider:
             opened.expected,
             self._is_holdout(tenant, ask.request.recipient_id),
             self._settings,
+            ask.follows,
         )
         return decisioning.filled(decisioning.decide(asked, opened.screened))
 
@@ -294,6 +323,11 @@ def _first_of_each(asks: Sequence[Ask]) -> dict[str, Ask]:
     for ask in asks:
         first.setdefault(ask.decision_id, ask)
     return first
+
+
+def _followed(asks: Sequence[Ask]) -> list[str]:
+    """Return the decisions that are followed; what they reserve is theirs to use."""
+    return [ask.follows.decision_id for ask in asks if ask.follows is not None]
 
 
 def _may_personalize(opened: _Open) -> bool:

@@ -32,11 +32,14 @@ class Situations:
         self._quiet = QuietHours(start=settings.quiet_hours_start, end=settings.quiet_hours_end)
         self._rules = legal_rule_files.load(settings.legal_rules)
 
-    def known(self, tenant: Tenant, requests: Sequence[DecisionRequest], *, now: datetime) -> Known:
-        """Return what PostgreSQL knows about some requests, as one reading."""
+    def known(
+        self, tenant: Tenant, requests: Sequence[DecisionRequest], *, now: datetime, leaving_out: Sequence[str] = ()
+    ) -> Known:
+        """Return what PostgreSQL knows about some requests, as one reading; reservations are left out by their ids."""
         recipients = [request.recipient_id for request in requests]
         types = [request.message.type for request in requests]
-        return self._log.known(tenant, recipients, types, now=now, complaint_days=self._rules.complaint_days)
+        days = self._rules.complaint_days
+        return self._log.known(tenant, recipients, types, now=now, complaint_days=days, leaving_out=leaving_out)
 
     def by_recipient(
         self, tenant: Tenant, recipient_ids: Sequence[str], message_type: str, *, now: datetime

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, text, tuple_
 
-from adapters.postgres import allowances, audit, budgets, choices, contacts, message_types, profiles
+from adapters.postgres import allowances, audit, budgets, choices, contacts, follow_ups, message_types, profiles
 from adapters.postgres.audit import AuditEntry
 from adapters.postgres.engine import Database
 from adapters.postgres.mail_counts import ComplaintShares
@@ -20,6 +20,7 @@ from adapters.postgres.tables import decision as decisions
 from domain import contact_budget
 from domain.contact_budget import Contact, ContactBudget, Spent
 from domain.gates import Allowances
+from domain.handover import Follows, FollowUp
 from domain.identity import subject_key
 from domain.message_types import MessageType, PublishedType
 from domain.preference_gate import LastSent, after_sending
@@ -56,6 +57,8 @@ class Row:
     answer: dict[str, Any]
     sent: LastSent | None = None
     contact: Contact | None = None
+    follow_up: FollowUp | None = None
+    follows: Follows | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ class DecisionLog:
         now: datetime,
         complaint_days: int,
         with_spending: bool = True,
+        leaving_out: Sequence[str] = (),
     ) -> Known:
         """Return what is known, for all requests of a batch at once.
 
@@ -102,6 +106,7 @@ class DecisionLog:
             now: the tenant's clock.
             complaint_days: days over which complaints count.
             with_spending: also read the contact budget and what is spent of it.
+            leaving_out: decisions that are followed, whose own reservations do not count against that.
 
         Raises:
             Unavailable: PostgreSQL is away, and with it all knowledge of consent.
@@ -112,7 +117,8 @@ class DecisionLog:
                 # Those that exist with version 0 are left as they are.
                 allowances.make_heads(connection, tenant.tenant, headless)
             if with_spending:
-                allowed = _standing(allowed, _spending(connection, tenant, list(allowed), now=now))
+                spending = _spending(connection, tenant, list(allowed), now=now, leaving_out=leaving_out)
+                allowed = _standing(allowed, spending)
             return Known(
                 allowances=allowed,
                 profiles=profiles.read(connection, tenant, recipient_ids),
@@ -128,7 +134,13 @@ class DecisionLog:
             return _recorded(connection, decision_ids)
 
     def record(
-        self, tenant: Tenant, pending: Sequence[tuple[str, str, Finish]], *, actor: str, now: datetime
+        self,
+        tenant: Tenant,
+        pending: Sequence[tuple[str, str, Finish]],
+        *,
+        actor: str,
+        now: datetime,
+        leaving_out: Sequence[str] = (),
     ) -> dict[str, Recorded]:
         """Lock what the recipients allow, finish each decision on that reading, and commit all of them.
 
@@ -137,32 +149,42 @@ class DecisionLog:
             pending: decision id, recipient id and how the decision is finished.
             actor: who asked.
             now: the tenant's clock.
+            leaving_out: decisions that are followed, whose own reservations do not count against that.
 
         Returns:
             By id, what counts: the new decision, or the one somebody else recorded first.
 
         Raises:
             Moved: a recipient was merged into another; nothing was decided.
+            Settled: what is followed does not wait any more; nothing was decided.
             Unavailable: PostgreSQL could not commit; nothing was decided.
         """
         try:
-            return self._recorded(tenant, pending, actor, now, hold=False)
+            return self._recorded(tenant, pending, actor, now, leaving_out, hold=False)
         except contacts.Exhausted:
             # Somebody used up a window since we read it: now it is held while we decide what still fits.
-            return self._recorded(tenant, pending, actor, now, hold=True)
+            return self._recorded(tenant, pending, actor, now, leaving_out, hold=True)
 
     def _recorded(
-        self, tenant: Tenant, pending: Sequence[tuple[str, str, Finish]], actor: str, now: datetime, *, hold: bool
+        self,
+        tenant: Tenant,
+        pending: Sequence[tuple[str, str, Finish]],
+        actor: str,
+        now: datetime,
+        leaving_out: Sequence[str],
+        *,
+        hold: bool,
     ) -> dict[str, Recorded]:
         who = [recipient for _, recipient, _ in pending]
         with self._database.tenant(tenant.tenant) as connection:
             # First, and in a fair queue: were the heads taken before it, a withdrawal would wait for everybody in it.
             contacts.one_after_the_other(connection, tenant, who)
-            spending = _spending(connection, tenant, who, now=now, hold=hold)
+            spending = _spending(connection, tenant, who, now=now, hold=hold, leaving_out=leaving_out)
             rows = list(_finished(pending, _standing(self._locked(connection, tenant, who, now=now), spending)))
             new = _insert(connection, tenant.tenant, actor, rows)
             fresh = [row for row in rows if row.decision_id in new]
             others = _recorded(connection, [row.decision_id for row in rows if row.decision_id not in new])
+            follow_ups.keep(connection, tenant, fresh)
             made = [contacts.Made(row.decision_id, row.subject_key, row.contact) for row in fresh if row.contact]
             contacts.charge(connection, tenant, spending.budget, made)
         return others | {row.decision_id: _told(row) for row in fresh}
@@ -246,10 +268,17 @@ class _Spending:
 
 
 def _spending(
-    connection: Connection, tenant: Tenant, recipient_ids: Sequence[str], *, now: datetime, hold: bool = False
+    connection: Connection,
+    tenant: Tenant,
+    recipient_ids: Sequence[str],
+    *,
+    now: datetime,
+    hold: bool = False,
+    leaving_out: Sequence[str] = (),
 ) -> _Spending:
     budget = budgets.KIND.read(connection).document
-    return _Spending(budget, contacts.spent(connection, tenant, recipient_ids, budget, now=now, lock=hold))
+    spent = contacts.spent(connection, tenant, recipient_ids, budget, now=now, lock=hold, leaving_out=leaving_out)
+    return _Spending(budget, spent)
 
 
 def _standing(allowed: Mapping[str, Allowances], spending: _Spending) -> dict[str, Allowances]:
@@ -266,9 +295,11 @@ def _finished(pending: Sequence[tuple[str, str, Finish]], allowed: Mapping[str, 
         row = finish(replace(before, spent=replace(before.spent, used=dict(used))))
         if row.sent is not None:
             before = replace(before, choices=after_sending(before.choices, row.sent))
-        if row.contact is not None:
-            spent = replace(before.spent, contacts=(*before.spent.contacts, row.contact))
+        reserved = row.follow_up.reserved if row.follow_up is not None else None
+        for contact in filter(None, (row.contact, reserved)):
+            spent = replace(before.spent, contacts=(*before.spent.contacts, contact))
             before = replace(before, spent=spent)
+        if row.contact is not None:
             for rule in contact_budget.charged(before.budget, row.contact):
                 used[rule.id] = used.get(rule.id, 0) + 1
         standing[recipient] = before
