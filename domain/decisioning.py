@@ -76,15 +76,14 @@ def decide(asked: Asked, screened: Screened) -> Draft:
     follows = asked.follows
     if follows is not None:
         return replace(_followed(asked, screened, follows), follows=follows)
-    return _chosen(asked, screened) if screened.permitted else _without_channel(asked, screened)
+    return _as_first(asked, screened)
 
 
 def _followed(asked: Asked, screened: Screened, follows: Follows) -> Draft:
     """Return the decision about what an earlier one left to do: what that one drew is kept, the rest is drawn now."""
     action = follows.settled
     if action is None or action.channel is None:
-        narrowed = _next_in_order(asked, screened) if follows.kind is Kind.ESCALATION else screened
-        return _chosen(asked, narrowed) if narrowed.permitted else _without_channel(asked, narrowed)
+        return _next_in_order(asked, screened) if follows.kind is Kind.ESCALATION else _as_first(asked, screened)
     if action.channel not in screened.permitted:
         refusals = tuple(each for each in screened.refusals if each.channel is action.channel)
         return _still_settled(_without_channel(asked, Screened((), refusals)), screened, asked, action)
@@ -115,11 +114,19 @@ def _still_settled(draft: Draft, screened: Screened, asked: Asked, action: Actio
     return replace(draft, screened=screened, choice=choice)
 
 
-def _next_in_order(asked: Asked, screened: Screened) -> Screened:
-    """Return the gates' answer with the first permitted channel alone, in the order in which they are tried."""
+def _as_first(asked: Asked, screened: Screened) -> Draft:
+    return _chosen(asked, screened) if screened.permitted else _without_channel(asked, screened)
+
+
+def _next_in_order(asked: Asked, screened: Screened) -> Draft:
+    """Return the decision for the first permitted channel, in the order in which they are tried."""
     order = asked.request.channels or screened.permitted
     first = next((each for each in order if each in screened.permitted), None)
-    return replace(screened, permitted=(first,) if first is not None else ())
+    if first is not None:
+        return _chosen(asked, replace(screened, permitted=(first,)))
+    # Why nothing is left to try is a matter of those that could still be tried.
+    tried_now = tuple(each for each in screened.refusals if each.reason is not Reason.CHANNEL_NOT_ASKED)
+    return replace(_without_channel(asked, Screened((), tried_now)), screened=screened)
 
 
 def _without_channel(asked: Asked, screened: Screened) -> Draft:

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import func, select
@@ -144,7 +144,7 @@ def test_what_is_closed_again_waits_for_the_next_opening_with_what_it_reserves(s
 
 def test_a_pause_stops_a_hand_over(scene) -> None:
     answer = scene.ask()
-    Pauses(scene.db).pause(scene.tenant, "*", reason="incident", actor="test")
+    Pauses(scene.db).set(scene.tenant, "*", reason="incident", actor="test")
     assert scene.hand_over(answer).reason is Reason.PAUSE_TENANT
 
 
@@ -168,7 +168,7 @@ def test_an_hour_that_was_drawn_keeps_its_channel_and_variant_and_is_not_drawn_a
     waiting = [each for each in found if each["reason"] == "policy.slot"]
     assert waiting, "every hour of a week was now"
     for answer in waiting[:3]:
-        handed = scene.hand_over(answer, now=_moment(answer["send_at"]))
+        handed = scene.hand_over(answer, now=datetime.fromisoformat(answer["send_at"]))
         told = (handed.reason, handed.answer["channel"], handed.answer["variant_id"])
         if handed.verdict is Verdict.GO:
             assert told == (Reason.POLICY_SETTLED, answer["channel"], answer["variant_id"])
@@ -181,7 +181,7 @@ def test_a_variant_that_is_no_longer_published_is_not_sent(scene) -> None:
     answer = next(each for each in found if each["reason"] == "policy.slot")
     other = {**ON_EMAIL, "variants": [{"id": "z", "content": {"email": {"body": "new"}}}]}
     MessageTypes(scene.db).publish(scene.tenant, [a_type(**other, **WITH_NAME)], actor="test")
-    handed = scene.hand_over(answer, now=_moment(answer["send_at"]))
+    handed = scene.hand_over(answer, now=datetime.fromisoformat(answer["send_at"]))
     assert (handed.verdict, handed.reason) == (Verdict.STOP, Reason.HANDOVER_WITHDRAWN)
 
 
@@ -201,9 +201,3 @@ def test_the_record_of_a_hand_over_names_what_it_follows_and_is_made_again_byte_
         "sends": 0,
         "settled": None,
     }
-
-
-def _moment(text):
-    from datetime import datetime
-
-    return datetime.fromisoformat(text)
