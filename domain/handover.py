@@ -13,7 +13,7 @@ from pydantic import Field
 from domain.contact_budget import Contact
 from domain.must_reach import Reached
 from domain.policy import Action
-from domain.values import Channel, Frozen
+from domain.values import Channel, Frozen, Reason
 
 LIFE = timedelta(days=7)
 """How long after its moment a message without an expiry may still be handed over: as long as the longest patience."""
@@ -73,3 +73,24 @@ class FollowUp:
     until: Reached | None = None
     sends: int = 0
     reserved: Contact | None = None
+
+
+def before_the_gates(
+    state: State, reason: Reason | None, *, due_at: datetime, expires_at: datetime, now: datetime
+) -> tuple[Verdict, Reason] | None:
+    """Return what a hand-over comes to without asking the gates, or None where they decide.
+
+    Args:
+        state: how it stands.
+        reason: why it was stopped, if it was.
+        due_at: before this moment it waits.
+        expires_at: from this moment on it is worthless.
+        now: the tenant's clock.
+    """
+    if state is State.REACHED:
+        return Verdict.STOP, Reason.HANDOVER_REACHED
+    if state is not State.WAITING:
+        return Verdict.STOP, reason if state is State.STOPPED and reason is not None else Reason.HANDOVER_DONE
+    if expires_at <= now:
+        return Verdict.STOP, Reason.EXPIRY_PASSED
+    return (Verdict.WAIT, Reason.HANDOVER_NOT_DUE) if now < due_at else None

@@ -135,11 +135,16 @@ class MessageType(Frozen):
         if self.quality_threshold is not None and self.default_variant is None:
             raise ValueError("quality_threshold needs a default_variant")
         check_object_schema("variables", self.variables)
-        if self.must_reach is not None:
-            if self.message_class is MessageClass.MARKETING:
-                raise ValueError("must_reach is not for marketing, which nobody is owed")
-            if unknown := sorted(set(self.must_reach.channels) - set(self.channels)):
-                raise ValueError(f"must_reach.channels must be among channels; {unknown[0]} is not")
+        return self
+
+    @model_validator(mode="after")
+    def _can_reach(self) -> Self:
+        if self.must_reach is None:
+            return self
+        if self.message_class is MessageClass.MARKETING:
+            raise ValueError("must_reach is not for marketing, which nobody is owed")
+        if unknown := sorted(set(self.must_reach.channels) - set(self.channels)):
+            raise ValueError(f"must_reach.channels must be among channels; {unknown[0]} is not")
         return self
 
     def document(self) -> dict[str, Any]:

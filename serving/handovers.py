@@ -20,7 +20,7 @@ from domain.decision_request import DecisionRequest
 from domain.decisioning import Draft
 from domain.expected import Expected
 from domain.gates import screen
-from domain.handover import Kind, State, Verdict
+from domain.handover import Kind, State, Verdict, before_the_gates
 from domain.stages import Asked
 from domain.tenants import Tenant
 from domain.values import Outcome, Reason
@@ -118,14 +118,10 @@ class Handovers:
     ) -> HandedOver:
         request = _request(tenant, waiting, variables)
         wanted = _id(tenant, waiting, key) if key is not None else new_id()
-        if waiting.state is not State.WAITING and wanted != waiting.settled_as:
-            return HandedOver(Verdict.STOP, _why_settled(waiting), waiting.settled_as or waiting.decision_id)
-        if waiting.state is State.WAITING and waiting.expires_at <= now:
-            if not self.queue.stop(tenant, waiting, Reason.EXPIRY_PASSED, actor=actor, now=now):
-                raise Settled("somebody else was faster")
-            return HandedOver(Verdict.STOP, Reason.EXPIRY_PASSED, waiting.decision_id)
-        if waiting.state is State.WAITING and now < waiting.due_at:
-            return HandedOver(Verdict.WAIT, Reason.HANDOVER_NOT_DUE, waiting.decision_id, waiting.due_at)
+        if wanted != waiting.settled_as and (found := self._plain(waiting, now)) is not None:
+            if found.verdict is Verdict.STOP and waiting.state is State.WAITING:
+                self._give_up(tenant, waiting, found.reason, actor, now)
+            return found
         ask = Ask(wanted, request, may_repeat=True, follows=waiting.follows)
         if waiting.state is not State.WAITING:
             # It was recorded about who stood for the recipient then.
@@ -142,14 +138,27 @@ class Handovers:
 
         A message that may go is told as ``go``, whatever a draw among its channels would bring.
         """
-        if waiting.expires_at <= now:
-            return HandedOver(Verdict.STOP, Reason.EXPIRY_PASSED, waiting.decision_id)
-        if now < waiting.due_at:
-            return HandedOver(Verdict.WAIT, Reason.HANDOVER_NOT_DUE, waiting.decision_id, waiting.due_at)
+        if (found := self._plain(waiting, now)) is not None:
+            return found
         draft = self._draft(tenant, waiting, now)
         if draft is None:
             return HandedOver(Verdict.GO, Reason.POLICY_SETTLED, waiting.decision_id)
         return HandedOver(_VERDICTS[draft.outcome.value], draft.reason, waiting.decision_id, draft.send_at)
+
+    def _plain(self, waiting: Waiting, now: datetime) -> HandedOver | None:
+        """Return what it comes to without asking the gates, or None where they decide."""
+        found = before_the_gates(
+            waiting.state, waiting.reason, due_at=waiting.due_at, expires_at=waiting.expires_at, now=now
+        )
+        if found is None:
+            return None
+        verdict, reason = found
+        opens_at = waiting.due_at if verdict is Verdict.WAIT else None
+        return HandedOver(verdict, reason, waiting.settled_as or waiting.decision_id, opens_at)
+
+    def _give_up(self, tenant: Tenant, waiting: Waiting, reason: Reason, actor: str, now: datetime) -> None:
+        if not self.queue.stop(tenant, waiting, reason, actor=actor, now=now):
+            raise Settled("somebody else was faster")
 
     def _draft(self, tenant: Tenant, waiting: Waiting, now: datetime) -> Draft | None:
         """Return what the gates alone decide, or None where they leave something to do."""
@@ -200,11 +209,3 @@ def _narrowed(request: DecisionRequest, waiting: Waiting) -> DecisionRequest:
     if waiting.kind is not Kind.ESCALATION:
         return request
     return request.model_copy(update={"channels": waiting.remaining})
-
-
-def _why_settled(waiting: Waiting) -> Reason:
-    if waiting.state is State.REACHED:
-        return Reason.HANDOVER_REACHED
-    if waiting.state is State.STOPPED and waiting.reason is not None:
-        return waiting.reason
-    return Reason.HANDOVER_DONE

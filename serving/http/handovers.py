@@ -8,17 +8,19 @@ from pydantic import Field, JsonValue, StringConstraints
 
 from adapters.handover_tokens import MAX_TOKEN
 from adapters.postgres.follow_up_queue import Waiting
-from domain.content import CannotRender, RenderedContent
+from domain.content import RenderedContent
 from domain.decision_request import MAX_VARIABLES
 from domain.gates import Refusal
 from domain.handover import Kind, Verdict
 from domain.legal.tracking import OpenTracking
 from domain.message_types import BadVariables
+from domain.templates import CannotRender
 from domain.values import Channel, Frozen, Moment, Reason
 from serving.handovers import HandedOver, NothingLeft, OtherVariables
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.cursors import NextCursor, PageOf
-from serving.http.decisions import CANNOT_RENDER, DecisionId
+from serving.http.decision_requests import CANNOT_RENDER
+from serving.http.decisions import DecisionId
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
 from serving.http.problem_codes import declared
 from serving.http.routes import IdempotencyKey, Route, own_key
