@@ -29,6 +29,7 @@ SEALER = "sealer"
 ANNOUNCER = "announcer"
 ERASER = "eraser"
 DELIVERER = "deliverer"
+SCHEDULER = "scheduler"
 BY_PORT = {"api": API, "dagster": DAGSTER_WEB, "mlflow": MLFLOW, "dagster-code": DAGSTER_CODE}
 """The service that listens on each port of the run file."""
 ALL = (
@@ -43,6 +44,7 @@ ALL = (
     ANNOUNCER,
     ERASER,
     DELIVERER,
+    SCHEDULER,
 )
 _PLAIN_LOG = ("--log-format", "json")  # the default colours lines even in a file
 DAGSTER = (DAGSTER_CODE, DAGSTER_WEB, DAGSTER_DAEMON)
@@ -81,6 +83,7 @@ def children(site: Site, names: Sequence[str]) -> list[Child]:
         ANNOUNCER: _announcer,
         ERASER: _eraser,
         DELIVERER: _deliverer,
+        SCHEDULER: _scheduler,
     }
     return [makers[name](site) for name in ALL if name in names]
 
@@ -193,6 +196,10 @@ def _eraser(site: Site) -> Child:
 
 def _deliverer(site: Site) -> Child:
     return _child(site, DELIVERER, ["serving.deliverer"], beats(site.home, DELIVERER))
+
+
+def _scheduler(site: Site) -> Child:
+    return _child(site, SCHEDULER, ["serving.scheduler"], beats(site.home, SCHEDULER))
 
 
 def _child(

@@ -5,7 +5,7 @@ and stands for what a channel or a provider can carry. Windows roll (the last so
 of the recipient for a recipient's rule, of the tenant for a tenant's. "Two hours apart" is one in 120 minutes.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -60,6 +60,15 @@ class BudgetRule(Frozen):
     limit: Annotated[int, Field(ge=0, le=100_000_000)]
     rolling_minutes: Annotated[int, Field(ge=1, le=MAX_ROLLING_MINUTES)] | None = None
     calendar: CalendarUnit | None = None
+    each_campaign: bool = Field(default=False, description="Counts what belongs to the message's own campaign, alone.")
+
+    def counts(self, made: "Contact", asked: "Contact") -> bool:
+        """Tell whether a contact counts against one more."""
+        return self.scope.fits(made) and (not self.each_campaign or made.campaign_id == asked.campaign_id)
+
+    def is_about(self, asked: "Contact") -> bool:
+        """Tell whether the rule has a say about one more contact."""
+        return self.scope.fits(asked) and (not self.each_campaign or asked.campaign_id is not None)
 
     @model_validator(mode="after")
     def _one_window(self) -> Self:
@@ -67,6 +76,8 @@ class BudgetRule(Frozen):
             raise ValueError("exactly one of rolling_minutes and calendar must be given")
         if self.per is Per.TENANT and self.calendar is None:
             raise ValueError("a rule per tenant needs a calendar window: minute, hour, day, week or month")
+        if self.per is Per.TENANT and self.each_campaign:
+            raise ValueError("each_campaign is for rules per recipient; a rule per tenant may name a campaign_id")
         return self
 
 
@@ -167,23 +178,24 @@ def held(
         tenant_zone: whose calendar capacity follows.
     """
     for rule in budget.of(Per.RECIPIENT) if contact.message_class is MessageClass.MARKETING else ():
-        if rule.scope.fits(contact):
+        if rule.is_about(contact):
+            counted = sorted(each.at for each in spent.contacts if rule.counts(each, contact))
             for zone in zones if rule.calendar is not None else zones[:1]:
-                if (found := _over(rule, spent.contacts, contact.at, zone)) is not None:
+                if (found := _over(rule, counted, contact.at, zone)) is not None:
                     return found
     return next(_full(budget, spent, contact, tenant_zone), None)
 
 
-def _over(rule: BudgetRule, contacts: Iterable[Contact], now: datetime, zone: ZoneInfo) -> Held | None:
+def _over(rule: BudgetRule, counted: Sequence[datetime], now: datetime, zone: ZoneInfo) -> Held | None:
     """Return the refusal of a recipient's rule, with the moment from which it has room again."""
-    made = _in_window(rule, contacts, now, zone)
-    if len(made) < rule.limit:
+    full = [made for made in _windows(rule, counted, now, zone) if len(made) >= rule.limit]
+    if not full:
         return None
     opens_at = None
     if rule.limit and rule.calendar is not None:
         opens_at = rule.calendar.bounds(now, zone)[1]
     elif rule.limit:
-        opens_at = made[-rule.limit] + timedelta(minutes=rule.rolling_minutes or 0)
+        opens_at = max(made[-rule.limit] for made in full) + timedelta(minutes=rule.rolling_minutes or 0)
     return Held(Reason.BUDGET_RECIPIENT, rule.id, opens_at)
 
 
@@ -221,19 +233,33 @@ def standings(
     """Return how each recipient's rule stands for a recipient, as if a message that fits it were asked for now."""
     found = []
     for rule in budget.of(Per.RECIPIENT):
-        over = _over(rule, contacts, now, zone)
-        used = len(_in_window(rule, contacts, now, zone))
+        used, over = _fullest(rule, contacts, now, zone)
         found.append(Standing(rule=rule, used=used, opens_at=over.opens_at if over is not None else None))
     return tuple(found)
 
 
-def _in_window(rule: BudgetRule, contacts: Iterable[Contact], now: datetime, zone: ZoneInfo) -> list[datetime]:
-    """Return when the contacts of a rule's present window were made, the oldest first.
+def _fullest(rule: BudgetRule, contacts: Sequence[Contact], now: datetime, zone: ZoneInfo) -> tuple[int, Held | None]:
+    """Return what is used and whether that is too much; of a rule for each campaign, where the most is."""
+    fitting = [each for each in contacts if rule.scope.fits(each)]
+    campaigns = {each.campaign_id for each in fitting} - {None} if rule.each_campaign else {None}
+    used, over = 0, None
+    for campaign in campaigns:
+        counted = sorted(each.at for each in fitting if campaign is None or each.campaign_id == campaign)
+        most = max(map(len, _windows(rule, counted, now, zone)))
+        if most >= used:
+            used, over = most, _over(rule, counted, now, zone)
+    return used, over
 
-    One that is dated after this question counts too: it was asked later and recorded first.
+
+def _windows(rule: BudgetRule, counted: Sequence[datetime], now: datetime, zone: ZoneInfo) -> list[Sequence[datetime]]:
+    """Return the contacts of every window that one more would be in, given all that count, the oldest first.
+
+    One that is dated after this question counts too: it was recorded first, or is reserved for then. A rolling window
+    is every stretch of its length, so one that ends with such a contact may hold this moment as well.
     """
-    counted = sorted(each.at for each in contacts if rule.scope.fits(each))
     if rule.calendar is not None:
-        start = rule.calendar.bounds(now, zone)[0]
-        return [at for at in counted if at >= start]
-    return [at for at in counted if at > now - timedelta(minutes=rule.rolling_minutes or 0)]
+        start, end = rule.calendar.bounds(now, zone)
+        return [[at for at in counted if start <= at < end]]
+    length = timedelta(minutes=rule.rolling_minutes or 0)
+    ends = [now, *(at for at in counted if now < at < now + length)]
+    return [[at for at in counted if end - length < at <= end] for end in ends]

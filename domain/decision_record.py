@@ -15,6 +15,7 @@ from pydantic import Field
 from domain.content import RenderedContent
 from domain.decisioning import Draft, Score
 from domain.explanations import explain
+from domain.follow_ups import follow_up
 from domain.gates import Allowances, Refusal, Situation, may_use_opens, open_tracking
 from domain.ingest import local_time
 from domain.legal.tracking import OpenTracking
@@ -56,7 +57,10 @@ class DecisionAnswer(Frozen):
     content: RenderedContent | None
     fallback_channels: tuple[Channel, ...] = Field(description="Other channels the message may take, in order.")
     send_at: datetime | None = Field(description="For a deferral: from when on it may be sent.")
-    recheck_by: datetime | None = Field(description="When to ask again at the latest; a send is valid only now.")
+    recheck_by: datetime | None = Field(description="When to ask for the hand-over; a send is valid only now.")
+    handover_token: str | None = Field(
+        default=None, description="Asks for the hand-over of what is left to do; null when nothing is."
+    )
     reason: Reason
     refusals: tuple[Refusal, ...]
     score: Score
@@ -106,7 +110,7 @@ def answer(draft: Draft, evidence: Evidence) -> DecisionAnswer:
         content=draft.rendered if sends else None,
         fallback_channels=_fallbacks(draft, evidence.settings) if sends else (),
         send_at=draft.send_at,
-        recheck_by=draft.send_at,
+        recheck_by=left.due_at if (left := follow_up(draft)) is not None else draft.send_at,
         reason=draft.reason,
         refusals=draft.screened.refusals,
         score=draft.score if draft.action.is_send else Score(),
@@ -125,6 +129,7 @@ def record(draft: Draft, evidence: Evidence) -> dict[str, Any]:
     return {
         "decision_id": draft.decision_id,
         "subject_key": evidence.subject_key,
+        "follows": draft.follows.model_dump(mode="json") if draft.follows is not None else None,
         **_outcome(draft),
         **_facts(draft),
         "is_holdout": evidence.is_holdout,

@@ -19,6 +19,7 @@ from domain.decision_request import DecisionRequest
 from domain.decisioning import Draft, decide, recheck
 from domain.expected import Expected
 from domain.gates import Allowances, Situation, screen
+from domain.handover import Follows
 from domain.legal import replay as legal
 from domain.legal.rules import RuleSet
 from domain.message_types import MessageType
@@ -102,6 +103,7 @@ def past(kept: Mapping[str, Any], definition: MessageType, rules: RuleSet) -> Pa
         expected=Expected.model_validate(kept["expected"]),
         is_holdout=kept["is_holdout"],
         settings=Settings.model_validate(kept["policy_settings"]),
+        follows=Follows.model_validate(kept["follows"]) if kept.get("follows") is not None else None,
     )
     return Past(kept, asked, locked)
 

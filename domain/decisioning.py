@@ -17,7 +17,8 @@ from domain.content_quality import Quality, quality
 from domain.decision_request import DecisionRequest
 from domain.expected import Expected
 from domain.gates import Refusal, Screened, Situation, late_refusal, next_opening, opening, screen
-from domain.policy import NO_SEND, Action, Choice, PolicyName, Stage
+from domain.handover import Follows, Kind
+from domain.policy import NO_SEND, Action, Choice, PolicyName, Stage, StageName, settle
 from domain.stages import Asked, Settings, channel_stage, slot_stage, variant_stage
 from domain.templates import CannotRender
 from domain.values import Channel, Frozen, Outcome, Reason
@@ -57,6 +58,7 @@ class Draft:
     """The default variant, where what was drawn was not good enough: no draw, so nothing to be learnt from."""
     read_first: Situation | None = None
     """What it was drawn from, once the locked reading has taken its place."""
+    follows: Follows | None = None
 
     @property
     def action(self) -> Action:
@@ -81,7 +83,60 @@ def decide(asked: Asked, screened: Screened) -> Draft:
         screened: what the gates left.
 
     """
+    follows = asked.follows
+    if follows is not None:
+        return replace(_followed(asked, screened, follows), follows=follows)
+    return _as_first(asked, screened)
+
+
+def _followed(asked: Asked, screened: Screened, follows: Follows) -> Draft:
+    """Return the decision about what an earlier one left to do: what that one drew is kept, the rest is drawn now."""
+    action = follows.settled
+    if action is None or action.channel is None:
+        return _next_in_order(asked, screened) if follows.kind is Kind.ESCALATION else _as_first(asked, screened)
+    if action.channel not in screened.permitted:
+        refusals = tuple(each for each in screened.refusals if each.channel is action.channel)
+        return _still_settled(_without_channel(asked, Screened((), refusals)), screened, asked, action)
+    if action.variant_id not in {each.id for each in asked.situation.definition.variants}:
+        gone = Reason.HANDOVER_WITHDRAWN
+        return Draft(asked.decision_id, asked.request, asked.situation, screened, Outcome.SUPPRESS, gone)
+    choice = Choice(stages=(_as_settled(asked, action),))
+    return Draft(
+        asked.decision_id,
+        asked.request,
+        asked.situation,
+        screened,
+        Outcome.SEND_NOW,
+        Reason.POLICY_SETTLED,
+        asked.expected,
+        choice=choice,
+        score=_score(action, asked.expected, asked.settings),
+    )
+
+
+def _as_settled(asked: Asked, action: Action) -> Stage:
+    return settle(StageName.CHANNEL, PolicyName.SETTLED, [action], [1.0], decision_id=asked.decision_id)
+
+
+def _still_settled(draft: Draft, screened: Screened, asked: Asked, action: Action) -> Draft:
+    """Return a decision about one channel with everything the gates said; what waits keeps what was drawn."""
+    choice = Choice(stages=(_as_settled(asked, action),)) if draft.outcome is Outcome.DEFER else None
+    return replace(draft, screened=screened, choice=choice)
+
+
+def _as_first(asked: Asked, screened: Screened) -> Draft:
     return _chosen(asked, screened) if screened.permitted else _without_channel(asked, screened)
+
+
+def _next_in_order(asked: Asked, screened: Screened) -> Draft:
+    """Return the decision for the first permitted channel, in the order in which they are tried."""
+    order = asked.request.channels or screened.permitted
+    first = next((each for each in order if each in screened.permitted), None)
+    if first is not None:
+        return _chosen(asked, replace(screened, permitted=(first,)))
+    # Why nothing is left to try is a matter of those that could still be tried.
+    tried_now = tuple(each for each in screened.refusals if each.reason is not Reason.CHANNEL_NOT_ASKED)
+    return replace(_without_channel(asked, Screened((), tried_now)), screened=screened)
 
 
 def _without_channel(asked: Asked, screened: Screened) -> Draft:
@@ -151,7 +206,7 @@ def recheck(draft: Draft, situation: Situation) -> Draft:
     draft = replace(draft, situation=situation, read_first=draft.situation)
     channel = draft.action.channel
     if channel is None:
-        return draft
+        return _moved(draft)
     screened = screen(draft.request, situation)
     late = late_refusal(draft.request, situation, channel, at=draft.action.slot or situation.now)
     if late is None and draft.expected.is_personal:
@@ -159,6 +214,8 @@ def recheck(draft: Draft, situation: Situation) -> Draft:
     if late is None:
         still = tuple(each for each in draft.screened.permitted if each in screened.permitted)
         return replace(draft, screened=replace(draft.screened, permitted=still))
+    if draft.follows is not None and late.is_temporary and (waits := _waits(draft, screened, channel, late)):
+        return waits
     return replace(
         draft,
         screened=screened,
@@ -170,6 +227,26 @@ def recheck(draft: Draft, situation: Situation) -> Draft:
         send_at=None,
         score=Score(),
     )
+
+
+def _moved(draft: Draft) -> Draft:
+    """Return a message that waits with no hour drawn, for as long as the locked reading says it must."""
+    if draft.outcome is not Outcome.DEFER or draft.choice is not None or draft.send_at is None:
+        return draft
+    waiting = [each.channel for each in draft.screened.refusals if each.reason.is_temporary]
+    found = [at for each in waiting if (at := opening(draft.request, draft.situation, each)) is not None]
+    later = min(found, default=draft.send_at)
+    if later <= draft.send_at or timing.deferral_refusal(draft.request, opens_at=later) is not None:
+        return draft
+    return replace(draft, send_at=later)
+
+
+def _waits(draft: Draft, screened: Screened, channel: Channel, late: Reason) -> Draft | None:
+    """Return a hand-over that found its channel closed at the last moment: it waits, with what was drawn."""
+    opens_at = opening(draft.request, draft.situation, channel)
+    if opens_at is None or timing.deferral_refusal(draft.request, opens_at=opens_at) is not None:
+        return None
+    return replace(draft, screened=screened, outcome=Outcome.DEFER, reason=late, rendered=None, send_at=opens_at)
 
 
 def _policy_reason(choice: Choice) -> Reason:

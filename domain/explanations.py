@@ -43,6 +43,11 @@ SENTENCES = {
     Reason.POLICY_SLOT: "The policy drew a later hour among those allowed.",
     Reason.POLICY_DEFAULT_VARIANT: "What was drawn was not good enough to be sent, so the default variant answered.",
     Reason.POLICY_SINGLE: "Only one action was allowed.",
+    Reason.POLICY_SETTLED: "This was drawn when the message was deferred.",
+    Reason.HANDOVER_NOT_DUE: "The moment until which the message waits has not come.",
+    Reason.HANDOVER_DONE: "The message was handed over before.",
+    Reason.HANDOVER_REACHED: "The message reached the recipient, so no other channel is tried.",
+    Reason.HANDOVER_WITHDRAWN: "What was to be said is no longer published.",
 }
 """One sentence for each reason; a test walks the list."""
 

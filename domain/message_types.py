@@ -14,6 +14,7 @@ from jsonschema.exceptions import best_match
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_validator
 
 from domain.events import Name
+from domain.must_reach import MustReach
 from domain.object_schema import check_object_schema
 from domain.profiles import Locale
 from domain.request_context import ExternalName
@@ -119,6 +120,9 @@ class MessageType(Frozen):
     )
     attribution_window_hours: float | None = Field(default=None, gt=0, le=MAX_WINDOW_HOURS)
     priority: Literal["low", "medium", "high", "urgent"] = "medium"
+    must_reach: MustReach | None = Field(
+        default=None, description="Goes on to the next channel while it did not reach; not for marketing."
+    )
 
     @model_validator(mode="after")
     def _can_be_rendered(self) -> Self:
@@ -137,6 +141,16 @@ class MessageType(Frozen):
         if self.quality_threshold is not None and self.default_variant is None:
             raise ValueError("quality_threshold needs a default_variant")
         check_object_schema("variables", self.variables)
+        return self
+
+    @model_validator(mode="after")
+    def _can_reach(self) -> Self:
+        if self.must_reach is None:
+            return self
+        if self.message_class is MessageClass.MARKETING:
+            raise ValueError("must_reach is not for marketing, which nobody is owed")
+        if unknown := sorted(set(self.must_reach.channels) - set(self.channels)):
+            raise ValueError(f"must_reach.channels must be among channels; {unknown[0]} is not")
         return self
 
     def document(self) -> dict[str, Any]:

@@ -44,6 +44,7 @@ class PolicyName(StrEnum):
     INVERSE_GAP = "inverse_gap_v1"
     THOMPSON = "thompson_v1"
     RECOVERING_SOFTMAX = "recovering_softmax_v1"
+    SETTLED = "settled_v1"
 
 
 class StageName(StrEnum):

@@ -13,6 +13,7 @@ from domain import policy, timing
 from domain.decision_request import DecisionRequest
 from domain.expected import Expected, Weights
 from domain.gates import Situation, is_permitted
+from domain.handover import Follows
 from domain.ingest import local_time
 from domain.policy import NO_SEND, Action, PolicyName, Stage, StageName
 from domain.values import Channel, Frozen, MessageClass
@@ -41,6 +42,7 @@ class Asked:
     expected: Expected
     is_holdout: bool
     settings: Settings
+    follows: Follows | None = None
 
 
 def channel_stage(asked: Asked, permitted: Sequence[Channel]) -> Stage:
@@ -125,7 +127,8 @@ def slot_stage(asked: Asked, settled: Action, channels: Sequence[Channel], *, fi
         channels: at least one of them must be permitted at a slot.
         first: the first moment that is permitted, now or later.
     """
-    if not asked.settings.may_wait or not timing.chooses_its_hour(asked.request):
+    if asked.follows is not None or not asked.settings.may_wait or not timing.chooses_its_hour(asked.request):
+        # What is followed had its hour drawn before, and it has come.
         return None
     slots = list(_slots(asked, channels, first))
     if len(slots) < _LEAST_SLOTS:

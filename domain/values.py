@@ -122,6 +122,11 @@ class Reason(StrEnum):
     POLICY_SINGLE = "policy.single"
     POLICY_SLOT = "policy.slot"
     POLICY_DEFAULT_VARIANT = "policy.default_variant"
+    POLICY_SETTLED = "policy.settled"
+    HANDOVER_NOT_DUE = "handover.not_due"
+    HANDOVER_DONE = "handover.done"
+    HANDOVER_REACHED = "handover.reached"
+    HANDOVER_WITHDRAWN = "handover.withdrawn"
 
     @property
     def is_refusal(self) -> bool:

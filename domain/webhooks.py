@@ -46,6 +46,8 @@ class HookEvent(StrEnum):
     ALLOWANCES_UPDATED = "allowances_updated"
     POST_DECISION = "post_decision"
     QUALITY_THRESHOLD_FAILED = "quality_threshold_failed"
+    DECISION_RELEASED = "decision_released"
+    DECISION_STOPPED = "decision_stopped"
 
 
 TEST = "test"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from domain.decision_request import DecisionRequest
+from domain.handover import Follows
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,8 @@ class Ask:
     may_repeat: bool = False
     named: str | None = None
     """The recipient as the caller named them, when the request is about whom they were merged into."""
+    follows: Follows | None = None
+    """What the decision goes on with, when it hands over what an earlier one left to do."""
 
     def about(self, survivors: Mapping[str, str]) -> "Ask":
         """Return the request about who stands for its recipient now."""

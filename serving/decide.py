@@ -6,20 +6,21 @@ an id is always the same.
 
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 import structlog
 
+from adapters.handover_tokens import HandoverTokens
 from adapters.postgres import patience
 from adapters.postgres.allowances import Moved
-from adapters.postgres.decisions import DecisionLog, Finish, Known, Recorded, Row
+from adapters.postgres.decision_rows import Recorded, Row
+from adapters.postgres.decisions import DecisionLog, Finish, Known
 from adapters.settings import Settings
 from adapters.unsubscribe_links import UnsubscribeLinks
 from domain import decisioning, identity
-from domain.content import RenderedContent, render
 from domain.decision_record import Evidence
 from domain.decisioning import Draft
 from domain.expected import Expected
@@ -30,10 +31,10 @@ from domain.stages import Asked
 from domain.stages import Settings as PolicySettings
 from domain.templates import CannotRender
 from domain.tenants import Tenant
-from domain.values import Channel, Outcome
 from serving import decision_metrics
 from serving.asks import Ask
 from serving.breakers import Breaker
+from serving.decision_answers import Answers, AskRefused
 from serving.decision_rows import row_of
 from serving.expectations import expected
 from serving.scoring import Model, Scored, ToScore, score
@@ -42,14 +43,6 @@ from serving.timing import Timing
 
 HOLDOUT = "holdout"
 log = structlog.get_logger("kairos.decisions")
-
-
-class KeyReused(RuntimeError):
-    """The idempotency key stands for another request."""
-
-
-AskRefused = UnknownType | BadVariables | CannotRender | KeyReused
-"""Why nothing was decided about one request of a batch; the others are decided all the same."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +69,7 @@ class Decider:
         links: UnsubscribeLinks | None = None,
         features: Breaker | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        tokens: HandoverTokens | None = None,
     ) -> None:
         """Prepare to decide.
 
@@ -86,6 +80,7 @@ class Decider:
             links: makes the way out that marketing e-mail carries; without it none does.
             features: the breaker of the online features.
             monotonic: the clock of deadlines.
+            tokens: asks for what is left to do after a decision; without it nobody can.
         """
         self._features = features
         self._monotonic = monotonic
@@ -93,6 +88,7 @@ class Decider:
         self._log = log_of
         self._model = model
         self.situations = Situations(log_of, settings, links)
+        self._answers = Answers(log_of, self.situations, tokens)
         self._holdout_share = settings.holdout_share
         self._settings = PolicySettings(
             epsilon=settings.exploration_epsilon,
@@ -179,52 +175,31 @@ class Decider:
             (each.ask.decision_id, draft.request.recipient_id, self._finish(tenant, each, draft, model, timing))
             for each, draft in drafts
         ]
-        after = self._log.record(tenant, pending, actor=actor, now=now) if pending else {}
+        followed = _followed(asks)
+        after = self._log.record(tenant, pending, actor=actor, now=now, leaving_out=followed) if pending else {}
         stages.ended("record")
         _tell(tenant, after, stages)
         known = before | after
         made = {draft.decision_id: draft for _, draft in drafts}
         return [
-            self._told(tenant, ask, first[ask.decision_id], known.get(ask.decision_id), refused, made) for ask in asks
+            self._answers.told(tenant, ask, first[ask.decision_id], known.get(ask.decision_id), refused, made)
+            for ask in asks
         ]
 
-    def _told(
-        self,
-        tenant: Tenant,
-        ask: Ask,
-        first: Ask,
-        recorded: Recorded | None,
-        refused: Mapping[str, AskRefused],
-        drafts: Mapping[str, Draft],
-    ) -> Recorded | AskRefused:
-        """Return what was recorded, with the content put back in: it is kept nowhere, and made again for a repeat."""
-        secret = tenant.subject_secret
-        fingerprint = recorded.fingerprint if recorded is not None else first.request.fingerprint(secret)
-        if not ask.may_be(fingerprint, secret):
-            return KeyReused("this key stands for another request")
-        if recorded is None:
-            return refused[ask.decision_id]
-        try:
-            rendered = drafts[ask.decision_id].rendered if recorded.is_new else self._again(tenant, ask, recorded)
-        except CannotRender as error:
-            return error
-        is_sent = recorded.answer["outcome"] == Outcome.SEND_NOW
-        content = rendered.model_dump(mode="json") if rendered is not None and is_sent else None
-        return replace(recorded, answer=recorded.answer | {"content": content})
+    def situation(self, tenant: Tenant, ask: Ask, *, now: datetime) -> Situation:
+        """Return what the gates look at for one request, unlocked, with who stands for its recipient now."""
+        request = self.standing(tenant, ask).request
+        known = self.situations.known(tenant, [request], now=now, leaving_out=_followed([ask]))
+        return self.situations.of_request(tenant, request, known, now)
 
-    def _again(self, tenant: Tenant, ask: Ask, recorded: Recorded) -> RenderedContent | None:
-        if recorded.locale is None:
-            return None
-        answer = recorded.answer
-        definition = self._log.definition(tenant, ask.request.message.type, answer["versions"]["message_type"])
-        return render(
-            definition,
-            channel=Channel(answer["channel"]),
-            variant_id=answer["variant_id"],
-            wanted=[recorded.locale],
-            variables=ask.request.message.variables,
-            unsubscribe_url=self.situations.unsubscribe_url(tenant, ask.request, definition, recorded.decided_at),
-        )
+    def standing(self, tenant: Tenant, ask: Ask) -> Ask:
+        """Return the request about who stands for its recipient now."""
+        return ask.about(self._log.survivors(tenant, [ask.request.recipient_id]))
+
+    @property
+    def policy_settings(self) -> PolicySettings:
+        """The policies' constants."""
+        return self._settings
 
     def _screened(
         self,
@@ -238,7 +213,9 @@ class Decider:
     ) -> list[_Open]:
         if not asks:
             return []
-        known = self.situations.known(tenant, [ask.request for ask in asks], now=now, with_heads=with_heads)
+        followed = _followed(asks)
+        requests = [ask.request for ask in asks]
+        known = self.situations.known(tenant, requests, now=now, with_heads=with_heads, leaving_out=followed)
         timing.stages.ended("gather")
         opened = []
         for ask in asks:
@@ -300,6 +277,7 @@ class Decider:
             opened.expected,
             self._is_holdout(tenant, ask.request.recipient_id),
             self._settings.model_copy(update={"may_wait": opened.plan.has(Stage.SEND_TIME)}),
+            ask.follows,
         )
 
     def _finish(self, tenant: Tenant, opened: _Open, draft: Draft, model: Model | None, timing: Timing) -> Finish:
@@ -353,6 +331,11 @@ def _served(plan: Plan, timing: Timing) -> dict[str, Any] | None:
     if is_late := timing.is_late(plan):
         decision_metrics.LATE.labels(plan.level.value).inc()
     return plan.facts() | {"is_late": is_late}
+
+
+def _followed(asks: Sequence[Ask]) -> list[str]:
+    """Return the decisions that are followed; what they reserve is theirs to use."""
+    return [ask.follows.decision_id for ask in asks if ask.follows is not None]
 
 
 def _may_personalize(opened: _Open) -> bool:

@@ -1,9 +1,10 @@
 """A finished decision as a row: what is stored, and what the next decision about the same recipient must know."""
 
-from adapters.postgres.decisions import Row
+from adapters.postgres.decision_rows import Row
 from domain.contact_budget import Contact
 from domain.decision_record import Evidence, answer, record
 from domain.decisioning import Draft
+from domain.follow_ups import follow_up
 from domain.gates import contact_of
 from domain.preference_gate import LastSent
 from domain.tenants import Tenant
@@ -27,6 +28,8 @@ def row_of(tenant: Tenant, draft: Draft, evidence: Evidence) -> Row:
         category=draft.situation.definition.category,
         sent=_sent(draft),
         contact=_contact(draft),
+        follow_up=follow_up(draft),
+        follows=draft.follows,
         record=record(draft, evidence),
         answer=answer(draft, evidence).model_dump(mode="json") | {"content": None},
     )

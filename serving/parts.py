@@ -38,6 +38,7 @@ from adapters.postgres.preferences import Preferences
 from adapters.postgres.profiles import Profiles
 from adapters.postgres.rectifications import Rectifications
 from adapters.postgres.retention import Retention
+from adapters.postgres.sent_decisions import SentDecisions
 from adapters.postgres.service_levels import ServiceLevels
 from adapters.postgres.suppressed_addresses import SuppressedAddresses
 from adapters.postgres.suppressions import Suppressions
@@ -50,6 +51,7 @@ from adapters.settings import Settings
 from adapters.unsubscribe_links import UnsubscribeLinks
 from serving.change_streams import ChangeStreams
 from serving.decide import Decider
+from serving.handovers import Handovers
 from serving.probes import Probe
 
 
@@ -108,6 +110,8 @@ class Parts:
     arrival_key: bytes
     cursor_key: bytes
     decider: Decider
+    handovers: Handovers
+    sent_decisions: SentDecisions
     change_streams: ChangeStreams
     rate_limits: RateLimits
     idempotency: IdempotencyRecords

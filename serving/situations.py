@@ -36,9 +36,18 @@ class Situations:
         self._rules = legal_rule_files.load(settings.legal_rules)
 
     def known(
-        self, tenant: Tenant, requests: Sequence[DecisionRequest], *, now: datetime, with_heads: bool = True
+        self,
+        tenant: Tenant,
+        requests: Sequence[DecisionRequest],
+        *,
+        now: datetime,
+        with_heads: bool = True,
+        leaving_out: Sequence[str] = (),
     ) -> Known:
-        """Return what PostgreSQL knows about some requests, as one reading; without heads it writes nothing."""
+        """Return what PostgreSQL knows about some requests, as one reading; without heads it writes nothing.
+
+        Reservations of the decisions named in ``leaving_out`` do not count.
+        """
         recipients = [request.recipient_id for request in requests]
         types = [request.message.type for request in requests]
         levels = {LevelName(request.service_level) for request in requests if request.service_level is not None}
@@ -50,6 +59,7 @@ class Situations:
             complaint_days=self._rules.complaint_days,
             with_heads=with_heads,
             levels=levels,
+            leaving_out=leaving_out,
         )
 
     def by_recipient(

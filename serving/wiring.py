@@ -12,6 +12,7 @@ from adapters import heartbeat, legal_rule_files
 from adapters.bearer_tokens import BearerTokens
 from adapters.clock import Clock, real_now
 from adapters.endpoints import Endpoints, resolve
+from adapters.handover_tokens import HandoverTokens
 from adapters.keyring import Keyring
 from adapters.lake import Lake
 from adapters.postgres.api_keys import ApiKeys
@@ -31,6 +32,7 @@ from adapters.postgres.erasures import Erasures
 from adapters.postgres.event_effects import EventEffects
 from adapters.postgres.events import EventLog
 from adapters.postgres.exports import Exports
+from adapters.postgres.follow_up_queue import FollowUps
 from adapters.postgres.hook_deliveries import HookDeliveries
 from adapters.postgres.hooks import Hooks
 from adapters.postgres.idempotency import IdempotencyRecords
@@ -49,6 +51,7 @@ from adapters.postgres.profiles import Profiles
 from adapters.postgres.recipient_facts import RecipientFacts
 from adapters.postgres.rectifications import Rectifications
 from adapters.postgres.retention import Retention
+from adapters.postgres.sent_decisions import SentDecisions
 from adapters.postgres.service_levels import ServiceLevels
 from adapters.postgres.suppressed_addresses import SuppressedAddresses
 from adapters.postgres.suppressions import Suppressions
@@ -66,6 +69,7 @@ from adapters.unsubscribe_links import UnsubscribeLinks
 from serving.breakers import online_features
 from serving.change_streams import ChangeStreams
 from serving.decide import Decider
+from serving.handovers import Handovers
 from serving.models import EngagementModels
 from serving.parts import Parts, Templates
 from serving.probes import Probe
@@ -84,6 +88,8 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
     models = EngagementModels.of(settings, endpoints, box)
     redis = connect(endpoints.redis_url, timeout_ms=settings.redis_timeout_ms)
     decisions, links = DecisionLog(database), UnsubscribeLinks(box, settings.public_url)
+    tokens = HandoverTokens(box)
+    decider = Decider(decisions, lambda: models.current, settings, links, tokens=tokens, features=online_features())
     models.start()
     try:
         yield Parts(
@@ -93,7 +99,8 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             decisions=decisions,
             arrival_key=box.key("audit:arrival"),
             cursor_key=box.key("page:cursor"),
-            decider=Decider(decisions, lambda: models.current, settings, links, features=online_features()),
+            decider=decider,
+            handovers=Handovers(decider, FollowUps(database), tokens),
             change_streams=_streams(database, settings),
             rate_limits=RateLimits.of(settings, redis),
             probes=_probes(settings, database, redis.ping, models),
@@ -130,6 +137,7 @@ def _kept_in_postgres(settings: Settings, database: Database, box: SecretBox) ->
         "audit_trail": AuditTrail(database),
         "templates": _templates(settings, database),
         "compliance": Compliance(database),
+        "sent_decisions": SentDecisions(database),
         "opt_out_signals": OptOutSignals(database, rules),
         "idempotency": IdempotencyRecords(database, box),
     }
@@ -205,6 +213,8 @@ def _probes(
         Probe("eraser", partial(_beats, settings, "eraser")),
         # Without this one no hook is told; what is to be told waits, committed.
         Probe("deliverer", partial(_beats, settings, "deliverer")),
+        # Without this one nobody is told that a message is due; who asks may hand it over all the same.
+        Probe("scheduler", partial(_beats, settings, "scheduler")),
     )
 
 

@@ -27,6 +27,7 @@ contact = Table(
     Column("campaign_id", Text),
     Column("at", MOMENT, nullable=False, comment="the tenant's clock"),
     Column("released_at", MOMENT, comment="it did not get through: it counts no more"),
+    Column("reserved_until", MOMENT, comment="not sent yet, and from then on it counts no more; null when it was sent"),
     Index("contact_of_subject", "tenant", "subject_key", "at"),
 )
 

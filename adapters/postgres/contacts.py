@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from adapters.postgres import audit, budgets, profiles
+from adapters.postgres import audit, budgets, profiles, reservations
 from adapters.postgres.audit import AuditEntry
 from adapters.postgres.engine import Database
 from domain import contact_budget
@@ -73,6 +73,7 @@ def spent(
     *,
     now: datetime,
     lock: bool = False,
+    leaving_out: Sequence[str] = (),
 ) -> dict[str, Spent]:
     """Return what each recipient's and the tenant's windows have used up.
 
@@ -83,11 +84,13 @@ def spent(
         budget: the rules in force.
         now: the tenant's clock.
         lock: hold the tenant's windows until the transaction ends.
+        leaving_out: ids of reservations that are about to be used, and so do not count against it.
     """
     theirs: dict[str, list[Contact]] = defaultdict(list)
     who = {subject_key(tenant.subject_secret, each): each for each in recipient_ids}
     if budget.looks_back:
-        asked = {"subject_key": list(who), "since": now - budget.looks_back}
+        asked = {"subject_key": list(who), "since": now - budget.looks_back, "now": now}
+        asked["leaving_out"] = list(leaving_out)
         for row in connection.execute(_CONTACTS, asked):
             theirs[who[row.subject_key]].append(_contact(row))
     used = _used(connection, tenant, budget, now, lock=lock)
@@ -152,22 +155,29 @@ def note(connection: Connection, tenant: Tenant, events: Iterable[EngagementEven
     """
     recent = [each for each in events if each.occurred_at > now - LONGEST and each.channel is not None]
     sent = [each for each in recent if each.type is EventType.NOTIFICATION_SENT]
-    if sent:
-        _note_sent(connection, tenant, sent)
+    entered = _entered(connection, tenant, sent) if sent else []
     failed = [each for each in recent if each.type in _FAILURES and each.decision_id is not None]
     if failed:
         given = {"contact_id": [each.decision_id for each in failed], "at": [each.occurred_at for each in failed]}
         connection.execute(_RELEASE, given)
+    if entered:
+        # Units last, as where decisions take them: nobody waits for a contact while holding a channel's window.
+        _count(connection, tenant, entered)
 
 
 _FAILURES = frozenset({EventType.FAILED, EventType.BOUNCED})
 
 
-def _note_sent(connection: Connection, tenant: Tenant, events: Sequence[EngagementEvent]) -> None:
+def _entered(connection: Connection, tenant: Tenant, events: Sequence[EngagementEvent]) -> list[Made]:
+    """Enter what was sent and return what was not there; what was only reserved was sent before it was asked for."""
     types = {each.message_type for each in events if each.message_type is not None}
     known = {row.type: row for row in connection.execute(_TYPES, {"types": sorted(types)})}
+    reservations.release(connection, [each.decision_id for each in events if each.decision_id is not None])
+    return _enter(connection, tenant, [_made(tenant, each, known) for each in events])
+
+
+def _count(connection: Connection, tenant: Tenant, entered: Sequence[Made]) -> None:
     budget = budgets.KIND.read(connection).document
-    entered = _enter(connection, tenant, [_made(tenant, each, known) for each in events])
     windows: Counter[tuple[str, datetime]] = Counter()
     for each in entered:
         charged = {rule.id for rule in contact_budget.charged(budget, each.contact)}
@@ -222,6 +232,7 @@ FROM unnest(CAST(:names AS text[])) WITH ORDINALITY AS asked (name, place) ORDER
 _CONTACTS = text("""
 SELECT subject_key, channel, message_class, category, campaign_id, at FROM contact
 WHERE subject_key = ANY(CAST(:subject_key AS text[])) AND at > :since AND released_at IS NULL
+    AND (reserved_until IS NULL OR reserved_until > :now) AND contact_id <> ALL(CAST(:leaving_out AS text[]))
 """)
 
 _USE = text("""

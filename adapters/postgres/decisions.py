@@ -3,13 +3,12 @@
 One id is one decision, whoever asks again and however many ask at once; nothing recorded is ever changed.
 """
 
-import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, text, tuple_
+from sqlalchemy import Connection, select, tuple_
 
 from adapters.postgres import (
     allowances,
@@ -18,11 +17,14 @@ from adapters.postgres import (
     business_rules,
     choices,
     contacts,
+    decision_rows,
+    follow_ups,
     message_types,
     profiles,
     service_levels,
 )
 from adapters.postgres.audit import AuditEntry
+from adapters.postgres.decision_rows import Recorded, Row
 from adapters.postgres.engine import Database
 from adapters.postgres.mail_counts import ComplaintShares
 from adapters.postgres.profiles import StoredProfile
@@ -31,11 +33,11 @@ from adapters.postgres.tables import decision as decisions
 from adapters.postgres.versioned_documents import Published
 from domain import contact_budget
 from domain.business_rules import NO_RULES, BusinessRules
-from domain.contact_budget import Contact, ContactBudget, Spent
+from domain.contact_budget import ContactBudget, Spent
 from domain.gates import Allowances
 from domain.identity import subject_key
 from domain.message_types import MessageType, PublishedType
-from domain.preference_gate import LastSent, after_sending
+from domain.preference_gate import after_sending
 from domain.segments import EventCount, Fact
 from domain.service_levels import LevelName, ServiceLevel
 from domain.tenants import Tenant
@@ -55,42 +57,6 @@ class Known:
     rules: Published[BusinessRules] = _NONE
     asked_of: Mapping[str, Mapping[str, Fact]] = field(default_factory=dict)
     """What the rules ask about each recipient besides their profile."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """A decision as it is stored; ``recipient_id`` only keys the lock and the audit row's pseudonym."""
-
-    decision_id: str
-    recipient_id: str
-    subject_key: str
-    fingerprint: bytes
-    decided_at: datetime
-    outcome: str
-    message_type: str
-    campaign_id: str | None
-    reason: str
-    action_probability: float
-    consent_version: int
-    category: str
-    record: dict[str, Any]
-    answer: dict[str, Any]
-    sent: LastSent | None = None
-    contact: Contact | None = None
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """What was answered under a decision's id, and to which request.
-
-    ``answer`` has no content: that is never stored. ``locale`` is the language it was in, None when nothing was sent.
-    """
-
-    fingerprint: bytes
-    answer: dict[str, Any]
-    locale: str | None
-    decided_at: datetime
-    is_new: bool = False
 
 
 Finish = Callable[[Allowances], Row]
@@ -115,6 +81,7 @@ class DecisionLog:
         with_spending: bool = True,
         with_heads: bool = True,
         levels: Collection[LevelName] = (),
+        leaving_out: Sequence[str] = (),
     ) -> Known:
         """Return what is known, for all requests of a batch at once.
 
@@ -127,6 +94,7 @@ class DecisionLog:
             with_spending: also read the contact budget and what is spent of it.
             with_heads: give recipients who are new the row that decisions lock; without, nothing is written.
             levels: the service levels they name.
+            leaving_out: decisions that are followed, whose own reservations do not count against that.
 
         Raises:
             Unavailable: PostgreSQL is away, and with it all knowledge of consent.
@@ -138,7 +106,8 @@ class DecisionLog:
                 # Those that exist with version 0 are left as they are.
                 allowances.make_heads(connection, tenant.tenant, headless)
             if with_spending:
-                allowed = _standing(allowed, _spending(connection, tenant, list(allowed), now=now))
+                spending = _spending(connection, tenant, list(allowed), now=now, leaving_out=leaving_out)
+                allowed = _standing(allowed, spending)
             rules = business_rules.KIND.read(connection)
             return Known(
                 rules=rules,
@@ -155,10 +124,16 @@ class DecisionLog:
         if not decision_ids:
             return {}
         with self._database.tenant(tenant.tenant) as connection:
-            return _recorded(connection, decision_ids)
+            return decision_rows.recorded(connection, decision_ids)
 
     def record(
-        self, tenant: Tenant, pending: Sequence[tuple[str, str, Finish]], *, actor: str, now: datetime
+        self,
+        tenant: Tenant,
+        pending: Sequence[tuple[str, str, Finish]],
+        *,
+        actor: str,
+        now: datetime,
+        leaving_out: Sequence[str] = (),
     ) -> dict[str, Recorded]:
         """Lock what the recipients allow, finish each decision on that reading, and commit all of them.
 
@@ -167,35 +142,45 @@ class DecisionLog:
             pending: decision id, recipient id and how the decision is finished.
             actor: who asked.
             now: the tenant's clock.
+            leaving_out: decisions that are followed, whose own reservations do not count against that.
 
         Returns:
             By id, what counts: the new decision, or the one somebody else recorded first.
 
         Raises:
             Moved: a recipient was merged into another; nothing was decided.
+            Settled: what is followed does not wait any more; nothing was decided.
             Unavailable: PostgreSQL could not commit; nothing was decided.
         """
         try:
-            return self._recorded(tenant, pending, actor, now, hold=False)
+            return self._recorded(tenant, pending, actor, now, leaving_out, hold=False)
         except contacts.Exhausted:
             # Somebody used up a window since we read it: now it is held while we decide what still fits.
-            return self._recorded(tenant, pending, actor, now, hold=True)
+            return self._recorded(tenant, pending, actor, now, leaving_out, hold=True)
 
     def _recorded(
-        self, tenant: Tenant, pending: Sequence[tuple[str, str, Finish]], actor: str, now: datetime, *, hold: bool
+        self,
+        tenant: Tenant,
+        pending: Sequence[tuple[str, str, Finish]],
+        actor: str,
+        now: datetime,
+        leaving_out: Sequence[str],
+        *,
+        hold: bool,
     ) -> dict[str, Recorded]:
         who = [recipient for _, recipient, _ in pending]
         with self._database.tenant(tenant.tenant) as connection:
             # First, and in a fair queue: were the heads taken before it, a withdrawal would wait for everybody in it.
             contacts.one_after_the_other(connection, tenant, who)
-            spending = _spending(connection, tenant, who, now=now, hold=hold)
+            spending = _spending(connection, tenant, who, now=now, hold=hold, leaving_out=leaving_out)
             rows = list(_finished(pending, _standing(self._locked(connection, tenant, who, now=now), spending)))
-            new = _insert(connection, tenant.tenant, actor, rows)
+            new = decision_rows.insert(connection, tenant.tenant, actor, rows)
             fresh = [row for row in rows if row.decision_id in new]
-            others = _recorded(connection, [row.decision_id for row in rows if row.decision_id not in new])
+            others = decision_rows.recorded(connection, [row.decision_id for row in rows if row.decision_id not in new])
+            follow_ups.keep(connection, tenant, fresh)
             made = [contacts.Made(row.decision_id, row.subject_key, row.contact) for row in fresh if row.contact]
             contacts.charge(connection, tenant, spending.budget, made)
-        return others | {row.decision_id: _told(row) for row in fresh}
+        return others | {row.decision_id: decision_rows.told(row) for row in fresh}
 
     def survivors(self, tenant: Tenant, recipient_ids: Sequence[str]) -> dict[str, str]:
         """Return who stands for each recipient: themselves, or whom they were merged into."""
@@ -284,10 +269,17 @@ class _Spending:
 
 
 def _spending(
-    connection: Connection, tenant: Tenant, recipient_ids: Sequence[str], *, now: datetime, hold: bool = False
+    connection: Connection,
+    tenant: Tenant,
+    recipient_ids: Sequence[str],
+    *,
+    now: datetime,
+    hold: bool = False,
+    leaving_out: Sequence[str] = (),
 ) -> _Spending:
     budget = budgets.KIND.read(connection).document
-    return _Spending(budget, contacts.spent(connection, tenant, recipient_ids, budget, now=now, lock=hold))
+    spent = contacts.spent(connection, tenant, recipient_ids, budget, now=now, lock=hold, leaving_out=leaving_out)
+    return _Spending(budget, spent)
 
 
 def _standing(allowed: Mapping[str, Allowances], spending: _Spending) -> dict[str, Allowances]:
@@ -304,96 +296,12 @@ def _finished(pending: Sequence[tuple[str, str, Finish]], allowed: Mapping[str, 
         row = finish(replace(before, spent=replace(before.spent, used=dict(used))))
         if row.sent is not None:
             before = replace(before, choices=after_sending(before.choices, row.sent))
-        if row.contact is not None:
-            spent = replace(before.spent, contacts=(*before.spent.contacts, row.contact))
+        reserved = row.follow_up.reserved if row.follow_up is not None else None
+        for contact in filter(None, (row.contact, reserved)):
+            spent = replace(before.spent, contacts=(*before.spent.contacts, contact))
             before = replace(before, spent=spent)
+        if row.contact is not None:
             for rule in contact_budget.charged(before.budget, row.contact):
                 used[rule.id] = used.get(rule.id, 0) + 1
         standing[recipient] = before
         yield row
-
-
-def _insert(connection: Connection, tenant: str, actor: str, rows: Sequence[Row]) -> set[str]:
-    """Store decisions with their audit rows; return the ids nobody had recorded before."""
-    given = [
-        {
-            "decision_id": row.decision_id,
-            "subject_key": row.subject_key,
-            "fingerprint": row.fingerprint.hex(),
-            "decided_at": row.decided_at.isoformat(),
-            "outcome": row.outcome,
-            "message_type": row.message_type,
-            "campaign_id": row.campaign_id,
-            "reason": row.reason,
-            "action_probability": row.action_probability,
-            "consent_version": row.consent_version,
-            "category": row.category,
-            "record": row.record,
-            "answer": row.answer,
-        }
-        for row in rows
-    ]
-    named = {"tenant": tenant, "actor": actor, "context": json.dumps(audit.context())}
-    named["rows"] = json.dumps(given, allow_nan=False)
-    return set(connection.execute(_INSERT, named).scalars())
-
-
-_INSERT = text("""
-WITH given AS MATERIALIZED (
-    SELECT * FROM json_to_recordset(:rows) AS given (
-        decision_id text, subject_key text, fingerprint text, decided_at timestamptz, outcome text, message_type text,
-        campaign_id text, reason text, action_probability double precision, consent_version bigint,
-        category text, record jsonb, answer jsonb)
-), made AS (
-    INSERT INTO decision (
-        tenant, decision_id, subject_key, request_fingerprint, decided_at, outcome, channel, variant_id, message_type,
-        campaign_id, reason, action_probability, is_holdout, degraded, consent_version, category, record, answer)
-    SELECT
-        :tenant, decision_id, subject_key, decode(fingerprint, 'hex'), decided_at, outcome, record->>'channel',
-        record->>'variant_id', message_type, campaign_id, reason, action_probability,
-        CAST(record->>'is_holdout' AS boolean), record->>'degraded', consent_version, category, record, answer
-    FROM given ORDER BY decision_id COLLATE "C"
-    ON CONFLICT DO NOTHING
-    RETURNING decision_id, subject_key, outcome, reason, channel, variant_id, message_type, campaign_id, decided_at
-), audited AS (
-    INSERT INTO audit (tenant, action, actor, subject_key, object, detail, context)
-    SELECT :tenant, 'decision.recorded', :actor, subject_key, 'decision:' || decision_id,
-        jsonb_build_object('outcome', outcome, 'reason', reason), CAST(:context AS jsonb)
-    FROM made
-), hooked AS (
-    INSERT INTO hook_delivery (tenant, delivery_id, hook_id, event, data)
-    SELECT :tenant, 'msg_' || replace(CAST(gen_random_uuid() AS text), '-', ''), h.hook_id, told.event,
-        jsonb_build_object('decision_id', decision_id, 'outcome', outcome, 'reason', reason, 'channel', channel,
-            'variant_id', variant_id, 'message_type', message_type, 'campaign_id', campaign_id,
-            'decided_at', decided_at)
-    FROM made
-    JOIN (VALUES ('post_decision', NULL), ('quality_threshold_failed', 'policy.default_variant')) AS told (event, of)
-        ON told.of IS NULL OR told.of = made.reason
-    JOIN hook h ON h.is_enabled AND jsonb_exists(h.events, told.event)
-)
-SELECT decision_id FROM made
-""")
-"""Ids are claimed in order: two batches that hold the same ones then wait for each other, never in a circle."""
-
-
-def _recorded(connection: Connection, decision_ids: Sequence[str]) -> dict[str, Recorded]:
-    if not decision_ids:
-        return {}
-    locale = decisions.c.record["content"]["locale"].astext
-    query = select(
-        decisions.c.decision_id,
-        decisions.c.request_fingerprint,
-        decisions.c.answer,
-        decisions.c.decided_at,
-        locale.label("locale"),
-    )
-    rows = connection.execute(query.where(decisions.c.decision_id.in_(list(decision_ids))))
-    return {
-        row.decision_id: Recorded(bytes(row.request_fingerprint), row.answer, row.locale, row.decided_at)
-        for row in rows
-    }
-
-
-def _told(row: Row) -> Recorded:
-    content = row.record["content"]
-    return Recorded(row.fingerprint, row.answer, content["locale"] if content else None, row.decided_at, is_new=True)

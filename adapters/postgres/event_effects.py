@@ -19,6 +19,7 @@ from adapters.postgres import (
     contacts,
     deletions,
     erasures,
+    follow_ups,
     mail_counts,
     opt_out_signals,
 )
@@ -70,6 +71,8 @@ class EventEffects:
                 told = {recipient: versions[recipient] for recipient in who}
                 changes.announce(connection, tenant.tenant, kind, told)
         mail_counts.count(connection, tenant.tenant, events)
+        events = follow_ups.renamed(connection, events)
+        follow_ups.hear(connection, events, now=now)
         contacts.note(connection, tenant, events, now=now)
 
     def _signalled(

@@ -35,6 +35,7 @@ from serving.http import (
     events,
     explanations,
     exports,
+    handovers,
     health,
     hooks,
     jobs,
@@ -42,6 +43,7 @@ from serving.http import (
     merges,
     openapi,
     opt_out_signal,
+    outcomes,
     pauses,
     preference_policy,
     preference_sync,
@@ -74,9 +76,12 @@ VERSION = "1"
 ROUTERS = (
     events.router,
     dead_letters.router,
+    # Before the one that reads any last part as the id of a decision.
+    handovers.router,
     decisions.router,
     decision_batches.router,
     decision_previews.router,
+    outcomes.router,
     explanations.router,
     profiles.router,
     consent.router,

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends
 from pydantic import Field, TypeAdapter, ValidationError
 
-from adapters.postgres.decisions import Recorded
+from adapters.postgres.decision_rows import Recorded
 from domain.decision_record import DecisionAnswer
 from domain.decision_request import DecisionRequest
 from domain.decision_request import IdempotencyKey as ItemKey

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
 
-from adapters.postgres.decisions import Recorded
+from adapters.postgres.decision_rows import Recorded
 from domain.decision_record import DecisionAnswer
 from domain.decision_request import DecisionRequest
 from domain.identity import decision_id
@@ -31,9 +31,9 @@ def post_decision(
 ) -> DecisionAnswer:
     """Say whether, where and with what words to send now, to ask again later, or not to send.
 
-    The answer is committed before it is given, "send nothing" included. A deferral says in `send_at` when to ask
-    again, under another `Idempotency-Key`: a key stands for one decision, for good. A send holds for now: consent
-    may change at any moment.
+    The answer is committed before it is given, "send nothing" included. A deferral says in `send_at` from when on it
+    may be handed over, and gives the token that asks for it; until then its contact is reserved. A key stands for one
+    decision, for good. A send holds for now: consent may change at any moment.
     """
     asked = read_request(document.value)
     tenant = caller.tenant

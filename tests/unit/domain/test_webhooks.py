@@ -86,7 +86,11 @@ def test_only_a_2xx_is_a_success(status, is_success):
 
 def test_every_kind_of_change_has_its_event():
     assert set(OF_CHANGE) == set(ChangeKind)
-    assert set(OF_CHANGE.values()) == set(HookEvent) - {HookEvent.POST_DECISION}
+    assert set(OF_CHANGE.values()) == set(HookEvent) - {
+        HookEvent.POST_DECISION,
+        HookEvent.DECISION_RELEASED,
+        HookEvent.DECISION_STOPPED,
+    }
 
 
 def test_the_signature_is_base64_of_a_sha256():
