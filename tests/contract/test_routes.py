@@ -42,8 +42,12 @@ def test_every_unsafe_route_is_done_once_for_a_key():
 
 def test_only_decisions_give_a_key_a_meaning_of_its_own():
     own = {context.path for context in UNSAFE_ROUTES if hasattr(context.endpoint, "has_own_key")}
-    assert own == {"/v1/decisions", "/v1/decisions/batch", "/v1/decisions/preview"}
-    assert own == {"/v1/decisions", "/v1/decisions/batch", "/v1/decisions/{decision_id}/handover"}
+    assert own == {
+        "/v1/decisions",
+        "/v1/decisions/batch",
+        "/v1/decisions/preview",
+        "/v1/decisions/{decision_id}/handover",
+    }
 
 
 def test_every_route_with_a_caller_is_limited_but_those_that_opt_out():

@@ -88,6 +88,7 @@ def test_every_kind_of_change_has_its_event():
     assert set(OF_CHANGE) == set(ChangeKind)
     assert set(OF_CHANGE.values()) == set(HookEvent) - {
         HookEvent.POST_DECISION,
+        HookEvent.QUALITY_THRESHOLD_FAILED,
         HookEvent.DECISION_RELEASED,
         HookEvent.DECISION_STOPPED,
     }
