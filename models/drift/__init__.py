@@ -1,0 +1,1 @@
+"""Whether outcomes still follow what was predicted of them, told as soon as possible."""

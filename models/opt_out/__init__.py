@@ -1,0 +1,1 @@
+"""The chance that one message makes a recipient leave the channel."""
