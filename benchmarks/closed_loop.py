@@ -60,13 +60,14 @@ def main() -> None:
         every=(2, "weeks between two trainings"),
         seed=(100, "of the people and their days"),
         scenario=("realistic", "laws they follow"),
+        temperature=(0.02, "of the policy, in conversions"),
         figure=("", "where the plot goes, .png; none where empty"),
     )
     began = time.monotonic()
     days = asked.weeks * _WEEK
     cast = Cast(SCENARIOS[asked.scenario], asked.recipients, days, asked.seed, _start(days), f"loop{asked.seed}")
     with tempfile.TemporaryDirectory(prefix="kairos-loop-") as folder:
-        played, trainings, told = _loop(cast, Path(folder), every=asked.every)
+        played, trainings, told = _loop(cast, Path(folder), every=asked.every, temperature=asked.temperature)
     runs = {"kairos": summary(together(played))}
     for cap in CAPS:
         runs[f"cap:{cap}"] = summary(
@@ -101,12 +102,15 @@ def _start(days: int) -> datetime:
     return latest - timedelta(days=latest.weekday())
 
 
-def _loop(cast: Cast, folder: Path, *, every: int) -> tuple[list[Day], list[dict[str, Any]], dict[str, Any]]:
+def _loop(
+    cast: Cast, folder: Path, *, every: int, temperature: float
+) -> tuple[list[Day], list[dict[str, Any]], dict[str, Any]]:
     settings = Settings(
         data_dir=folder / "data",
         first_partition_date=cast.start.date().isoformat(),
         last_partition_date=(cast.start + timedelta(days=cast.days - 1)).date().isoformat(),
         model_poll_seconds=1.0,
+        policy_temperature=temperature,
     )
     with Screen() as screen, Stack(settings, screen=screen, free_ports=True) as stack:
         where = stack.start_servers()

@@ -17,9 +17,9 @@ def draw(runs: Mapping[str, Any], trainings: Sequence[Mapping[str, Any]], path: 
     with mpl.rc_context({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}):
         figure = Figure(figsize=(9, 2.6), layout="constrained")
         places = figure.subplots(1, 4)
+        number = [week["week"] for week in next(iter(runs.values()))["weeks"]]
         for name, run in runs.items():
             weeks = run["weeks"]
-            number = [week["week"] for week in weeks]
             look = {"color": _COLOURS.get(name), "label": _NAMES.get(name, name), "linewidth": 1.5}
             places[0].plot(number, [week["sent"] for week in weeks], **look)
             places[1].plot(number, np.cumsum([week["opened"] for week in weeks]), **look)
@@ -27,7 +27,7 @@ def draw(runs: Mapping[str, Any], trainings: Sequence[Mapping[str, Any]], path: 
             places[3].plot(number, np.cumsum([week["opted_out"] for week in weeks]), **look)
         titles = ("messages a week", "answers so far", "active people a day, %", "opt-outs so far")
         for place, title in zip(places, titles, strict=True):
-            place.set(title=title, xlabel="week", ylim=(0, None))
+            place.set(title=title, xlabel="week", ylim=(0, None), xticks=number[1::2])
             for each in trainings:
                 if each["promoted"]:
                     place.axvline(each["week"] + 0.5, color="#0b6e4f", linewidth=0.5, linestyle=":")
