@@ -1,5 +1,6 @@
 """``kairos simulate``: lets a made-up population live through some weeks under a policy. No server is needed.
 
+With ``--api`` a running service decides instead of a policy, and is told what people did (``cli/simulate_live.py``).
 The same scenario, policy, people, days and seed give the same answer; with ``--start`` also the same file of events.
 """
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from models.simulator.run import Run
     from models.simulator.scenarios import Scenario
 
+_DAY = "%Y-%m-%d"
+_POLICIES = "none, or cap:K, hour:K, fit:K, oracle:K with K messages a week (cap:3); cap:K:email by e-mail."
 MOST_PERSON_DAYS = 20_000_000
 """More would take more memory than a small machine has."""
 
@@ -28,38 +31,59 @@ def simulate(
     ),
     users: Annotated[int, typer.Option(help="People.", min=1)] = 4000,
     days: Annotated[int, typer.Option(help="Days, from a Monday.", min=1)] = 84,
-    policy: Annotated[
-        str, typer.Option(help="none, or cap:K, hour:K, fit:K, oracle:K with K messages a week; cap:K:email by e-mail.")
-    ] = "cap:3",
+    policy: Annotated[str | None, typer.Option(help=_POLICIES)] = None,
+    api: Annotated[
+        str | None, typer.Option(help="URL of a service that decides instead, for the sandbox of KAIROS_API_KEY.")
+    ] = None,
+    journal: Annotated[Path | None, typer.Option(help="With --api: where answers are kept, to go on from.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same people and days.", min=0)] = 0,
     events: Annotated[
-        Path | None,
-        typer.Option(help="Write the events there, for `kairos ingest`: .jsonl or .parquet.", metavar="FILE"),
+        Path | None, typer.Option(help="Write the events there, for `kairos ingest`: .jsonl or .parquet.")
     ] = None,
     start: Annotated[
-        datetime | None,
-        typer.Option(help="Monday of day 0; else the last all days have passed from.", formats=["%Y-%m-%d"]),
+        datetime | None, typer.Option(help="Monday of day 0; else the last all days have passed from.", formats=[_DAY])
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of sentences.")] = False,
 ) -> None:
     """Simulate people who get messages under a policy, and tell what they did week by week."""
-    from adapters import simulated_event_files as files
-    from models.simulator import policies, state
-    from models.simulator.run import simulate as live
     from models.simulator.scenarios import SCENARIOS
 
     _check(scenario, SCENARIOS, users * days)
     first = _start(start, days)
+    if api is None:
+        _only("--journal", journal, "only with --api")
+        asked = {"scenario": scenario, "users": users, "days": days, "policy": policy or "cap:3", "seed": seed}
+        told = _offline(asked, SCENARIOS[scenario], events, first)
+        print(json.dumps(told) if as_json else sentences(told))
+        return
+    from cli import simulate_live
+
+    _only("--policy", policy, "not with --api: the service decides")
+    _only("--events", events, "not with --api: the service is told")
+    wanted = simulate_live.Wanted(SCENARIOS[scenario], users, days, seed, first, api, journal)
+    print(simulate_live.run(wanted, as_json=as_json))
+
+
+def _offline(asked: dict[str, Any], laws: "Scenario", events: Path | None, first: datetime) -> dict[str, Any]:
+    from adapters import simulated_event_files as files
+    from models.simulator import policies, state
+    from models.simulator.run import simulate as live
+
     try:
         files.check(events)
-        run = live(SCENARIOS[scenario], policies.by_name(policy), people=users, days=days, seed=seed)
-        name = f"{scenario}-{policy.replace(':', '.')}-{seed}-{first:%Y%m%d}"
+        run = live(
+            laws, policies.by_name(asked["policy"]), people=asked["users"], days=asked["days"], seed=asked["seed"]
+        )
+        name = f"{laws.name}-{asked['policy'].replace(':', '.')}-{asked['seed']}-{first:%Y%m%d}"
         written = files.write(run, events, name=name, start=first) if events is not None else None
     except (state.BadPolicy, files.CannotWrite) as error:
         raise Refused(str(error), ExitCode.USAGE) from None
-    asked = {"scenario": scenario, "users": users, "days": days, "policy": policy, "seed": seed}
-    told = asked | summary(run) | {"events": None if events is None else {"file": str(events), "count": written}}
-    print(json.dumps(told) if as_json else _sentences(told))
+    return asked | summary(run) | {"events": None if events is None else {"file": str(events), "count": written}}
+
+
+def _only(option: str, given: object, when: str) -> None:
+    if given is not None:
+        raise Refused(f"{option}: {when}", ExitCode.USAGE)
 
 
 def _check(scenario: str, known: Mapping[str, "Scenario"], person_days: int) -> None:
@@ -96,7 +120,8 @@ def _start(asked: datetime | None, days: int) -> datetime:
     return asked.replace(tzinfo=UTC)
 
 
-def _sentences(told: dict[str, Any]) -> str:
+def sentences(told: dict[str, Any]) -> str:
+    """Return a run, week by week, as a person reads it."""
     lines = [
         "{scenario}, {policy}: {users:,} people, {days} days, seed {seed}".format(**told),
         "week     sent  opened   rate  opt-outs  push reach  sessions/day  active",

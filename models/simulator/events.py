@@ -31,15 +31,27 @@ def table(run: Run, *, name: str, start: datetime) -> pd.DataFrame:
         One row an event. The columns are the contract's fields, dotted where they are nested; None where a field is
         left out. Two columns more say what a bandit needs: ``properties.action_probability`` and ``properties.action``.
     """
-    sends = run.sends.reset_index(names="number")
-    told = [
+    return told(run.sends.reset_index(names="number"), run.visits.reset_index(names="number"), name=name, start=start)
+
+
+def told(sends: pd.DataFrame, visits: pd.DataFrame, *, name: str, start: datetime) -> pd.DataFrame:
+    """Return the events of some messages and visits, as ``table`` does.
+
+    Args:
+        sends: as in ``Run.sends``, and ``number``, which no other message of the name has. With a column
+            ``decision_id`` messages have those ids, otherwise ids made of their numbers.
+        visits: as in ``Run.visits``, and ``number``.
+        name: begins every id.
+        start: midnight of day 0, with its offset.
+    """
+    parts = [
         _sent(sends, name),
         _answered(sends[sends["opened"] > 0], name),
         _bought(sends[sends["bought"] > 0], name),
         _left(sends[sends["opted_out"] > 0], name),
-        _visited(run.visits.reset_index(names="number"), name),
+        _visited(visits, name),
     ]
-    made = pd.concat([each for each in told if len(each)] or told[:1], ignore_index=True)
+    made = pd.concat([each for each in parts if len(each)] or parts[:1], ignore_index=True)
     made["occurred_at"] = _moments(made.pop("time").to_numpy(dtype=np.float64), start)
     made["source"] = SOURCE
     if "value.minor" in made:
@@ -78,7 +90,7 @@ def _of(rows: pd.DataFrame, kind: str, name: str) -> pd.DataFrame:
 def _message(rows: pd.DataFrame, kind: str, name: str) -> pd.DataFrame:
     variant = "v" + rows["variant"].astype(int).astype(str)
     channel = rows["channel"].map(dict(enumerate(CHANNELS)))
-    decision = f"{name}-" + rows["number"].astype(str)
+    decision = rows["decision_id"] if "decision_id" in rows else f"{name}-" + rows["number"].astype(str)
     return _of(rows, kind, name).assign(
         channel=channel, message_type=MESSAGE_TYPE, variant_id=variant, decision_id=decision
     )
@@ -100,7 +112,10 @@ def _answered(rows: pd.DataFrame, name: str) -> pd.DataFrame:
 def _bought(rows: pd.DataFrame, name: str) -> pd.DataFrame:
     made = _message(rows, "bought", name).assign(type=EventType.CONVERTED.value)
     made["time"] += rows["delay"]
-    made["value.minor"], made["value.currency"] = rows["cents"], CURRENCY
+    # An answer may count as a conversion without anything being bought.
+    is_paid = rows["cents"] > 0
+    made["value.minor"] = rows["cents"].where(is_paid).astype("Int64")
+    made["value.currency"] = pd.Series(CURRENCY, index=rows.index, dtype=object).where(is_paid, None)
     return made
 
 

@@ -4,7 +4,7 @@ What a person does by chance comes from numbers that are drawn by seed, day and 
 of one seed meet the same people in the same mood, and their difference is the policies' own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -46,6 +46,42 @@ class Run:
     population: Population
 
 
+@dataclass(frozen=True)
+class Day:
+    """One day as it came out.
+
+    Attributes:
+        number: from 0.
+        start: the people as they were on day 0.
+        sends: the day's messages, columns as in ``Run.sends``; in the order in which they were given out.
+        visits: the day's visits, columns as in ``Run.visits``.
+        counts: the day's row of ``Run.daily``.
+    """
+
+    number: int
+    start: Population
+    sends: pd.DataFrame
+    visits: pd.DataFrame
+    counts: dict[str, float]
+
+
+def days_of(scenario: Scenario, policy: Policy, *, people: int, days: int, seed: int) -> Iterator[Day]:
+    """Live through the days one by one; the arguments are those of ``simulate``.
+
+    Raises:
+        BadPolicy: the policy asked for what cannot be.
+    """
+    dice = _dice(seed, _PEOPLE, 0)
+    population = Population.drawn(people, scenario, dice)
+    variants = Variants.drawn(VARIANTS, days, scenario, dice)
+    seen, start = _unseen(population), population
+    truth = Truth(scenario, population, variants, Mind.rested(people, VARIANTS), 0)
+    for day in range(days):
+        truth = _morning(truth, day, days, seed)
+        sends, visits, row = _day(truth, policy, seen, seed)
+        yield Day(day, start, sends, visits, {"day": day} | row | _reach(start, seen))
+
+
 def simulate(
     scenario: Scenario, policy: Policy, *, people: int, days: int, seed: int, progress: Progress | None = None
 ) -> Run:
@@ -62,22 +98,23 @@ def simulate(
     Raises:
         BadPolicy: the policy asked for what cannot be.
     """
-    dice = _dice(seed, _PEOPLE, 0)
-    population = Population.drawn(people, scenario, dice)
-    variants = Variants.drawn(VARIANTS, days, scenario, dice)
-    seen, start = _unseen(population), population
-    truth = Truth(scenario, population, variants, Mind.rested(people, VARIANTS), 0)
-    daily, sends, visits = [], [], []
-    for day in range(days):
-        truth = _morning(truth, day, days, seed)
-        told, came, row = _day(truth, policy, seen, seed)
-        daily.append({"day": day} | row | _reach(start, seen))
-        sends.append(told)
-        visits.append(came)
+    made = []
+    for day in days_of(scenario, policy, people=people, days=days, seed=seed):
+        made.append(day)
         if progress is not None:
-            progress(day + 1)
+            progress(day.number + 1)
+    return together(made)
+
+
+def together(days: Sequence[Day]) -> Run:
+    """Return days, at least one, as one run."""
+    start = days[0].start
     return Run(
-        pd.DataFrame(daily), pd.concat(sends, ignore_index=True), pd.concat(visits, ignore_index=True), people, start
+        pd.DataFrame([day.counts for day in days]),
+        pd.concat([day.sends for day in days], ignore_index=True),
+        pd.concat([day.visits for day in days], ignore_index=True),
+        len(start),
+        start,
     )
 
 

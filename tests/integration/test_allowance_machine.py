@@ -29,6 +29,7 @@ from domain.preference_imports import novu
 from domain.values import Purpose
 from serving.decide import Decider
 from tests.builders import NOON, a_type
+from tests.thorough import examples
 
 NAMES = st.sampled_from((0, 1, 2))
 CHANNELS = ("email", "push")
@@ -214,6 +215,6 @@ def test_no_order_of_consents_merges_imports_and_erasures_loses_a_denial(db, ten
     run_state_machine_as_test(
         machine(db, tenant),
         settings=settings(
-            max_examples=15, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=examples(60, 8), stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

@@ -18,6 +18,7 @@ from adapters.postgres.preferences import Preferences
 from domain.preference_edits import DeviceEdits
 from domain.preference_imports import novu
 from domain.preferences import Preference
+from tests.thorough import examples
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 DEVICES = st.sampled_from(("phone", "laptop"))
@@ -133,6 +134,6 @@ def test_no_order_of_edits_imports_and_operators_loses_a_denial(db, tenant):
     run_state_machine_as_test(
         machine(db, tenant),
         settings=settings(
-            max_examples=12, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=examples(60, 8), stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

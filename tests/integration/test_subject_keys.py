@@ -16,6 +16,7 @@ from adapters.postgres.tenants import Tenants
 from adapters.secrets import CannotOpen
 from domain.identity import subject_key
 from tests.api import KEYS
+from tests.thorough import examples
 
 HERE = {"table": "profile", "column": "document", "version": 1}
 KEEPER = SubjectKeys(Keyring.given(KEYS))
@@ -66,7 +67,7 @@ def test_a_value_does_not_open_for_another_tenant_even_with_its_data_keys_copied
         opened_by(db, other, sealed)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(200, 15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_change_of_a_sealed_value_is_ever_opened(db, tenant, data):
     plain = data.draw(st.binary(max_size=64))

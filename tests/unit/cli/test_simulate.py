@@ -77,6 +77,11 @@ def test_sentences_have_a_line_for_each_week(run):
         (("--events", "events.xml"), ".jsonl, .parquet"),
         (("--events", "none/events.jsonl"), "no such folder"),
         (("--users", "10000000"), "at most 20,000,000"),
+        (("--api", "http://127.0.0.1:1"), "KAIROS_API_KEY is not set"),
+        (("--api", "http://127.0.0.1:1", "--users", 100_001), "--users: expected at most 100,000 with --api"),
+        (("--journal", "j"), "--journal: only with --api"),
+        (("--api", "http://127.0.0.1:1", "--events", "e.jsonl"), "--events: not with --api"),
+        (("--api", "http://127.0.0.1:1", "--policy", "cap:3"), "--policy: not with --api"),
     ],
 )
 def test_what_cannot_be_is_one_sentence_and_a_usage_error(run, words, told, tmp_path, monkeypatch):

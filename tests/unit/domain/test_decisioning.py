@@ -32,6 +32,7 @@ from tests.builders import (
     all_consents,
     an_expectation,
 )
+from tests.thorough import examples
 
 EMAIL, PUSH = Channel.EMAIL, Channel.PUSH
 SCORES = {EMAIL: 0.03, PUSH: 0.01}
@@ -64,7 +65,7 @@ def test_the_chances_follow_the_value_of_each_action():
 
 
 def test_the_chance_recorded_is_how_often_it_happens():
-    drafts = [decide(decision_id=f"d-{i}") for i in range(4_000)]
+    drafts = [decide(decision_id=f"d-{i}") for i in range(examples(20_000, 1_500))]
     drawn = Counter(draft.action for draft in drafts)
     chances = {draft.action: draft.probability for draft in drafts}
     assert len(chances) == 5

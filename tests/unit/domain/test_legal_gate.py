@@ -14,6 +14,7 @@ from domain.profiles import Profile, ZoneClaim, ZoneSource
 from domain.tenants import zone_names
 from domain.values import Channel, MessageClass, Outcome, Reason
 from tests.builders import NEW_YORK, NOON, RULES, a_decision, a_law, a_request, a_situation, a_type
+from tests.thorough import examples
 
 HOUR = timedelta(hours=1)
 MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2028, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds of a strategy
@@ -56,7 +57,7 @@ def test_an_emergency_passes_quiet_hours_but_not_the_laws():
     assert [each.reason for each in screen(a_request(), alarm).refusals] == [Reason.LAW_HOURS_CLOSED]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(1_000, 150), deadline=None)
 @given(st.sampled_from(sorted(zone_names())), MOMENTS)
 def test_in_every_zone_and_through_every_change_of_the_clock_nothing_goes_outside_the_hours(name, now):
     place = Place((ZoneInfo(name),), frozenset({"US"}), "declared", 1.0)
@@ -79,7 +80,7 @@ def test_an_hour_that_is_skipped_or_comes_twice_is_read_off_the_clock(change):
         assert (refusal(now=now) is None) == (8 <= now.astimezone(NEW_YORK).hour < 21)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(500, 80), deadline=None)
 @given(st.lists(st.sampled_from(zones_of("US")), min_size=2, max_size=5), MOMENTS)
 def test_unsure_means_open_in_every_plausible_zone(names, now):
     allowed = all(8 <= now.astimezone(ZoneInfo(name)).hour < 21 for name in names)

@@ -12,6 +12,7 @@ from domain.preferences import Preference
 from domain.profiles import Profile
 from domain.values import Channel, MessageClass
 from domain.weekly_windows import Weekday, Window, covers, intersection
+from tests.thorough import examples
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 FULL = {day.value: [{"start": "00:00", "end": "24:00"}] for day in Weekday}
@@ -62,7 +63,7 @@ def minutes(windows):
     return {each for each in every if covers(windows, now=monday + timedelta(minutes=each), zone=UTC)}
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(1_000, 120))
 @given(sets, sets, st.sampled_from((0, 1, 3, 6)), st.sampled_from(MESSAGES))
 def test_no_message_is_allowed_that_one_of_the_two_ids_denied(ours, theirs, days, asked):
     both = [each for each in merged(ours, theirs, now=NOW).values() if each is not None]

@@ -11,6 +11,7 @@ from domain.preference_scopes import ContextDimension, Scope
 from domain.preferences import Frequency, Preference
 from domain.values import Channel, MessageClass, Reason
 from tests.builders import NOON, a_preference
+from tests.thorough import examples
 
 URGENT = {ContextDimension.URGENCY: frozenset({"immediate"})}
 
@@ -122,7 +123,7 @@ def is_wider(found, than) -> bool:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(1_000, 120), deadline=None)
 @given(
     st.lists(PREFERENCES, min_size=1, max_size=6), st.lists(PREFERENCES, max_size=4), st.lists(PREFERENCES, max_size=4)
 )
@@ -139,7 +140,7 @@ def test_nothing_lower_in_the_list_widens_what_is_higher(mine, template, default
         assert resolve(stack, asked()).enabled.value is False
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(500, 80), deadline=None)
 @given(st.lists(PREFERENCES, min_size=2, max_size=6), st.randoms())
 def test_the_order_in_which_preferences_are_read_changes_nothing_that_holds(chosen, random):
     shuffled = list(chosen)

@@ -4,10 +4,11 @@ import pytest
 
 from benchmarks import propensity
 from domain import policy
+from tests.thorough import examples
 
 
 def test_frequencies_mean_weight_and_replays_agree_with_the_log():
-    found = propensity.measure(4000, seed=0)
+    found = propensity.measure(examples(100_000, 2_000), seed=0)
     assert found["max_abs_z"] < 4
     assert found["mean_weight_low"] <= 1 <= found["mean_weight_high"]
     assert found["replay_mismatches"] == 0
@@ -32,5 +33,5 @@ def test_a_bonus_that_is_not_logged_is_found_out_by_its_frequencies():
 def test_a_bonus_that_is_not_logged_moves_the_mean_weight(monkeypatch):
     honest = policy._drawn
     monkeypatch.setattr(policy, "_drawn", lambda chances, point: honest(chances, point**3))
-    low, high, _ = propensity.self_test(4000, 0)
+    low, high, _ = propensity.self_test(2_000, 0)
     assert not low <= 1 <= high

@@ -11,6 +11,7 @@ from domain.quiet_hours import QuietHours
 from domain.tenants import zone_names
 from domain.values import Outcome
 from tests.builders import a_decision, a_request, a_situation, an_expectation
+from tests.thorough import examples
 
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 FIRST, LAST = datetime(2026, 1, 1, tzinfo=UTC), datetime(2029, 1, 1, tzinfo=UTC)
@@ -67,7 +68,9 @@ CASES = [*((hours, None) for hours in QUIET), (QUIET[0], "within_day")]
 def test_nothing_leaves_in_quiet_hours_and_nothing_waits_longer_than_it_must(hours, urgency):
     request, told = a_request(message={"urgency": urgency}), an_expectation(None, activity=EVEN)
     outside, late, decided = [], [], 0
-    for name, changes in BEHAVIOURS:
+    # Every zone under the hours that hold unless told otherwise; under others a part will do, all of them at night.
+    step = 1 if hours == QUIET[0] and urgency is None else examples(1, 3)
+    for name, changes in BEHAVIOURS[::step]:
         zone = ZoneInfo(name)
         place = place_of(None, name, zone)
         for change in changes:
@@ -84,6 +87,6 @@ def test_nothing_leaves_in_quiet_hours_and_nothing_waits_longer_than_it_must(hou
                     outside.append((name, now, leaves))
                 if urgency is None and leaves > now and not is_quiet(leaves - MINUTE, zone, hours):
                     late.append((name, now, leaves))
-    assert decided > 1_000
+    assert decided > 1_000 / step
     assert outside == []
     assert late == []

@@ -10,6 +10,7 @@ from domain.events import EventType
 from domain.values import Channel
 from feature_repo.engagement import catalog, transform
 from tests.feature_events import AS_OF, an_event, events, moments
+from tests.thorough import examples
 
 MOMENTS = [AS_OF - timedelta(days=1), AS_OF, AS_OF + timedelta(hours=7, microseconds=1)]
 TICKS = [timedelta(microseconds=n) for n in (-1, 0, 1)]
@@ -37,7 +38,7 @@ drawn_events = st.builds(
 )
 histories = st.lists(drawn_events, max_size=60)
 ASKED = [(name, moment) for name in ("r1", "r2") for moment in MOMENTS]
-quick = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=examples(30, 4), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @quick

@@ -10,6 +10,7 @@ from scipy.sparse import coo_matrix, vstack
 from models.audience_plan.assign import make_plan
 from models.audience_plan.prices import find_prices, upper_bound
 from models.audience_plan.problem import AudienceProblem, BadProblem
+from tests.thorough import examples
 
 
 def an_audience(*, recipients=2000, options=8, resources=4, per_recipient=1, tightness=0.2, seed=0) -> AudienceProblem:
@@ -50,7 +51,7 @@ def test_a_plan_is_within_a_thousandth_of_what_highs_finds(per_recipient: int, t
     assert plan.gap <= 0.003
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(400, 40), deadline=None)
 @given(
     recipients=st.integers(0, 40),
     options=st.integers(1, 6),
@@ -99,7 +100,7 @@ def test_the_price_says_what_one_more_unit_would_bring() -> None:
 
 
 @given(st.lists(st.floats(0, 5), min_size=4, max_size=4))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(100, 15), deadline=None)
 def test_every_price_gives_a_bound_no_plan_beats(price: list[float]) -> None:
     problem = an_audience(recipients=200, tightness=0.1)
     assert upper_bound(problem, np.array(price)) >= optimum(problem) * (1 - 1e-9)

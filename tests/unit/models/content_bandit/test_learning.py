@@ -15,6 +15,7 @@ from models.content_bandit.layout import Layout, PriorSpread
 from models.content_bandit.posterior import Posterior, log_evidence
 from models.off_policy import estimators
 from models.off_policy.intervals import fixed
+from tests.thorough import examples
 
 LAYOUT = Layout(("a", "b"), ("v", "w", "x"), ((0.0, 1.0), (1.0, 0.0), (0.5, 0.5)))
 
@@ -175,7 +176,7 @@ def test_impossible_outcomes_are_refused_with_their_name(change, told):
 @pytest.mark.parametrize("policy", [Bandit, Thompson])
 def test_learning_beats_the_uniform_policy_where_there_is_something_to_learn(policy):
     found = []
-    for seed in range(3):
+    for seed in range(examples(3, 1)):
         worlds = [ContentWorld(seed, recipients=300, arms=6, base=0.15, effect=2.5) for _ in range(2)]
         players = (policy(fresh(worlds[0])), Uniform())
         ours, uniform = (world.play(player, 14)[7:].mean() for world, player in zip(worlds, players, strict=True))
