@@ -194,6 +194,17 @@ class VariantBelief:
             raise BadBelief(str(told)) from None
 
 
+def verified(body: bytes, expected: bytes) -> VariantBelief:
+    """Read a state whose SHA-256 is known.
+
+    Raises:
+        BadBelief: its digest is another, or it is no state of this version.
+    """
+    if digest(body) != expected:
+        raise BadBelief("its digest is another than was stored with it")
+    return VariantBelief.from_bytes(body)
+
+
 def digest(body: bytes) -> bytes:
     """Return the SHA-256 of a state's bytes."""
     return hashlib.sha256(body).digest()
