@@ -9,16 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import structlog
 
 from domain.expected import Expected, VariantScores
 from domain.message_types import MessageType
 from domain.policy import PolicyName, VariantPolicy
 from domain.stages import Settings
 from domain.values import Channel
+from models.arm_draws import BadArms
 from models.content_bandit.context import is_personal, vector
 from models.variant_belief.belief import Rows, Spread, VariantBelief
 
 DEFAULT = VariantPolicy.INVERSE_GAP
+log = structlog.get_logger("kairos.variants")
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ class ToVary:
     @property
     def is_open(self) -> bool:
         """True when there is something to draw, by other than rules."""
-        return len(self.definition.variants) > 1 and self.policy is not VariantPolicy.RULES
+        several = len(self.definition.variants) > 1
+        return several and bool(self.channels) and self.policy is not VariantPolicy.RULES
 
 
 def with_variants(
@@ -98,7 +102,13 @@ def variant_scores(
     for (message_type, arms, policy), places in alike.items():
         believed = beliefs(tenant, message_type) or _prior(arms)
         some = [(asked[place], channel) for place, channel in places]
-        for (place, channel), scores in zip(places, _scored(believed, arms, policy, some, spread), strict=True):
+        try:
+            scored = _scored(believed, arms, policy, some, spread)
+        except (BadArms, FloatingPointError, np.linalg.LinAlgError) as error:
+            # No decision fails for a belief: rules draw this one's variant, and it is told.
+            log.error("variants.failed", type=message_type, belief=believed.version, error=type(error).__name__)  # noqa: TRY400
+            continue
+        for (place, channel), scores in zip(places, scored, strict=True):
             found[place][channel] = scores
     return found
 

@@ -62,6 +62,16 @@ def test_each_policy_gives_a_decision_the_same_bytes_alone_and_in_a_batch(policy
     assert [scored(each)[0] for each in asked] == together
 
 
+def test_where_no_channel_is_permitted_nothing_is_asked():
+    assert scored(an_ask(channels=()), beliefs=None) == [{}]
+
+
+def test_a_belief_that_cannot_answer_leaves_the_variant_to_rules_and_fails_no_decision():
+    broken = VariantBelief.fresh(("a", "b"))
+    broken.bandit.posterior.mean[:] = np.nan
+    assert scored(an_ask(), beliefs=lambda *_: Versioned(1, broken)) == [{}]
+
+
 def test_rules_and_a_type_with_one_variant_ask_no_belief():
     one = a_type(variants=[a_type().variants[0]])
     assert scored(an_ask(asked=VariantPolicy.RULES), an_ask(definition=one), beliefs=None) == [{}, {}]
