@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "variant_beliefs"
-down_revision = "events_of_decisions"
+down_revision = "follow_ups"
 branch_labels = None
 depends_on = None
 

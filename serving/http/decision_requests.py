@@ -9,7 +9,7 @@ from domain.decision_request import DecisionRequest
 from domain.message_types import BadVariables
 from domain.permissions import Permission
 from domain.templates import CannotRender
-from serving.decide import AskRefused
+from serving.decision_answers import AskRefused
 from serving.http.auth import Caller
 from serving.http.errors import FieldError, ProblemCode, Refused, invalid
 from serving.http.problem_codes import declared
