@@ -30,6 +30,7 @@ ANNOUNCER = "announcer"
 ERASER = "eraser"
 DELIVERER = "deliverer"
 SCHEDULER = "scheduler"
+LEARNER = "learner"
 BY_PORT = {"api": API, "dagster": DAGSTER_WEB, "mlflow": MLFLOW, "dagster-code": DAGSTER_CODE}
 """The service that listens on each port of the run file."""
 ALL = (
@@ -45,6 +46,7 @@ ALL = (
     ERASER,
     DELIVERER,
     SCHEDULER,
+    LEARNER,
 )
 _PLAIN_LOG = ("--log-format", "json")  # the default colours lines even in a file
 DAGSTER = (DAGSTER_CODE, DAGSTER_WEB, DAGSTER_DAEMON)
@@ -84,6 +86,7 @@ def children(site: Site, names: Sequence[str]) -> list[Child]:
         ERASER: _eraser,
         DELIVERER: _deliverer,
         SCHEDULER: _scheduler,
+        LEARNER: _learner,
     }
     return [makers[name](site) for name in ALL if name in names]
 
@@ -200,6 +203,10 @@ def _deliverer(site: Site) -> Child:
 
 def _scheduler(site: Site) -> Child:
     return _child(site, SCHEDULER, ["serving.scheduler"], beats(site.home, SCHEDULER))
+
+
+def _learner(site: Site) -> Child:
+    return _child(site, LEARNER, ["serving.learner"], beats(site.home, LEARNER))
 
 
 def _child(

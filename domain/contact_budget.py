@@ -155,12 +155,14 @@ class Contact(Frozen):
 class Spent:
     """What is spent, as one reading: a recipient's contacts, and a tenant's units by rule id in the window of ``at``.
 
-    Without the moment of the reading, units count against every window.
+    Without the moment of the reading, units count against every window. ``seen`` counts how often a recipient saw a
+    variant, by message type and variant, with the past fading; it is no part of the budget.
     """
 
     contacts: tuple[Contact, ...] = ()
     used: Mapping[str, int] = field(default_factory=dict)
     at: datetime | None = None
+    seen: Mapping[tuple[str, str], float] = field(default_factory=dict, compare=False)
 
 
 def held(

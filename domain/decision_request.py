@@ -1,21 +1,16 @@
-"""The request for a decision: what a caller may ask, and what is recognized but not done yet.
-
-A field that would change the decision and is not supported is refused by name, never silently dropped.
-"""
+"""The request for a decision: what a caller may ask; a field that is not known is refused by name."""
 
 import hashlib
 import hmac
 import json
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, StringConstraints, model_validator
 
 from domain.events import Identifier, Name
+from domain.policy import VariantPolicy
 from domain.request_context import RequestContext
 from domain.values import Channel, Frozen, Moment
-
-NOT_SUPPORTED = ("policy",)
-"""Fields of the full contract that nothing here acts on yet."""
 
 MAX_VARIABLES = 100
 IdempotencyKey = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
@@ -70,6 +65,9 @@ class DecisionRequest(Frozen):
         description="Which stages the decision goes through, and how long they may take; null is all of them, with no "
         "time of their own.",
     )
+    policy: VariantPolicy | None = Field(
+        default=None, description="Draw the variant by this policy, to test it; needs a permission of its own."
+    )
     explain: bool = Field(default=False, description="Answer with the reasons in sentences as well.")
 
     def fingerprint(self, tenant_secret: bytes) -> bytes:
@@ -80,30 +78,3 @@ class DecisionRequest(Frozen):
         body = self.model_dump(mode="json", by_alias=True, exclude_none=True)
         text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hmac.new(tenant_secret, text.encode(), hashlib.sha256).digest()
-
-
-class NotSupported(ValueError):
-    """The request asks for something that is part of the contract and not available yet."""
-
-    def __init__(self, field: str) -> None:
-        self.field = field
-        super().__init__(f"{field} is not supported yet; leave it out or set it to null")
-
-
-def without_unsupported(body: Any) -> Any:
-    """Return the parsed body without the unsupported fields that are null.
-
-    Raises:
-        NotSupported: one of them is not null.
-    """
-    if not isinstance(body, dict):
-        return body
-    kept = dict(body)
-    if isinstance(kept.get("context"), dict):
-        kept["context"] = dict(kept["context"])
-    for path in NOT_SUPPORTED:
-        *above, name = path.split(".")
-        holder = kept.get(above[0]) if above else kept
-        if isinstance(holder, dict) and name in holder and holder.pop(name) is not None:
-            raise NotSupported(path)
-    return kept

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_
 from domain.events import Name
 from domain.must_reach import MustReach
 from domain.object_schema import check_object_schema
+from domain.policy import VariantPolicy
 from domain.profiles import Locale
 from domain.request_context import ExternalName
 from domain.values import Channel, Frozen, MessageClass
@@ -123,6 +124,9 @@ class MessageType(Frozen):
     must_reach: MustReach | None = Field(
         default=None, description="Goes on to the next channel while it did not reach; not for marketing."
     )
+    variant_policy: VariantPolicy | None = Field(
+        default=None, description="Which policy draws the variant; null for inverse_gap."
+    )
 
     @model_validator(mode="after")
     def _can_be_rendered(self) -> Self:
@@ -155,7 +159,11 @@ class MessageType(Frozen):
 
     def document(self) -> dict[str, Any]:
         """Return the type as it is stored."""
-        return self.model_dump(mode="json", by_alias=True)
+        told = self.model_dump(mode="json", by_alias=True)
+        if self.variant_policy is None:
+            # Types that name none keep the digest they had before there was anything to name.
+            del told["variant_policy"]
+        return told
 
     def digest(self) -> bytes:
         """Return the SHA-256 of the document: equal digests mean nothing was changed."""

@@ -12,6 +12,7 @@ class Permission(StrEnum):
     DEAD_LETTERS_REPLAY = "dead_letters:replay"
     DECISIONS_WRITE = "decisions:write"
     DECISIONS_READ = "decisions:read"
+    POLICIES_TEST = "policies:test"
     PROFILES_READ = "profiles:read"
     PROFILES_WRITE = "profiles:write"
     CONSENTS_READ = "consents:read"

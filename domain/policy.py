@@ -47,6 +47,22 @@ class PolicyName(StrEnum):
     SETTLED = "settled_v1"
 
 
+class VariantPolicy(StrEnum):
+    """Which policy draws a message type's variant; ``rules`` draws evenly and asks no belief."""
+
+    RULES = "rules"
+    UNIFORM = "uniform"
+    EPSILON_SOFTMAX = "epsilon_softmax"
+    INVERSE_GAP = "inverse_gap"
+    THOMPSON = "thompson"
+    RECOVERING_SOFTMAX = "recovering_softmax"
+
+    @property
+    def in_its_version(self) -> PolicyName:
+        """The policy as it is recorded."""
+        return PolicyName(f"{self.value}_v1")
+
+
 class StageName(StrEnum):
     """What a stage settles, in the order in which stages are drawn."""
 

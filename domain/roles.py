@@ -69,12 +69,14 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.TEMPLATES_WRITE,
         }
     ),
+    # Tries a policy of its own choice on real requests; whoever only asks for decisions gets the type's.
     Role.ANALYST: frozenset(
         {
             Permission.TYPES_READ,
             Permission.DECISIONS_READ,
             Permission.TEMPLATES_READ,
             Permission.BUSINESS_RULES_READ,
+            Permission.POLICIES_TEST,
         }
     ),
     Role.CONTENT_MANAGER: frozenset({Permission.TYPES_READ, Permission.TYPES_WRITE}),

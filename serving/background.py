@@ -39,15 +39,23 @@ class Background:
         """
         raise TypeError("a subclass says what its work is")
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Begin; returns at once."""
         self._thread.start()
+
+    def stop(self) -> None:
+        """End after the round under way."""
+        self._ended.set()
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        self.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ended.set()
-        self._thread.join()
+        self.stop()
 
     def _run(self) -> None:
         while not self.has_ended:

@@ -40,6 +40,7 @@ from serving.expectations import expected
 from serving.scoring import Model, Scored, ToScore, score
 from serving.situations import Situations, UnknownType
 from serving.timing import Timing
+from serving.variant_scores import Beliefs, ToVary, with_variants
 
 HOLDOUT = "holdout"
 log = structlog.get_logger("kairos.decisions")
@@ -70,6 +71,7 @@ class Decider:
         features: Breaker | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         tokens: HandoverTokens | None = None,
+        beliefs: Beliefs = lambda _tenant, _message_type: None,
     ) -> None:
         """Prepare to decide.
 
@@ -81,11 +83,13 @@ class Decider:
             features: the breaker of the online features.
             monotonic: the clock of deadlines.
             tokens: asks for what is left to do after a decision; without it nobody can.
+            beliefs: returns what is believed of a message type's variants, without waiting.
         """
         self._features = features
         self._monotonic = monotonic
         self._store_seconds = settings.decision_postgres_ms / 1000
         self._log = log_of
+        self._beliefs = beliefs
         self._model = model
         self.situations = Situations(log_of, settings, links)
         self._answers = Answers(log_of, self.situations, tokens)
@@ -248,10 +252,14 @@ class Decider:
             send_cost=self._settings.send_cost,
             tires=[each.plan.has(Stage.FATIGUE) for each in opened],
         )
-        timing.stages.ended("score")
-        return [
+        drafts = [
             replace(each, scored=told, expected=mean) for each, told, mean in zip(opened, scored, believed, strict=True)
         ]
+        means = with_variants(
+            self._beliefs, tenant.tenant, [_to_vary(each) for each in drafts], believed, self._settings
+        )
+        timing.stages.ended("score")
+        return [replace(each, expected=mean) for each, mean in zip(drafts, means, strict=True)]
 
     def _drafts(
         self, tenant: Tenant, opened: Sequence[_Open], refused: dict[str, AskRefused]
@@ -336,6 +344,16 @@ def _served(plan: Plan, timing: Timing) -> dict[str, Any] | None:
 def _followed(asks: Sequence[Ask]) -> list[str]:
     """Return the decisions that are followed; what they reserve is theirs to use."""
     return [ask.follows.decision_id for ask in asks if ask.follows is not None]
+
+
+def _to_vary(opened: _Open) -> ToVary:
+    ask, definition = opened.ask, opened.situation.definition
+    features = opened.scored.features if opened.scored is not None else None
+    seen = opened.situation.allowances.spent.seen if _may_personalize(opened) else {}
+    exposure = {variant: count for (of_type, variant), count in seen.items() if of_type == definition.type}
+    # Levels without the bandit let rules draw the variant.
+    channels = opened.screened.permitted if opened.plan.has(Stage.BANDIT) else ()
+    return ToVary(ask.decision_id, definition, channels, features, exposure, ask.request.policy)
 
 
 def _may_personalize(opened: _Open) -> bool:

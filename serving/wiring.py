@@ -59,6 +59,7 @@ from adapters.postgres.template_applications import TemplateApplications
 from adapters.postgres.template_outcomes import TemplateStatistics
 from adapters.postgres.tenants import Tenants
 from adapters.postgres.token_trail import TokenTrail
+from adapters.postgres.variant_beliefs import VariantBeliefs
 from adapters.redis.client import connect
 from adapters.redis.rate_limits import RateLimits
 from adapters.retention import periods_of
@@ -73,6 +74,7 @@ from serving.handovers import Handovers
 from serving.models import EngagementModels
 from serving.parts import Parts, Templates
 from serving.probes import Probe
+from serving.variant_beliefs import ServingBeliefs
 
 
 @contextmanager
@@ -89,8 +91,18 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
     redis = connect(endpoints.redis_url, timeout_ms=settings.redis_timeout_ms)
     decisions, links = DecisionLog(database), UnsubscribeLinks(box, settings.public_url)
     tokens = HandoverTokens(box)
-    decider = Decider(decisions, lambda: models.current, settings, links, tokens=tokens, features=online_features())
+    beliefs = ServingBeliefs(VariantBeliefs(database), Tenants(database, box).names)
+    decider = Decider(
+        decisions,
+        lambda: models.current,
+        settings,
+        links,
+        tokens=tokens,
+        features=online_features(),
+        beliefs=beliefs,
+    )
     models.start()
+    beliefs.start()
     try:
         yield Parts(
             settings=settings,
@@ -109,6 +121,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             **_operations(database, box),
         )
     finally:
+        beliefs.stop()
         models.stop()
         redis.close()
         database.close()
@@ -215,6 +228,8 @@ def _probes(
         Probe("deliverer", partial(_beats, settings, "deliverer")),
         # Without this one nobody is told that a message is due; who asks may hand it over all the same.
         Probe("scheduler", partial(_beats, settings, "scheduler")),
+        # Without this one nothing new is learnt of variants; what was learnt goes on serving.
+        Probe("learner", partial(_beats, settings, "learner")),
     )
 
 

@@ -28,6 +28,8 @@ contact = Table(
     Column("at", MOMENT, nullable=False, comment="the tenant's clock"),
     Column("released_at", MOMENT, comment="it did not get through: it counts no more"),
     Column("reserved_until", MOMENT, comment="not sent yet, and from then on it counts no more; null when it was sent"),
+    Column("message_type", Text),
+    Column("variant_id", Text, comment="what was seen, for the policies over variants"),
     Index("contact_of_subject", "tenant", "subject_key", "at"),
 )
 

@@ -36,6 +36,8 @@ class Made:
     contact_id: str
     subject_key: str
     contact: Contact
+    message_type: str | None = None
+    variant_id: str | None = None
 
 
 class ContactLedger:
@@ -74,6 +76,7 @@ def spent(
     now: datetime,
     lock: bool = False,
     leaving_out: Sequence[str] = (),
+    with_seen: bool = False,
 ) -> dict[str, Spent]:
     """Return what each recipient's and the tenant's windows have used up.
 
@@ -85,16 +88,22 @@ def spent(
         now: the tenant's clock.
         lock: hold the tenant's windows until the transaction ends.
         leaving_out: ids of reservations that are about to be used, and so do not count against it.
+        with_seen: also say which variants each recipient saw how often, decayed; in the same reading.
     """
     theirs: dict[str, list[Contact]] = defaultdict(list)
+    seen: dict[str, dict[tuple[str, str], float]] = defaultdict(dict)
     who = {subject_key(tenant.subject_secret, each): each for each in recipient_ids}
-    if budget.looks_back:
+    if budget.looks_back or with_seen:
         asked = {"subject_key": list(who), "since": now - budget.looks_back, "now": now}
         asked["leaving_out"] = list(leaving_out)
-        for row in connection.execute(_CONTACTS, asked):
-            theirs[who[row.subject_key]].append(_contact(row))
+        asked |= {"seen_since": now - LONGEST} if with_seen else {}
+        for row in connection.execute(_CONTACTS_AND_SEEN if with_seen else _CONTACTS, asked):
+            if row.seen is None:
+                theirs[who[row.subject_key]].append(_contact(row))
+            else:
+                seen[who[row.subject_key]][row.message_type, row.variant_id] = row.seen
     used = _used(connection, tenant, budget, now, lock=lock)
-    return {each: Spent(tuple(theirs[each]), used, now) for each in recipient_ids}
+    return {each: Spent(tuple(theirs[each]), used, now, seen[each]) for each in recipient_ids}
 
 
 def _contact(row: Any) -> Contact:
@@ -201,7 +210,8 @@ def _made(tenant: Tenant, event: EngagementEvent, known: Mapping[str, Any]) -> M
         campaign_id=event.campaign_id,
     )
     own_id = json.dumps([event.source, event.event_id])
-    return Made(event.decision_id or own_id, subject_key(tenant.subject_secret, event.recipient_id), contact)
+    subject = subject_key(tenant.subject_secret, event.recipient_id)
+    return Made(event.decision_id or own_id, subject, contact, event.message_type, event.variant_id)
 
 
 def _enter(connection: Connection, tenant: Tenant, made: Sequence[Made]) -> list[Made]:
@@ -209,7 +219,16 @@ def _enter(connection: Connection, tenant: Tenant, made: Sequence[Made]) -> list
     by_id = {each.contact_id: each for each in made}
     if not by_id:
         return []
-    rows = [{"contact_id": each.contact_id, "subject_key": each.subject_key} | _told(each.contact) for each in made]
+    rows = [
+        {
+            "contact_id": each.contact_id,
+            "subject_key": each.subject_key,
+            "message_type": each.message_type,
+            "variant_id": each.variant_id,
+        }
+        | _told(each.contact)
+        for each in made
+    ]
     given = {"tenant": tenant.tenant, "rows": json.dumps(rows)}
     return [by_id[contact_id] for contact_id in connection.execute(_ENTER, given).scalars()]
 
@@ -229,11 +248,23 @@ SELECT pg_advisory_xact_lock(hashtextextended('kairos.contacts/' || :tenant || '
 FROM unnest(CAST(:names AS text[])) WITH ORDINALITY AS asked (name, place) ORDER BY place
 """)
 
-_CONTACTS = text("""
-SELECT subject_key, channel, message_class, category, campaign_id, at FROM contact
-WHERE subject_key = ANY(CAST(:subject_key AS text[])) AND at > :since AND released_at IS NULL
+_OF_CONTACTS = """
+SELECT subject_key, channel, message_class, category, campaign_id, at,
+    NULL AS message_type, NULL AS variant_id, CAST(NULL AS double precision) AS seen
+FROM contact WHERE subject_key = ANY(CAST(:subject_key AS text[])) AND at > :since AND released_at IS NULL
     AND (reserved_until IS NULL OR reserved_until > :now) AND contact_id <> ALL(CAST(:leaving_out AS text[]))
+"""
+_CONTACTS = text(_OF_CONTACTS)
+_CONTACTS_AND_SEEN = text(f"""{_OF_CONTACTS} UNION ALL
+SELECT subject_key, NULL, NULL, NULL, NULL, NULL, message_type, variant_id,
+    sum(power(CAST(2 AS double precision), -greatest(0, extract(epoch FROM (:now - at))) / (15 * 86400.0)))
+FROM contact
+WHERE subject_key = ANY(CAST(:subject_key AS text[])) AND at > :seen_since AND released_at IS NULL
+    AND reserved_until IS NULL
+    AND variant_id IS NOT NULL AND message_type IS NOT NULL
+GROUP BY subject_key, message_type, variant_id
 """)
+"""How often a recipient saw each variant, each time fading by half in 15 days (models/content_bandit/exposure.py)."""
 
 _USE = text("""
 SELECT u.rule_id, u.used FROM contact_use u
@@ -252,10 +283,12 @@ RETURNING rule_id, used
 """)
 
 _ENTER = text("""
-INSERT INTO contact (tenant, contact_id, subject_key, channel, message_class, category, campaign_id, at)
-SELECT :tenant, contact_id, subject_key, channel, message_class, category, campaign_id, at
+INSERT INTO contact (
+    tenant, contact_id, subject_key, channel, message_class, category, campaign_id, at, message_type, variant_id)
+SELECT
+    :tenant, contact_id, subject_key, channel, message_class, category, campaign_id, at, message_type, variant_id
 FROM json_to_recordset(:rows) AS given (contact_id text, subject_key text, channel text, message_class text,
-    category text, campaign_id text, at timestamptz)
+    category text, campaign_id text, at timestamptz, message_type text, variant_id text)
 ORDER BY contact_id COLLATE "C"
 ON CONFLICT DO NOTHING
 RETURNING contact_id

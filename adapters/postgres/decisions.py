@@ -106,7 +106,9 @@ class DecisionLog:
                 # Those that exist with version 0 are left as they are.
                 allowances.make_heads(connection, tenant.tenant, headless)
             if with_spending:
-                spending = _spending(connection, tenant, list(allowed), now=now, leaving_out=leaving_out)
+                spending = _spending(
+                    connection, tenant, list(allowed), now=now, leaving_out=leaving_out, with_seen=True
+                )
                 allowed = _standing(allowed, spending)
             rules = business_rules.KIND.read(connection)
             return Known(
@@ -178,7 +180,7 @@ class DecisionLog:
             fresh = [row for row in rows if row.decision_id in new]
             others = decision_rows.recorded(connection, [row.decision_id for row in rows if row.decision_id not in new])
             follow_ups.keep(connection, tenant, fresh)
-            made = [contacts.Made(row.decision_id, row.subject_key, row.contact) for row in fresh if row.contact]
+            made = [_made(row) for row in fresh if row.contact is not None]
             contacts.charge(connection, tenant, spending.budget, made)
         return others | {row.decision_id: decision_rows.told(row) for row in fresh}
 
@@ -260,6 +262,12 @@ def _asked_of(
     return RecipientFacts().read(connection, tenant, allowed, counts, now) if counts else {}
 
 
+def _made(row: Row) -> contacts.Made:
+    """Return the contact that a decision makes, with what is seen."""
+    assert row.contact is not None  # noqa: S101 - the caller asked
+    return contacts.Made(row.decision_id, row.subject_key, row.contact, row.message_type, row.record["variant_id"])
+
+
 @dataclass(frozen=True)
 class _Spending:
     """The contact budget in force, and what each recipient's part of it is spent on."""
@@ -276,9 +284,19 @@ def _spending(
     now: datetime,
     hold: bool = False,
     leaving_out: Sequence[str] = (),
+    with_seen: bool = False,
 ) -> _Spending:
     budget = budgets.KIND.read(connection).document
-    spent = contacts.spent(connection, tenant, recipient_ids, budget, now=now, lock=hold, leaving_out=leaving_out)
+    spent = contacts.spent(
+        connection,
+        tenant,
+        recipient_ids,
+        budget,
+        now=now,
+        lock=hold,
+        leaving_out=leaving_out,
+        with_seen=with_seen,
+    )
     return _Spending(budget, spent)
 
 

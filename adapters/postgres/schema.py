@@ -27,6 +27,7 @@ from adapters.postgres import (
     service_level_tables,
     subject_key_tables,
     tables,
+    variant_belief_tables,
 )
 
 SUBJECTS = (
@@ -52,6 +53,7 @@ SUBJECTS = (
     rights_tables,
     service_level_tables,
     subject_key_tables,
+    variant_belief_tables,
 )
 metadata = tables.metadata
 APPEND_ONLY = (

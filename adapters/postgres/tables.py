@@ -261,6 +261,9 @@ decision = Table(
     recorded(),
     Index("decision_subject", "tenant", "subject_key", "decided_at"),
     Index("decision_recorded", "tenant", "recorded_at"),
+    Index(
+        "decision_sent", "tenant", "message_type", "decided_at", postgresql_where=sql_text("outcome = 'send_now'::text")
+    ),
 )
 
 audit = Table(

@@ -87,11 +87,14 @@ class Tenants:
             raise UnknownTenant(f"there is no tenant {name!r}")
         return self._tenant(row)
 
+    def names(self) -> list[str]:
+        """Return the names of all tenants, in order."""
+        with self._database.begin() as connection:
+            return list(connection.execute(text("SELECT kairos_tenant_names()")).scalars())
+
     def all(self) -> Iterator[Tenant]:
         """Yield every tenant, by name."""
-        with self._database.begin() as connection:
-            names = list(connection.execute(text("SELECT kairos_tenant_names()")).scalars())
-        for name in names:
+        for name in self.names():
             yield self.get(name)
 
     def shift_clock(self, name: str, offset_seconds: float, *, actor: str = OWNER) -> Tenant:

@@ -112,7 +112,7 @@ def _read(caller: Caller, item: Any, position: int, batch_key: str | None) -> As
             expected = "an object with request and, if wanted, idempotency_key"
             return Refused(ProblemCode.INVALID, "This item is not as expected.", errors=[_at("", expected)])
         key = _KEY.validate_python(item.get("idempotency_key"), strict=True)
-        asked = read_request(item["request"])
+        asked = read_request(item["request"], caller)
     except ValidationError:
         expected = "1 to 255 printable ASCII characters without blanks"
         return Refused(ProblemCode.INVALID, "The key is not as expected.", errors=[_at("idempotency_key", expected)])

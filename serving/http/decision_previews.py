@@ -32,7 +32,7 @@ def post_preview(
     decision draws its own. An `Idempotency-Key` has no effect.
     """
     tenant = caller.tenant
-    ask = Ask(new_id(), read_request(document.value))
+    ask = Ask(new_id(), read_request(document.value, caller))
     (found,) = parts.decider.consider(tenant, [ask], now=parts.clock.now(tenant))
     if not isinstance(found, tuple):
         raise refusal_of(found)

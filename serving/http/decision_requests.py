@@ -5,10 +5,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from domain.decision_request import DecisionRequest, NotSupported, without_unsupported
+from domain.decision_request import DecisionRequest
 from domain.message_types import BadVariables
+from domain.permissions import Permission
 from domain.templates import CannotRender
 from serving.decision_answers import AskRefused
+from serving.http.auth import Caller
 from serving.http.errors import FieldError, ProblemCode, Refused, invalid
 from serving.http.problem_codes import declared
 from serving.http.routes import KEY_REUSED
@@ -18,21 +20,22 @@ UNKNOWN_TYPE = declared("message.unknown_type", 422, "No message type of this na
 CANNOT_RENDER = declared("message.cannot_render", 422, "The type's templates cannot be filled with these variables.")
 
 
-def read_request(body: Any) -> DecisionRequest:
+def read_request(body: Any, caller: Caller) -> DecisionRequest:
     """Return the request that a parsed body holds.
 
     Raises:
-        Refused: 422 with every field at fault, or 400 for one that is not supported yet.
+        Refused: 422 with every field at fault, or 403 for a policy that the caller may not name.
     """
     try:
         # Checked as JSON, not as Python objects: "1" is no number and true is no text.
-        return DecisionRequest.model_validate_json(json.dumps(without_unsupported(body)), strict=True)
-    except NotSupported as error:
-        detail = "This field is part of the contract and not supported yet."
-        problem = FieldError(field=error.field, expected="no value, or null")
-        raise Refused(ProblemCode.NOT_SUPPORTED, detail, errors=[problem]) from None
+        request = DecisionRequest.model_validate_json(json.dumps(body), strict=True)
     except ValidationError as error:
         raise invalid(error) from None
+    if request.policy is not None and not Permission.POLICIES_TEST.is_granted_by(caller.scopes):
+        problem = FieldError(field="policy", expected="no value, or null")
+        detail = f"Naming a policy needs the permission {Permission.POLICIES_TEST}."
+        raise Refused(ProblemCode.FORBIDDEN, detail, errors=[problem])
+    return request
 
 
 def refusal_of(error: AskRefused) -> Refused:

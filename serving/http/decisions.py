@@ -35,7 +35,7 @@ def post_decision(
     may be handed over, and gives the token that asks for it; until then its contact is reserved. A key stands for one
     decision, for good. A send holds for now: consent may change at any moment.
     """
-    asked = read_request(document.value)
+    asked = read_request(document.value, caller)
     tenant = caller.tenant
     wanted = decision_id(tenant.subject_secret, key) if key is not None else new_id()
     request.state.decision_id = wanted

@@ -33,7 +33,6 @@ class ProblemCode(StrEnum):
 
     MALFORMED = "request.malformed"
     INVALID = "request.invalid"
-    NOT_SUPPORTED = "request.not_supported"
     TOO_LARGE = "request.too_large"
     TOO_SLOW = "request.too_slow"
     MEDIA_TYPE = "request.media_type"
@@ -85,7 +84,6 @@ def kind_of(code: str, status: int | None) -> ProblemKind:
 for _code, _status, _meaning in (
     (ProblemCode.MALFORMED, 400, "The request cannot be read."),
     (ProblemCode.INVALID, 422, "The request can be read and does not have the form that is expected."),
-    (ProblemCode.NOT_SUPPORTED, 400, "A field of the contract that this version does not support."),
     (ProblemCode.TOO_LARGE, 413, "The body is larger than the limit."),
     (ProblemCode.MEDIA_TYPE, 415, "The body is not plain, uncompressed application/json in UTF-8."),
     (ProblemCode.METHOD, 405, "The address does not take this method."),

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from adapters import message_type_files
+from adapters.postgres.api_keys import ApiKeys
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.message_types import MessageTypes
 from adapters.postgres.tables import audit, decision
@@ -147,19 +148,17 @@ def test_a_key_of_another_tenant_is_another_key(api, world, db, box):
     assert api.get(f"/v1/decisions/{mine['decision_id']}/explanation", headers=headers).status_code == 404
 
 
-UNSUPPORTED = {
-    "policy": "p",
-    "context": {"device": "ios"},
-}
-
-
-@pytest.mark.parametrize("field", UNSUPPORTED)
-def test_what_is_not_supported_is_named_and_never_dropped(api, world, db, field):
-    answer = ask(api, **{field: UNSUPPORTED[field]})
-    assert (answer.status_code, answer.json()["code"]) == (400, "request.not_supported")
-    assert answer.json()["field"] == ("context.device" if field == "context" else field)
-    assert ask(api, **{field: {"device": None} if field == "context" else None}).status_code == 200
-    assert count(db, world, decision) == 1
+def test_only_whoever_may_test_policies_names_one_and_it_is_recorded(api, world, db, box):
+    key = ApiKeys(db, box).issue(world.tenant, name="app", scopes=("decisions:write",))
+    body = {"recipient_id": "r", "message": {"type": "coupon_a"}, "policy": "thompson"}
+    headers = {"Authorization": f"Bearer {key}"}
+    refused = api.post("/v1/decisions", json=body, headers=headers)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (403, "policy")
+    assert api.post("/v1/decisions", json=body | {"policy": None}, headers=headers).status_code == 200
+    answer = ask(api, policy="thompson").json()
+    record = api.get(f"/v1/decisions/{answer['decision_id']}").json()
+    assert record["request"]["policy"] == "thompson"
+    assert {stage["name"]: stage["policy"] for stage in record["stages"]}["variant"] == "thompson_v1"
 
 
 @pytest.mark.parametrize(
@@ -169,6 +168,7 @@ def test_what_is_not_supported_is_named_and_never_dropped(api, world, db, field)
         ({"explain": "yes"}, "explain"),
         ({"channels": []}, "channels"),
         ({"channels": ["fax"]}, "channels.0"),
+        ({"policy": "best"}, "policy"),
         ({"message": {"expires_at": "tomorrow"}}, "message.expires_at"),
         ({"message": {"priority": "highest"}}, "message.priority"),
         ({"message": {"class": "transactional"}}, "message.class"),

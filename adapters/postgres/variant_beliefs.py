@@ -1,0 +1,140 @@
+"""What is believed of message types' variants, in versions, in PostgreSQL; and the decisions that are learnt from."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from adapters.postgres.engine import Database
+from domain.tenants import Tenant
+
+KEPT = 20
+"""Versions of a type's belief that are kept: to go back to, and to see how it moved."""
+MOST = 5_000
+"""Decisions that are learnt as one batch, besides those of the last one's very moment."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A belief in one of its versions, as bytes and their SHA-256; not checked yet."""
+
+    message_type: str
+    version: int
+    learned_until: datetime
+    body: bytes
+    digest: bytes
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The next version: every decision up to a moment is in it."""
+
+    learned_until: datetime
+    learned_rows: int
+    body: bytes
+    digest: bytes
+
+
+class VariantBeliefs:
+    """Keeps beliefs; of two learners of one type only one learns at a time."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def newer(self, tenant: str, known: Mapping[str, int]) -> list[Stored]:
+        """Return the newest belief of each type that is newer than the version known of it.
+
+        Raises:
+            Unavailable: PostgreSQL is away.
+        """
+        given = {"tenant": tenant, "type": list(known), "version": list(known.values())}
+        with self._database.tenant(tenant) as connection:
+            return [_stored(row) for row in connection.execute(_NEWER, given)]
+
+    def learn(
+        self,
+        tenant: Tenant,
+        message_type: str,
+        *,
+        until: datetime,
+        learned: Callable[[Stored | None, list[dict[str, Any]], datetime], Learned | None],
+    ) -> int | None:
+        """Learn one batch of a type's sends, the oldest that were not learnt from.
+
+        Args:
+            tenant: whose.
+            message_type: which.
+            until: only what was decided up to this moment of the tenant's clock.
+            learned: makes the next version of the newest one (None: of the prior), from records in the order in which
+                they are learnt, and the moment up to which they are all; None when nothing is to be kept.
+
+        Returns:
+            How many decisions were read; None when somebody else is learning this type.
+
+        Raises:
+            Unavailable: PostgreSQL is away; nothing was learnt.
+        """
+        of = {"tenant": tenant.tenant, "type": message_type}
+        with self._database.tenant(tenant.tenant) as connection:
+            if not connection.execute(_ALONE, of).scalar():
+                return None
+            row = connection.execute(_NEWEST, of).one_or_none()
+            newest = _stored(row) if row is not None else None
+            records, end = _sends(connection, of, newest.learned_until if newest is not None else None, until)
+            if not records:
+                return 0
+            following = learned(newest, records, end)
+            if following is not None:
+                version = newest.version + 1 if newest is not None else 1
+                connection.execute(_INSERT, of | {"version": version} | vars(following))
+                connection.execute(_FORGET, of | {"before": version - KEPT})
+        return len(records)
+
+
+def _sends(
+    connection: Connection, of: Mapping[str, str], after: datetime | None, until: datetime
+) -> tuple[list[dict[str, Any]], datetime]:
+    """Return the next batch, in order, and the moment up to which it is whole: no moment is cut in two."""
+    given = {**of, "after": after, "until": until, "most": MOST}
+    end = connection.execute(_END, given).scalar() or until
+    rows = connection.execute(_SENDS, given | {"until": end})
+    return [row.record for row in rows], end
+
+
+def _stored(row: Any) -> Stored:
+    return Stored(row.message_type, row.version, row.learned_until, bytes(row.body), bytes(row.digest))
+
+
+_COLUMNS = "message_type, version, learned_until, body, digest"
+
+_NEWER = text("""
+SELECT b.message_type, b.version, b.learned_until, b.body, b.digest FROM (
+    SELECT tenant, message_type, max(version) AS version FROM variant_belief WHERE tenant = :tenant
+    GROUP BY tenant, message_type
+) newest JOIN variant_belief b USING (tenant, message_type, version)
+LEFT JOIN unnest(CAST(:type AS text[]), CAST(:version AS integer[])) AS known (message_type, version)
+    ON known.message_type = b.message_type
+WHERE b.version > coalesce(known.version, 0) ORDER BY b.message_type COLLATE "C"
+""")
+
+_NEWEST = text(f"""
+SELECT {_COLUMNS} FROM variant_belief WHERE tenant = :tenant AND message_type = :type ORDER BY version DESC LIMIT 1
+""")
+
+_ALONE = text("SELECT pg_try_advisory_xact_lock(hashtextextended('kairos.belief/' || :tenant || '/' || :type, 0))")
+
+_OF_SENDS = """FROM decision WHERE tenant = :tenant AND message_type = :type AND outcome = 'send_now'
+AND decided_at > coalesce(CAST(:after AS timestamptz), '-infinity') AND decided_at <= :until"""
+
+_END = text(f"SELECT decided_at {_OF_SENDS} ORDER BY decided_at OFFSET :most - 1 LIMIT 1")
+
+_SENDS = text(f'SELECT record {_OF_SENDS} ORDER BY decided_at, decision_id COLLATE "C"')
+
+_INSERT = text("""
+INSERT INTO variant_belief (tenant, message_type, version, learned_until, learned_rows, body, digest)
+VALUES (:tenant, :type, :version, :learned_until, :learned_rows, :body, :digest)
+""")
+
+_FORGET = text("DELETE FROM variant_belief WHERE tenant = :tenant AND message_type = :type AND version <= :before")
