@@ -65,6 +65,8 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.CONTACT_BUDGET_WRITE,
             Permission.BUSINESS_RULES_READ,
             Permission.BUSINESS_RULES_WRITE,
+            Permission.PLANS_READ,
+            Permission.PLANS_WRITE,
             Permission.TEMPLATES_READ,
             Permission.TEMPLATES_WRITE,
         }
@@ -75,6 +77,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.DECISIONS_READ,
             Permission.TEMPLATES_READ,
             Permission.BUSINESS_RULES_READ,
+            Permission.PLANS_READ,
         }
     ),
     Role.CONTENT_MANAGER: frozenset({Permission.TYPES_READ, Permission.TYPES_WRITE}),
