@@ -42,6 +42,8 @@ class Permission(StrEnum):
     SERVICE_LEVELS_WRITE = "service_levels:write"
     BUSINESS_RULES_READ = "business_rules:read"
     BUSINESS_RULES_WRITE = "business_rules:write"
+    PLANS_READ = "plans:read"
+    PLANS_WRITE = "plans:write"
     ATTRIBUTE_SCHEMA_READ = "attribute_schema:read"
     ATTRIBUTE_SCHEMA_WRITE = "attribute_schema:write"
     PAUSES_READ = "pauses:read"

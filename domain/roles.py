@@ -65,6 +65,8 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.CONTACT_BUDGET_WRITE,
             Permission.BUSINESS_RULES_READ,
             Permission.BUSINESS_RULES_WRITE,
+            Permission.PLANS_READ,
+            Permission.PLANS_WRITE,
             Permission.TEMPLATES_READ,
             Permission.TEMPLATES_WRITE,
         }
@@ -77,6 +79,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.TEMPLATES_READ,
             Permission.BUSINESS_RULES_READ,
             Permission.POLICIES_TEST,
+            Permission.PLANS_READ,
         }
     ),
     Role.CONTENT_MANAGER: frozenset({Permission.TYPES_READ, Permission.TYPES_WRITE}),

@@ -135,6 +135,11 @@ class Decider:
             about = [ask.about(moved.survivors) for ask in asks]
             return self._decided(tenant, about, now, actor)
 
+    @property
+    def speaks_to_conversions(self) -> bool:
+        """True while a model serves that says how likely conversions are."""
+        return self._model() is not None
+
     def consider(
         self, tenant: Tenant, asks: Sequence[Ask], *, now: datetime
     ) -> list[tuple[Asked, Screened] | AskRefused]:

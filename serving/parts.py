@@ -31,6 +31,7 @@ from adapters.postgres.message_types import MessageTypes
 from adapters.postgres.objections import Objections
 from adapters.postgres.opt_out_signals import OptOutSignals
 from adapters.postgres.pauses import Pauses
+from adapters.postgres.plans import Plans
 from adapters.postgres.preference_policies import PreferencePolicies
 from adapters.postgres.preference_sync import PreferenceSync
 from adapters.postgres.preference_templates import PreferenceTemplates
@@ -52,6 +53,7 @@ from adapters.unsubscribe_links import UnsubscribeLinks
 from serving.change_streams import ChangeStreams
 from serving.decide import Decider
 from serving.handovers import Handovers
+from serving.planner import Planner
 from serving.probes import Probe
 
 
@@ -88,6 +90,8 @@ class Parts:
     preference_policies: PreferencePolicies
     templates: Templates
     jobs: Jobs
+    plans: Plans
+    planner: Planner
     preferences: Preferences
     preference_sync: PreferenceSync
     pauses: Pauses

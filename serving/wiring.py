@@ -43,6 +43,7 @@ from adapters.postgres.message_types import MessageTypes
 from adapters.postgres.objections import Objections
 from adapters.postgres.opt_out_signals import OptOutSignals
 from adapters.postgres.pauses import Pauses
+from adapters.postgres.plans import Plans
 from adapters.postgres.preference_policies import PreferencePolicies
 from adapters.postgres.preference_sync import PreferenceSync
 from adapters.postgres.preference_templates import PreferenceTemplates
@@ -73,6 +74,7 @@ from serving.decide import Decider
 from serving.handovers import Handovers
 from serving.models import EngagementModels
 from serving.parts import Parts, Templates
+from serving.planner import Planner
 from serving.probes import Probe
 from serving.variant_beliefs import ServingBeliefs
 
@@ -113,6 +115,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             cursor_key=box.key("page:cursor"),
             decider=decider,
             handovers=Handovers(decider, FollowUps(database), tokens),
+            **_plans(settings, database, decider),
             change_streams=_streams(database, settings),
             rate_limits=RateLimits.of(settings, redis),
             probes=_probes(settings, database, redis.ping, models),
@@ -154,6 +157,11 @@ def _kept_in_postgres(settings: Settings, database: Database, box: SecretBox) ->
         "opt_out_signals": OptOutSignals(database, rules),
         "idempotency": IdempotencyRecords(database, box),
     }
+
+
+def _plans(settings: Settings, database: Database, decider: Decider) -> dict[str, Any]:
+    facts = RecipientFacts(SegmentRows(Lake(settings.lake_dir)))
+    return {"plans": Plans(database, Jobs(database)), "planner": Planner(decider, facts, Clock())}
 
 
 def _templates(settings: Settings, database: Database) -> Templates:

@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, select
 
 from adapters.personal_data.places import NotYet, Person
-from adapters.postgres import jobs
+from adapters.postgres import jobs, plans
 from adapters.postgres.job_tables import job
 from domain.jobs import JobState
 
@@ -17,11 +17,13 @@ class OpenJobs:
         """Make sure that no job that goes on names the person.
 
         Raises:
-            NotYet: one does.
+            NotYet: one does, or the person is in a plan that goes on.
         """
         going = select(job.c.job_id, job.c.payload).where(
             job.c.state.in_((JobState.QUEUED.value, JobState.RUNNING.value))
         )
+        if person.recipient_id in plans.people_under_way(connection, person.tenant):
+            raise NotYet("a plan that the person is in has not ended")
         waiting = {row.job_id: row.payload for row in connection.execute(going) if row.payload is not None}
         for payload in jobs.opened(connection, person.tenant, waiting):
             if _names(payload, person.recipient_id):

@@ -2,7 +2,8 @@
 
 Each round everybody who may still get something proposes the best option that is still to be had. Proposals are
 accepted in the order of their margin as far as every limit reaches; who was refused proposes something else in the
-next round. At good prices nearly everybody is served in the first round.
+next round. At good prices nearly everybody is served in the first round. What the limits then still leave room for is
+changed item by item.
 """
 
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from models.audience_plan.exchange import exchanged
 from models.audience_plan.prices import Prices, find_prices, margins
 from models.audience_plan.problem import AudienceProblem, Floats, Integers
 
@@ -138,6 +140,7 @@ def _accepted(usage: Floats, margin: Floats, left: Floats) -> npt.NDArray[np.boo
 def _plan(problem: AudienceProblem, items: list[tuple[Integers, Integers]], prices: Prices) -> Plan:
     rows = np.concatenate([rows for rows, _ in items]) if items else np.empty(0, dtype=np.int64)
     columns = np.concatenate([columns for _, columns in items]) if items else np.empty(0, dtype=np.int64)
+    columns = exchanged(problem, rows, columns)
     order = np.lexsort((columns, rows))
     rows, columns = rows[order], columns[order]
     value = float(problem.values[rows, columns].sum())

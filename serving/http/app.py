@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from adapters.postgres import bulk_preferences as bulk
 from adapters.postgres.jobs import Handler
+from adapters.postgres.plans import KIND as PLAN_KIND
 from adapters.postgres.template_applications import APPLY_KIND, ROLL_BACK_KIND
 from serving import logs
 from serving.books import Books
@@ -45,6 +46,7 @@ from serving.http import (
     opt_out_signal,
     outcomes,
     pauses,
+    plans,
     preference_policy,
     preference_sync,
     preference_templates,
@@ -101,6 +103,7 @@ ROUTERS = (
     changes.router,
     contact_budget.router,
     business_rules.router,
+    plans.router,
     preference_policy.router,
     preference_templates.router,
     template_previews.router,
@@ -128,6 +131,7 @@ def _handlers(parts: Parts) -> dict[str, Handler]:
     """Return what does each kind of job."""
     return {
         bulk.KIND: bulk.store,
+        PLAN_KIND: parts.planner.step,
         APPLY_KIND: parts.templates.applications.apply_items,
         ROLL_BACK_KIND: parts.templates.applications.restore_items,
     }
