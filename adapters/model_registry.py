@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version as installed
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -22,7 +23,8 @@ import pandas as pd
 
 from adapters.settings import silence_telemetry
 
-CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+CHAMPION, CHALLENGER, SHADOW, PREVIOUS = "champion", "challenger", "shadow", "previous"
+"""Who decides; who was registered last; who passed the gate and is compared on live decisions; who decided before."""
 EXPERIMENT = "kairos"
 _CODE = Path(__file__).parents[1]
 _REQUIREMENTS = ("xgboost", "numpy", "pandas", "pydantic")
@@ -140,6 +142,20 @@ class ModelRegistry:
             for name, text in tags.items():
                 client.set_model_version_tag(self.model, version.version, name, text)
         return Version(version.model, version.version, version.run_id, {**version.tags, **tags})
+
+    def attach(
+        self, version: Version, *, figures: Mapping[str, bytes] = MappingProxyType({}), reports: Mapping[str, object]
+    ) -> None:
+        """Keep pictures and reports with the run of a version; those of the same name are replaced."""
+        with self._answering() as mlflow:
+            client = mlflow.MlflowClient()
+            for name, report in reports.items():
+                client.log_dict(version.run_id, report, name)
+            for name, image in figures.items():
+                with tempfile.TemporaryDirectory() as folder:
+                    path = Path(folder) / Path(name).name
+                    path.write_bytes(image)
+                    client.log_artifact(version.run_id, str(path), str(Path(name).parent))
 
     def set_alias(self, alias: str, version: Version) -> None:
         """Let an alias name this version from now on."""

@@ -15,6 +15,7 @@ from adapters.model_registry import ModelRegistry, Version
 if TYPE_CHECKING:
     from assets.steps.online import Parity
     from assets.steps.publishing import Weighed
+    from models.promotion.finding import Claim
 
 WHY = "why"
 """Metadata of a check that failed: the reason in one sentence."""
@@ -109,28 +110,39 @@ def model(
     return {**numbers(metrics), **drawn, **_version(version, registry)}
 
 
-def weighed(weighed: "Weighed", registry: ModelRegistry) -> Metadata:
-    """Describe what the gate found: every condition with its number, both models' numbers, and a picture."""
+def weighed(weighed: "Weighed", claim: "Claim", registry: ModelRegistry) -> Metadata:
+    """Describe what the gate found of one claim: every condition with its number, and the pictures that show it."""
+    found = weighed.verdict.of(claim)
     findings: list[dict[str, str | int | float | bool | None]] = [
-        {
-            "condition": str(one.condition),
-            "held": one.held,
-            "number": one.number,
-            "limit": one.limit,
-            "why": one.sentence,
-        }
-        for one in weighed.verdict.findings
+        {"condition": one.condition, "held": one.held, "number": one.number, "limit": one.limit, "why": one.sentence}
+        for one in found
     ]
     against = weighed.champion.version if weighed.champion else "none"
-    why = {} if weighed.verdict.passed else {WHY: dg.MetadataValue.text("; ".join(weighed.verdict.reasons))}
+    broken = [one.sentence for one in found if not one.held]
+    why = {WHY: dg.MetadataValue.text("; ".join(broken))} if broken else {}
+    drawn = {
+        Path(name).stem: picture(png, alt=Path(name).stem)
+        for name, png in weighed.pictures.items()
+        if Path(name).stem in _PICTURES.get(claim.value, ())
+    }
+    more = numbers(weighed.numbers) if claim.value == _FIRST else {}
     return {
         **why,
         "conditions": listed(findings),
         "champion_version": dg.MetadataValue.text(against),
-        "calibration": picture(weighed.picture, alt="calibration of the challenger"),
-        **numbers(weighed.numbers),
+        **drawn,
+        **more,
         **_version(weighed.challenger, registry),
     }
+
+
+_FIRST = "challenger_beats_champion"
+_PICTURES = {
+    _FIRST: ("calibration", "gain"),
+    "challenger_makes_no_group_worse": ("groups",),
+    "challenger_sees_what_it_was_trained_on": ("drift", "importance"),
+}
+"""Which pictures a check shows; each is kept once."""
 
 
 def parity(found: "Parity") -> Metadata:

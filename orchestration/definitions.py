@@ -22,7 +22,7 @@ ASSETS = (
     segments.out_segment_membership,
     *retention.ASSETS,
 )
-CHECKS = (contracts.event_contract_checks, promotion.challenger_beats_champion, parity.online_equals_offline)
+CHECKS = (contracts.event_contract_checks, promotion.promotion_gate_checks, parity.online_equals_offline)
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:

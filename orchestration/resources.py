@@ -18,6 +18,8 @@ from adapters.model_staging import ModelStaging
 from adapters.postgres.engine import Database
 from adapters.postgres.event_archive import EventArchive
 from adapters.postgres.learning_facts import LearningFacts
+from adapters.postgres.model_outcomes import ModelOutcomes
+from adapters.postgres.profile_groups import ProfileGroups
 from adapters.postgres.retention import Retention
 from adapters.postgres.tenants import Tenants
 from adapters.retention import Forgetter, periods_of
@@ -42,6 +44,8 @@ def of(settings: Settings) -> dict[str, dg.ResourceDefinition]:
             site.batch(open_), since=date.fromisoformat(settings.first_partition_date)
         ),
         "learning_facts": lambda open_: LearningFacts(site.batch(open_), settings.legal_rules),
+        "model_outcomes": lambda open_: ModelOutcomes(site.batch(open_)),
+        "profile_groups": site.profile_groups,
         "tenant_clocks": lambda open_: TenantClocks(Tenants(site.app(open_), SecretBox.of(settings)), Clock()),
         "forgetter": site.forgetter,
         "clock": lambda _: Clock(),
@@ -71,6 +75,10 @@ class _Site:
         keyring = Keyring.of(self._settings)
         database = Database(self.endpoints().databases.app, keyring=keyring, pool_size=_POOL)
         return open_.enter_context(closing(database))
+
+    def profile_groups(self, open_: ExitStack) -> ProfileGroups:
+        database = self.app(open_)
+        return ProfileGroups(database, Tenants(database, SecretBox.of(self._settings)))
 
     def forgetter(self, open_: ExitStack) -> Forgetter:
         database = self.app(open_)

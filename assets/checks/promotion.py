@@ -1,23 +1,47 @@
-"""The promotion gate as a blocking check: without it the champion stays."""
+"""The promotion gate as blocking checks, one for each claim: where one fails the champion stays."""
+
+from collections.abc import Iterator
 
 import dagster as dg
 
 from adapters.lake import Lake
 from adapters.model_registry import ModelRegistry
+from adapters.postgres.model_outcomes import ModelOutcomes
+from adapters.postgres.profile_groups import ProfileGroups
+from adapters.tenant_clocks import TenantClocks
 from assets import described, refusals
+from models.promotion.finding import Claim
+
+_SENTENCES = {
+    Claim.BEATS_CHAMPION: "The challenger ranks, is calibrated, and is no worse than the champion on later rows.",
+    Claim.CALIBRATED_PER_CHANNEL: "On every channel of enough rows what it predicts is what happens.",
+    Claim.NO_GROUP_WORSE: "No group of at least 200 rows is predicted worse than by the champion.",
+    Claim.FEATURES_AS_TRAINED: "The features it uses still look as they did in training.",
+    Claim.FIT_TO_SERVE: "Its canary rows get probabilities, and its files and its answers fit into the service.",
+    Claim.LIVE: "What was decided live speaks for it as far as it can, and it was never rolled back.",
+}
+_SPECS = [
+    dg.AssetCheckSpec(claim.value, asset="engagement_model", description=_SENTENCES[claim], blocking=True)
+    for claim in Claim
+]
 
 
-@dg.asset_check(
-    asset="engagement_model",
-    blocking=True,
-    description="The challenger ranks, is calibrated, and is no worse than the champion on later rows.",
-)
-def challenger_beats_champion(
-    lake: dg.ResourceParam[Lake], model_registry: dg.ResourceParam[ModelRegistry]
-) -> dg.AssetCheckResult:
-    """Weigh the challenger against the champion, write the verdict on its version, and show both."""
+@dg.multi_asset_check(name="promotion_gate", specs=_SPECS)
+def promotion_gate_checks(
+    lake: dg.ResourceParam[Lake],
+    model_registry: dg.ResourceParam[ModelRegistry],
+    model_outcomes: dg.ResourceParam[ModelOutcomes],
+    profile_groups: dg.ResourceParam[ProfileGroups],
+    tenant_clocks: dg.ResourceParam[TenantClocks],
+) -> Iterator[dg.AssetCheckResult]:
+    """Weigh the challenger, write the verdict on its version, and show every claim with its numbers."""
     from assets.steps import publishing
+    from assets.steps.gate_evidence import Evidence
 
+    evidence = Evidence(model_outcomes, profile_groups, tenant_clocks.now())
     with refusals.final():
-        weighed = publishing.weigh(lake, model_registry)
-    return dg.AssetCheckResult(passed=weighed.verdict.passed, metadata=described.weighed(weighed, model_registry))
+        weighed = publishing.weigh(lake, model_registry, evidence)
+    for claim in Claim:
+        held = all(finding.held for finding in weighed.verdict.of(claim))
+        shown = described.weighed(weighed, claim, model_registry)
+        yield dg.AssetCheckResult(passed=held, check_name=claim.value, asset_key="engagement_model", metadata=shown)

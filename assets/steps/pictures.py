@@ -29,3 +29,21 @@ def bars(values: Mapping[str, float], *, title: str, unit: str) -> bytes:
 
 _CROWDED = 60
 """Letters of all labels together above which they are slanted."""
+
+
+def lying_bars(values: Mapping[str, float], *, title: str, unit: str) -> bytes:
+    """Return a chart of bars that lie, for long names, the first value on top."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(_INCHES[0], 1.0 + 0.25 * max(len(values), 1)), dpi=_DPI, layout="constrained")
+    axes = figure.subplots()
+    names = list(values)[::-1]
+    drawn = axes.barh(names, [values[name] for name in names], color=_COLOUR)
+    axes.bar_label(drawn, fmt="{:.3f}", fontsize=7)
+    axes.set_title(title, fontsize=10)
+    axes.set_xlabel(unit, fontsize=9)
+    axes.tick_params(labelsize=7)
+    axes.spines[["top", "right"]].set_visible(False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()

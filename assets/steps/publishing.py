@@ -8,7 +8,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import cache
 
@@ -24,6 +24,7 @@ from adapters.model_registry import (
     CHALLENGER,
     CHAMPION,
     PREVIOUS,
+    SHADOW,
     DataSet,
     ModelRegistry,
     RegistryUnavailable,
@@ -32,17 +33,22 @@ from adapters.model_registry import (
 )
 from adapters.model_staging import ModelStaging
 from assets.refusals import Refusal
-from assets.steps import feature_days, fitting, training_rows
+from assets.steps import feature_days, fitting, gate_evidence, gate_pictures, training_rows
 from assets.steps.fitting import Judged
+from assets.steps.gate_evidence import Evidence, Gathered
 from feature_repo.engagement import at_read
-from models.engagement import dataset, evaluate, plots, spec, train
-from models.engagement.evaluate import GateVerdict
+from models.engagement import dataset, evaluate, spec, train
 from models.engagement.score import Scorer
+from models.promotion.finding import Claim, Finding, Verdict
 
 HOLDOUT = "out_engagement_holdout"
 IDENTITY, CUT, SEED, METRICS = "kairos.identity", "training.cut", "training.seed", "kairos.metrics"
 SNAPSHOT, SERVICE = "data.snapshot_id", "feast.feature_service"
 PASSED, AGAINST, REASONS = "gate.passed", "gate.against", "gate.reasons"
+MOST_OF_A_TAG = 4_000
+"""Letters of a tag; the whole is in the run's artifact."""
+ROLLED_BACK = "rollback.reason"
+"""Tag of a version that was taken out of service for what it did there, with the reason."""
 NOBODY = "nobody"
 """Stands for the champion while there is none."""
 
@@ -92,9 +98,10 @@ class Weighed:
 
     challenger: Version
     champion: Version | None
-    verdict: GateVerdict
+    verdict: Verdict
     numbers: Mapping[str, float]
-    picture: bytes
+    pictures: Mapping[str, bytes]
+    gathered: Gathered
 
 
 def fit_and_register(
@@ -152,24 +159,63 @@ def code_version() -> str:
     return hashlib.sha256("".join(inspect.getsource(part) for part in parts).encode()).hexdigest()[:16]
 
 
-def weigh(lake: Lake, registry: ModelRegistry) -> Weighed:
-    """Judge challenger and champion on the same later rows, and write the verdict on the challenger.
+def weigh(lake: Lake, registry: ModelRegistry, evidence: Evidence) -> Weighed:
+    """Hold the challenger to every condition, write verdict, numbers and pictures on it, and let it stand as shadow.
 
     Raises:
         NothingToPromote: there is no challenger.
     """
     challenger, champion = _challenger(registry), registry.version(CHAMPION)
     rows, cut, seed = _training_set(lake), datetime.fromisoformat(challenger.tags[CUT]), int(challenger.tags[SEED])
-    test, theirs = fitting.judge(rows, _scorer(registry, challenger), cut=cut, seed=seed)
+    files = registry.files(challenger)
+    scorer = Scorer.from_files(files)
+    test, theirs = fitting.judge(rows, scorer, cut=cut, seed=seed)
     rival = None if champion is None or champion.version == challenger.version else champion
     ours = fitting.judge(rows, _scorer(registry, rival), cut=cut, seed=seed)[1] if rival else None
-    verdict = evaluate.passes_gate(theirs.report, ours.report if ours else None)
-    against = champion.version if champion else NOBODY
-    told = {PASSED: str(verdict.passed).lower(), AGAINST: against, REASONS: _sentences(verdict)}
-    tagged = registry.tag(challenger, told)
+    gathered = gate_evidence.gather(
+        rows, scorer, files, cut=cut, mine=theirs.scores, theirs=ours.scores if ours else None, evidence=evidence
+    )
+    alone = evaluate.passes_gate(theirs.report, ours.report if ours else None)
+    verdict = Verdict((*_as_findings(alone), *gathered.findings, _never_rolled_back(challenger)))
     final = fitting.closed(test)
-    picture = plots.calibration_png(test[spec.LABEL].to_numpy()[final], theirs.scores[final])
-    return Weighed(tagged, champion, verdict, _side_by_side(theirs, ours), picture)
+    label, scores = test[spec.LABEL].to_numpy()[final], theirs.scores[final]
+    drawn = gate_pictures.draw(label, scores, gathered)
+    told = {
+        PASSED: str(verdict.passed).lower(),
+        AGAINST: champion.version if champion else NOBODY,
+        REASONS: _sentences(verdict),
+    }
+    tagged = registry.tag(challenger, told)
+    registry.attach(tagged, figures=drawn, reports={"gate/verdict.json": _document(verdict, gathered)})
+    if verdict.passed:
+        registry.set_alias(SHADOW, tagged)
+    return Weighed(tagged, champion, verdict, _side_by_side(theirs, ours), drawn, gathered)
+
+
+def _as_findings(verdict: evaluate.GateVerdict) -> tuple[Finding, ...]:
+    """Return what the model's own gate found, as findings of the claim that it beats the champion."""
+    return tuple(
+        Finding(Claim.BEATS_CHAMPION, str(one.condition), one.held, one.number, one.limit, one.sentence)
+        for one in verdict.findings
+    )
+
+
+def _never_rolled_back(challenger: Version) -> Finding:
+    """Hold that the version was not taken out of service for what it did there: the same rows do not say otherwise."""
+    why = challenger.tags.get(ROLLED_BACK)
+    told = f"version {challenger.version} was rolled back: {why}" if why else "it was never rolled back"
+    return Finding(Claim.LIVE, "rollback.none", why is None, float(why is not None), 0.0, told)
+
+
+def _document(verdict: Verdict, gathered: Gathered) -> dict[str, object]:
+    """Return everything the gate found, as it is kept with the version's run."""
+    return {
+        "passed": verdict.passed,
+        "findings": [asdict(finding) for finding in verdict.findings],
+        "psi": dict(gathered.psi),
+        "groups": [group.as_json() for group in gathered.groups],
+        "worst_gaps": [asdict(gap) for gap in gathered.gaps],
+    }
 
 
 def promote(registry: ModelRegistry, shelf: BundleShelf, store: FeatureStore, *, created_at: datetime) -> Version:
@@ -277,9 +323,9 @@ def _scorer(registry: ModelRegistry, version: Version) -> Scorer:
     return scorer
 
 
-def _sentences(verdict: GateVerdict) -> str:
+def _sentences(verdict: Verdict) -> str:
     """Return what did not hold, as MLflow keeps it on the version."""
-    return "; ".join(verdict.reasons)
+    return "; ".join(verdict.reasons)[:MOST_OF_A_TAG]
 
 
 def _side_by_side(theirs: Judged, ours: Judged | None) -> dict[str, float]:

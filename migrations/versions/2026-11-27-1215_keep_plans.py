@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "plans"
-down_revision = "follow_ups"
+down_revision = "variant_beliefs"
 branch_labels = None
 depends_on = None
 

@@ -135,6 +135,17 @@ class Scorer:
             canary=told.canary(),
         )
 
+    @property
+    def canary_rows(self) -> npt.NDArray[np.float32]:
+        """The rows that ``canary`` asks about."""
+        return self._canary.rows
+
+    def importance(self) -> dict[str, float]:
+        """Return each feature's share of the total gain, 0 for one that no tree uses."""
+        gain = self._booster.get_score(importance_type="total_gain")
+        total = sum(gain.values()) or 1.0
+        return {name: float(gain.get(name, 0.0)) / total for name in self.features}
+
     def score(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Return the probability of each row.
 

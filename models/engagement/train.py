@@ -63,9 +63,7 @@ class FittedEngagement:
 
     def importance(self) -> dict[str, float]:
         """Return each feature's share of the total gain, 0 for one that no tree uses."""
-        gain = self.booster.get_score(importance_type="total_gain")
-        total = sum(gain.values()) or 1.0
-        return {name: float(gain.get(name, 0.0)) / total for name in self.features}
+        return self.scorer.importance()
 
     def to_files(self) -> dict[str, bytes]:
         """Return the model as files: plain JSON, no code in any of them."""

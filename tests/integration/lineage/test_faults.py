@@ -116,7 +116,8 @@ def test_a_challenger_that_has_learned_nothing_is_refused_and_the_champion_stays
 
     monkeypatch.setattr(fitting.dataset, "dataset", shuffled)
     outcome = installation.run("training_job", cut=cut_of(installation).isoformat())
-    assert (outcome.succeeded, list(outcome.broken)) == (False, ["challenger_beats_champion"])
+    assert not outcome.succeeded
+    assert "challenger_beats_champion" in outcome.broken
     assert "engagement_champion" not in outcome.assets
     assert installation.champion() == champion
     challenger = installation.registry.version("challenger")
