@@ -53,6 +53,8 @@ from serving.change_streams import ChangeStreams
 from serving.decide import Decider
 from serving.handovers import Handovers
 from serving.probes import Probe
+from serving.remembered import Remembered
+from serving.spool_drain import SpoolDrain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +114,8 @@ class Parts:
     decider: Decider
     handovers: Handovers
     sent_decisions: SentDecisions
+    spool_drain: SpoolDrain
+    remembered: Remembered
     change_streams: ChangeStreams
     rate_limits: RateLimits
     idempotency: IdempotencyRecords

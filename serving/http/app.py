@@ -152,6 +152,7 @@ def build_app(open_parts: Callable[[], AbstractContextManager[Parts]]) -> FastAP
             loop = asyncio.get_running_loop()
             with (
                 Books(parts.tenants, parts.event_log),
+                parts.spool_drain,
                 JobRunner(parts.jobs, parts.tenants, _handlers(parts)),
                 parts.change_streams as streams,
                 told_to_stop(lambda: loop.call_soon_threadsafe(streams.end)),

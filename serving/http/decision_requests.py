@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from domain.decision_request import DecisionRequest, NotSupported, without_unsupported
 from domain.message_types import BadVariables
 from domain.templates import CannotRender
-from serving.decide import AskRefused
+from serving.decision_answers import AskRefused
 from serving.http.errors import FieldError, ProblemCode, Refused, invalid
 from serving.http.problem_codes import declared
 from serving.http.routes import KEY_REUSED
