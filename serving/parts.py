@@ -49,6 +49,7 @@ from adapters.postgres.token_trail import TokenTrail
 from adapters.redis.rate_limits import RateLimits
 from adapters.settings import Settings
 from adapters.unsubscribe_links import UnsubscribeLinks
+from serving.admission import Admission
 from serving.change_streams import ChangeStreams
 from serving.decide import Decider
 from serving.handovers import Handovers
@@ -116,6 +117,7 @@ class Parts:
     sent_decisions: SentDecisions
     spool_drain: SpoolDrain
     remembered: Remembered
+    admission: Admission
     change_streams: ChangeStreams
     rate_limits: RateLimits
     idempotency: IdempotencyRecords

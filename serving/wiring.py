@@ -67,6 +67,7 @@ from adapters.secrets import SecretBox
 from adapters.segment_rows import SegmentRows
 from adapters.settings import Settings
 from adapters.unsubscribe_links import UnsubscribeLinks
+from serving.admission import Admission
 from serving.breakers import consent_store, online_features
 from serving.change_streams import ChangeStreams
 from serving.handovers import Handovers
@@ -116,6 +117,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             decider=decider,
             handovers=Handovers(decider, FollowUps(database), tokens),
             spool_drain=drain,
+            admission=Admission(settings.service_threads),
             remembered=Remembered(store, seconds=settings.decision_postgres_ms / 1000),
             change_streams=_streams(database, settings),
             rate_limits=RateLimits.of(settings, redis),
