@@ -175,6 +175,9 @@ class Settings(Frozen):
         1000,
         description="Milliseconds a decision waits for one answer of PostgreSQL before it answers without consent.",
     )
+    decision_spool_mb: PositiveInt = Field(
+        64, description="Megabytes of decisions that are kept in a local file while PostgreSQL is away."
+    )
     change_retention_hours: PositiveInt = Field(
         72, description="Hours a change is kept for listeners that were away; later they are told to read all anew."
     )

@@ -232,6 +232,7 @@ def _allowance_facts(allowances: Allowances) -> dict[str, Any]:
         "switches": [each.model_dump(mode="json") for each in allowances.switches],
         "suppressions": [each.model_dump(mode="json") for each in allowances.suppressions],
         "is_deleted": allowances.is_deleted,
+        "is_known": allowances.is_known,
         "paused": sorted(allowances.paused),
         "preferences": [_preference_facts(each) for each in allowances.choices.preferences],
         "template": allowances.choices.template_name or None,

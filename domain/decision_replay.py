@@ -176,6 +176,7 @@ def _allowances(kept: Mapping[str, Any], version: int, read_at: datetime) -> All
         ),
         budget=ContactBudget.model_validate(kept["budget"]),
         spent=Spent(contacts, dict(kept["used"]), read_at),
+        is_known=kept.get("is_known", True),
     )
 
 

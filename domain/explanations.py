@@ -25,6 +25,7 @@ SENTENCES = {
     Reason.CONSENT_REFUSED: "The recipient refused consent.",
     Reason.CONSENT_WITHDRAWN: "The recipient withdrew consent.",
     Reason.CONSENT_EXPIRED: "The recipient's consent has expired.",
+    Reason.CONSENT_UNAVAILABLE: "Nobody could say what the recipient allows: the store of consent did not answer.",
     Reason.CHANNEL_SWITCHED_OFF: "The recipient switched this channel off.",
     Reason.CHANNEL_UNREACHABLE: "The recipient cannot be reached on this channel.",
     Reason.CHANNEL_NOT_OFFERED: "The message type does not offer this channel.",
@@ -61,6 +62,8 @@ _DEGRADED = {
     "stale_features": "The recipient's features were more than 26 hours old.",
     "missing_features": "The recipient's features were missing or more than 50 hours old.",
     "features_unavailable": "The online features did not answer in time.",
+    "tenant_default": "The store of consent did not answer, so that the type's own order of channels decided.",
+    "consent_unavailable": "The store of consent did not answer, so that nothing but owed messages could be sent.",
     "deadline": "Nothing was left of the time of the service level, so no features were read.",
 }
 

@@ -57,6 +57,8 @@ class Allowances:
     choices: Choices = field(default_factory=Choices)
     budget: ContactBudget = field(default_factory=ContactBudget)
     spent: Spent = field(default_factory=Spent)
+    is_known: bool = True
+    """False while nobody can say what the recipient allows."""
 
     def with_choices(self, choices: Choices) -> "Allowances":
         """Return the same together with what was chosen."""
@@ -70,6 +72,7 @@ class Allowances:
             choices=choices,
             budget=self.budget,
             spent=self.spent,
+            is_known=self.is_known,
         )
 
     def personalization_refusal(self, channels: Iterable[Channel], now: datetime) -> Reason | None:
@@ -227,6 +230,8 @@ def _verdicts(request: DecisionRequest, at: Situation, channel: Channel) -> Iter
 
 def _denials(at: Situation, channel: Channel) -> Iterator[Reason | None]:
     allowances, message_class = at.allowances, at.definition.message_class
+    if not allowances.is_known and message_class is not MessageClass.TRANSACTIONAL:
+        yield Reason.CONSENT_UNAVAILABLE
     yield Reason.RECIPIENT_DELETED if allowances.is_deleted else None
     yield suppression.refusal(allowances.suppressions, channel=channel, message_class=message_class)
     if message_class is MessageClass.MARKETING:

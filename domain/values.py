@@ -103,6 +103,7 @@ class Reason(StrEnum):
     CONSENT_REFUSED = "consent.refused"
     CONSENT_WITHDRAWN = "consent.withdrawn"
     CONSENT_EXPIRED = "consent.expired"
+    CONSENT_UNAVAILABLE = "consent.unavailable"
     CHANNEL_SWITCHED_OFF = "channel.switched_off"
     CHANNEL_UNREACHABLE = "channel.unreachable"
     CHANNEL_NOT_OFFERED = "channel.not_offered"

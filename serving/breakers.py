@@ -12,6 +12,7 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from adapters.feature_store import FeatureStoreUnavailable
+from adapters.postgres.engine import Unavailable
 from domain.circuit import Circuit, State, Thresholds
 
 log = structlog.get_logger("kairos.breakers")
@@ -108,6 +109,11 @@ class Breaker:
         if after is State.OPEN:
             _OPENED.labels(self.name).inc()
         log.warning("breaker.changed", name=self.name, before=before.value, after=after.value)
+
+
+def consent_store() -> Breaker:
+    """Return the breaker of PostgreSQL on the way of a decision; a try costs up to a second, so three are enough."""
+    return Breaker("postgres", failures=(Unavailable,), thresholds=Thresholds(calls=3, window=5.0))
 
 
 def online_features() -> Breaker:

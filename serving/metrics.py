@@ -19,6 +19,7 @@ SECONDS = Histogram("kairos_http_seconds", "Seconds from request to answer.", ("
 _PROBLEMS = Counter("kairos_http_problems", "Problem documents answered, by code.", ("code", "severity"))
 LIMITED = Counter("kairos_http_limited", "Requests refused by a rate limit.", ("tenant", "level"))
 UNLIMITED = Counter("kairos_http_unlimited", "Requests let pass because the counters of the rate limits were away.")
+REMEMBERED = Counter("kairos_http_remembered", "Requests let pass as their caller was last known: no store answered.")
 TOKENS_REFUSED = Counter("kairos_http_tokens_refused", "Bearer tokens that were not taken.", ("why",))
 IDEMPOTENT = Counter("kairos_http_idempotent", "Requests with an idempotency key, done or replayed.", ("what",))
 

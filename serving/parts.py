@@ -50,11 +50,14 @@ from adapters.postgres.token_trail import TokenTrail
 from adapters.redis.rate_limits import RateLimits
 from adapters.settings import Settings
 from adapters.unsubscribe_links import UnsubscribeLinks
+from serving.admission import Admission
 from serving.change_streams import ChangeStreams
 from serving.decide import Decider
 from serving.handovers import Handovers
 from serving.planner import Planner
 from serving.probes import Probe
+from serving.remembered import Remembered
+from serving.spool_drain import SpoolDrain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +119,9 @@ class Parts:
     decider: Decider
     handovers: Handovers
     sent_decisions: SentDecisions
+    spool_drain: SpoolDrain
+    remembered: Remembered
+    admission: Admission
     change_streams: ChangeStreams
     rate_limits: RateLimits
     idempotency: IdempotencyRecords

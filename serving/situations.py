@@ -5,9 +5,10 @@ from datetime import datetime
 
 from adapters import legal_rule_files
 from adapters.postgres.decisions import DecisionLog, Known
+from adapters.postgres.versioned_documents import Published
 from adapters.settings import Settings
 from adapters.unsubscribe_links import UnsubscribeLinks
-from domain.business_rules import Ruled, evaluate
+from domain.business_rules import BusinessRules, Ruled, evaluate
 from domain.decision_request import DecisionRequest
 from domain.gates import Allowances, Situation
 from domain.legal.gate import LegalFacts
@@ -32,6 +33,8 @@ class Situations:
     def __init__(self, log_of: DecisionLog, settings: Settings, links: UnsubscribeLinks | None = None) -> None:
         self._links = links
         self._log = log_of
+        self._last_seen: dict[tuple[str, str], PublishedType] = {}
+        self._last_rules: dict[str, Published[BusinessRules]] = {}
         self._quiet = QuietHours(start=settings.quiet_hours_start, end=settings.quiet_hours_end)
         self._rules = legal_rule_files.load(settings.legal_rules)
 
@@ -51,7 +54,7 @@ class Situations:
         recipients = [request.recipient_id for request in requests]
         types = [request.message.type for request in requests]
         levels = {LevelName(request.service_level) for request in requests if request.service_level is not None}
-        return self._log.known(
+        known = self._log.known(
             tenant,
             recipients,
             types,
@@ -61,6 +64,39 @@ class Situations:
             levels=levels,
             leaving_out=leaving_out,
         )
+        self._last_seen |= {(tenant.tenant, name): published for name, published in known.types.items()}
+        if known.types:
+            self._last_rules[tenant.tenant] = known.rules
+        return known
+
+    def last_seen(self, tenant: Tenant, message_type: str) -> PublishedType | None:
+        """Return a type as this process last read it, None when it never did; for when nobody can be asked."""
+        return self._last_seen.get((tenant.tenant, message_type))
+
+    def without_store(
+        self, tenant: Tenant, request: DecisionRequest, definition: MessageType, now: datetime
+    ) -> Situation:
+        """Return what the gates look at while PostgreSQL is away: nothing is known of the recipient."""
+        place = place_of(None, request.context.time_zone, tenant.zone)
+        return Situation(
+            definition=definition,
+            allowances=Allowances(is_known=False),
+            ruled=self._ruled_before(tenant, request, definition, now),
+            profile=None,
+            law=LegalFacts(rules=self._rules, place=place, complaint_share=None),
+            quiet=self._quiet,
+            now=now,
+            unsubscribe_url=self.unsubscribe_url(tenant, request, definition, now),
+            tenant_zone=tenant.zone,
+        )
+
+    def _ruled_before(self, tenant: Tenant, request: DecisionRequest, definition: MessageType, now: datetime) -> Ruled:
+        """Return what the tenant's rules, as they were last read, leave of the options of somebody unknown."""
+        rules = self._last_rules.get(tenant.tenant)
+        if rules is None:
+            return Ruled()
+        facts = dict(request.context.facts(definition.external_features)) | {"campaign_id": request.campaign_id}
+        return evaluate(rules.document, rules.version, definition, facts, now, may_personalize=False)
 
     def by_recipient(
         self, tenant: Tenant, recipient_ids: Sequence[str], message_type: str, *, now: datetime

@@ -11,6 +11,7 @@ from typing import Any
 from adapters import heartbeat, legal_rule_files
 from adapters.bearer_tokens import BearerTokens
 from adapters.clock import Clock, real_now
+from adapters.decision_spool import DecisionSpool
 from adapters.endpoints import Endpoints, resolve
 from adapters.handover_tokens import HandoverTokens
 from adapters.keyring import Keyring
@@ -68,7 +69,8 @@ from adapters.secrets import SecretBox
 from adapters.segment_rows import SegmentRows
 from adapters.settings import Settings
 from adapters.unsubscribe_links import UnsubscribeLinks
-from serving.breakers import online_features
+from serving.admission import Admission
+from serving.breakers import consent_store, online_features
 from serving.change_streams import ChangeStreams
 from serving.decide import Decider
 from serving.handovers import Handovers
@@ -76,6 +78,9 @@ from serving.models import EngagementModels
 from serving.parts import Parts, Templates
 from serving.planner import Planner
 from serving.probes import Probe
+from serving.remembered import Remembered
+from serving.spool_drain import SpoolDrain
+from serving.steady import SteadyDecider
 from serving.variant_beliefs import ServingBeliefs
 
 
@@ -92,9 +97,11 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
     models = EngagementModels.of(settings, endpoints, box)
     redis = connect(endpoints.redis_url, timeout_ms=settings.redis_timeout_ms)
     decisions, links = DecisionLog(database), UnsubscribeLinks(box, settings.public_url)
+    store, spool, tenants = consent_store(), DecisionSpool.of(settings, box), Tenants(database, box)
+    drain = SpoolDrain(spool, decisions, tenants)
     tokens = HandoverTokens(box)
-    beliefs = ServingBeliefs(VariantBeliefs(database), Tenants(database, box).names)
-    decider = Decider(
+    beliefs = ServingBeliefs(VariantBeliefs(database), tenants.names)
+    decider = SteadyDecider(
         decisions,
         lambda: models.current,
         settings,
@@ -102,6 +109,8 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
         tokens=tokens,
         features=online_features(),
         beliefs=beliefs,
+        spool=spool,
+        store=store,
     )
     models.start()
     beliefs.start()
@@ -116,9 +125,12 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             decider=decider,
             handovers=Handovers(decider, FollowUps(database), tokens),
             **_plans(settings, database, decider),
+            spool_drain=drain,
+            admission=Admission(settings.service_threads),
+            remembered=Remembered(store, seconds=settings.decision_postgres_ms / 1000),
             change_streams=_streams(database, settings),
             rate_limits=RateLimits.of(settings, redis),
-            probes=_probes(settings, database, redis.ping, models),
+            probes=(*_probes(settings, database, redis.ping, models), Probe("spool", drain.check, is_required=True)),
             **_kept_in_postgres(settings, database, box),
             **_rights(settings, database, box),
             **_operations(database, box),
@@ -127,6 +139,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
         beliefs.stop()
         models.stop()
         redis.close()
+        spool.close()
         database.close()
 
 

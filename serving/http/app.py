@@ -16,6 +16,7 @@ from adapters.postgres.jobs import Handler
 from adapters.postgres.plans import KIND as PLAN_KIND
 from adapters.postgres.template_applications import APPLY_KIND, ROLL_BACK_KIND
 from serving import logs
+from serving.admission import THREADS_NEVER_SHED
 from serving.books import Books
 from serving.http import (
     attribute_schema,
@@ -151,11 +152,13 @@ def build_app(open_parts: Callable[[], AbstractContextManager[Parts]]) -> FastAP
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with open_parts() as parts:
             logs.configure(parts.settings.log_level)
-            anyio.to_thread.current_default_thread_limiter().total_tokens = parts.settings.service_threads
+            threads = parts.settings.service_threads + THREADS_NEVER_SHED
+            anyio.to_thread.current_default_thread_limiter().total_tokens = threads
             app.state.parts = parts
             loop = asyncio.get_running_loop()
             with (
                 Books(parts.tenants, parts.event_log),
+                parts.spool_drain,
                 JobRunner(parts.jobs, parts.tenants, _handlers(parts)),
                 parts.change_streams as streams,
                 told_to_stop(lambda: loop.call_soon_threadsafe(streams.end)),

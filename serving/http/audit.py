@@ -9,9 +9,10 @@ from pydantic import JsonValue
 from adapters.postgres.audit_trail import AuditRow, Wanted
 from domain.events import Identifier
 from domain.values import Frozen
+from serving.admission import Lane
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.cursors import NextCursor, PageOf
-from serving.http.routes import Route
+from serving.http.routes import Route, in_lane
 
 router = APIRouter(route_class=Route, tags=["audit"])
 PAGE = 100
@@ -47,6 +48,7 @@ class AuditPage(Frozen):
 
 
 @router.get("/v1/audit", summary="Read the audit trail")
+@in_lane(Lane.BATCH)
 def get_audit(
     caller: Annotated[Caller, permission("audit:read")],
     parts: PartsOf,

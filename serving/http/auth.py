@@ -8,6 +8,7 @@ not start. A token may stand for a recipient; they reach addresses with their ow
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request
@@ -94,7 +95,9 @@ class Required:
         if any(_is_credential(name, value) for name, value in request.query_params.multi_items()):
             raise Refused(IN_ADDRESS, "A credential belongs in a header; this one is in the address, so replace it.")
         is_token = header is None and not given[0].startswith(_KEY)
-        caller = _by_token(given[0], parts) if is_token else _by_key(given[0], parts)
+        find = partial(_by_token if is_token else _by_key, given[0], parts)
+        may_be_remembered = getattr(request.scope["route"].endpoint, "answers_without_store", False)
+        caller: Caller = parts.remembered.find(given[0], find) if may_be_remembered and not is_token else find()
         request.state.tenant = caller.tenant.tenant
         if not self.permission.is_granted_by(caller.scopes):
             raise Refused(ProblemCode.FORBIDDEN, f"This credential lacks the permission {self.permission}.")
@@ -149,6 +152,12 @@ def _hold_to_oneself(request: Request, recipient_id: str) -> None:
     if named is not None and named != recipient_id:
         # As one that does not exist: who is known here is nobody's to find out.
         raise Refused(ProblemCode.NOT_FOUND, "There is nothing at this address.")
+
+
+def answers_without_store(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """Declare that a route answers while PostgreSQL is away, so that its callers with a key are remembered."""
+    endpoint.answers_without_store = True  # type: ignore[attr-defined]
+    return endpoint
 
 
 def own_part(endpoint: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,8 +10,9 @@ from domain.events import Identifier
 from domain.jobs import Job
 from domain.preferences import Preference
 from domain.values import Frozen
+from serving.admission import Lane
 from serving.http.auth import Caller, PartsOf, permission
-from serving.http.routes import Route
+from serving.http.routes import Route, in_lane
 from serving.http.strict_body import body_of
 
 router = APIRouter(route_class=Route, tags=["preferences"])
@@ -35,6 +36,7 @@ class BulkPreferences(Frozen):
 
 
 @router.post("/v1/preferences/bulk", status_code=202, summary="Store preferences for many recipients")
+@in_lane(Lane.BATCH)
 def post_bulk_preferences(
     caller: Annotated[Caller, permission("preferences:write")],
     body: Annotated[BulkPreferences, body_of(BulkPreferences)],

@@ -16,12 +16,13 @@ from domain.decision_request import IdempotencyKey as ItemKey
 from domain.identity import decision_id
 from domain.values import Frozen
 from serving import decision_metrics
+from serving.admission import Lane
 from serving.asks import Ask
 from serving.decide import new_id
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.decision_requests import read_request, refusal_of
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
-from serving.http.routes import IdempotencyKey, Route, own_key
+from serving.http.routes import IdempotencyKey, Route, in_lane, own_key
 from serving.http.strict_body import BodyIs, Document
 from serving.parts import Parts
 
@@ -71,6 +72,7 @@ class DecisionBatchAnswer(Frozen):
 
 @router.post("/v1/decisions/batch", summary="Decide about up to 1,000 messages", responses=problems(422))
 @own_key
+@in_lane(Lane.BATCH)
 def post_decision_batch(
     caller: Annotated[Caller, permission("decisions:write")],
     document: Annotated[Document, Depends(BodyIs(DecisionBatch))],

@@ -8,12 +8,13 @@ from adapters.postgres.decision_rows import Recorded
 from domain.decision_record import DecisionAnswer
 from domain.decision_request import DecisionRequest
 from domain.identity import decision_id
+from serving.admission import Lane
 from serving.asks import Ask
 from serving.decide import new_id
-from serving.http.auth import Caller, PartsOf, own_part, permission
+from serving.http.auth import Caller, PartsOf, answers_without_store, own_part, permission
 from serving.http.decision_requests import read_request, refusal_of
 from serving.http.errors import ProblemCode, Refused, problems
-from serving.http.routes import IdempotencyKey, Route, own_key
+from serving.http.routes import IdempotencyKey, Route, in_lane, own_key
 from serving.http.strict_body import BodyIs, Document
 
 router = APIRouter(route_class=Route, tags=["decisions"])
@@ -22,6 +23,8 @@ DecisionId = Annotated[str, Path(min_length=1, max_length=64, pattern=r"^[0-9A-Z
 
 @router.post("/v1/decisions", summary="Decide about one message to one recipient", responses=problems(422))
 @own_key
+@answers_without_store
+@in_lane(Lane.REAL_TIME)
 def post_decision(
     request: Request,
     caller: Annotated[Caller, permission("decisions:write")],

@@ -16,11 +16,12 @@ from adapters.postgres.subject_keys import KeyDestroyed
 from adapters.postgres.tenants import UnknownTenant
 from domain.exports import Export, ExportKind
 from domain.values import Frozen, Moment
+from serving.admission import Lane
 from serving.http.auth import Caller, PartsOf, own_part, permission, public
 from serving.http.errors import ProblemCode, Refused, problems
 from serving.http.problem_codes import declared
 from serving.http.recipients import PREFIX, RecipientId
-from serving.http.routes import Route
+from serving.http.routes import Route, in_lane
 from serving.http.strict_body import body_of
 from serving.parts import Parts
 
@@ -54,6 +55,7 @@ class ExportLink(Frozen):
 
 
 @router.post(PREFIX + "/exports", status_code=202, summary="Export a recipient's data", responses=problems(404))
+@in_lane(Lane.BATCH)
 def post_export(
     caller: Annotated[Caller, permission("exports:write")],
     recipient_id: RecipientId,

@@ -18,6 +18,7 @@ from adapters.postgres.engine import Unavailable
 from adapters.postgres.idempotency import InFlight, KeptAnswer, KeyOfAnother
 from domain.identity import subject_key
 from serving import metrics
+from serving.admission import Admission, Lane, Overloaded
 from serving.http.auth import Caller, PartsOf, Required
 from serving.http.errors import FieldError, Refused, failed, request_id, respond
 from serving.http.fields import Fields, narrowed, reads_json
@@ -35,6 +36,13 @@ KEY_IN_FLIGHT = declared(
     is_retryable=True,
     severity=Severity.INFO,
 )
+OVERLOADED = declared(
+    "service.overloaded",
+    503,
+    "More to do than can be done; batches are sent away first, opt-outs never. See Retry-After.",
+    is_retryable=True,
+    severity=Severity.ERROR,
+)
 _NOT_KEPT = frozenset({400, 422})
 """What was refused for its form did nothing: corrected, it may come again under the same key."""
 
@@ -48,6 +56,26 @@ IdempotencyKey = Annotated[
         description="Printable ASCII. The same key and request are done once, and answered alike for 24 hours.",
     ),
 ]
+
+
+def in_lane(lane: Lane) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare how urgent a route is when there is more to do than can be done; without it, it is standard.
+
+    ``Lane.NEVER_SHED`` is for what hands messages over. What is ``never_limited``, which lets people opt out, has it.
+    """
+
+    def declare(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+        endpoint.lane = lane  # type: ignore[attr-defined]
+        return endpoint
+
+    return declare
+
+
+def lane_of(endpoint: Callable[..., Any]) -> Lane:
+    """Return how urgent a route is."""
+    usual = Lane.NEVER_SHED if hasattr(endpoint, "is_never_limited") else Lane.STANDARD
+    lane: Lane = getattr(endpoint, "lane", usual)
+    return lane
 
 
 def own_key(endpoint: Callable[..., Any]) -> Callable[..., Any]:
@@ -107,14 +135,21 @@ class Route(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return what answers a request, with the part of the answer that ``fields=`` asks for."""
-        handler = super().get_route_handler()
-        if not self._is_narrowed:
-            return handler
+        handler, lane = super().get_route_handler(), lane_of(self.endpoint)
+
+        async def admitted(request: Request) -> Response:
+            admission: Admission = request.app.state.parts.admission
+            try:
+                async with admission.place(lane):
+                    return await handler(request)
+            except Overloaded:
+                detail = "There is too much to do; this request was sent away before anything was done."
+                raise Refused(OVERLOADED, detail, headers={"Retry-After": "1"}) from None
 
         async def narrowing(request: Request) -> Response:
-            return narrowed(await handler(request), request)
+            return narrowed(await admitted(request), request)
 
-        return narrowing
+        return narrowing if self._is_narrowed else admitted
 
     def _once(self, endpoint: Callable[..., Any]) -> Callable[..., Any]:
         if inspect.iscoroutinefunction(endpoint):

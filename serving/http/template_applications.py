@@ -21,12 +21,13 @@ from domain.events import Identifier, Name
 from domain.learned_defaults import Evidence
 from domain.preference_templates import Membership
 from domain.values import Frozen
+from serving.admission import Lane
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
 from serving.http.preference_templates import TemplateId, unknown
 from serving.http.problem_codes import declared
 from serving.http.recipients import PREFIX, RecipientId
-from serving.http.routes import Route
+from serving.http.routes import Route, in_lane
 from serving.http.strict_body import body_of
 
 router = APIRouter(route_class=Route, tags=["preferences"])
@@ -166,6 +167,7 @@ def post_template_application(
     summary="Apply a template to an audience",
     responses=problems(404, 409),
 )
+@in_lane(Lane.BATCH)
 def post_audience_application(
     caller: Annotated[Caller, permission("templates:write")],
     template_id: TemplateId,

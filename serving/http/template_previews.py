@@ -10,10 +10,11 @@ from adapters.postgres.template_applications import UnknownAudience
 from domain.events import Identifier, Name
 from domain.values import Frozen
 from serving import template_preview
+from serving.admission import Lane
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.errors import ProblemCode, Refused, problems
 from serving.http.preference_templates import TemplateId, unknown
-from serving.http.routes import Route
+from serving.http.routes import Route, in_lane
 from serving.http.strict_body import body_of
 from serving.template_preview import RecipientPreview, SamplePreview
 
@@ -54,6 +55,7 @@ def post_template_preview(
 
 
 @router.post("/sample", summary="Ask what a template would change for a sample", responses=problems(404))
+@in_lane(Lane.BATCH)
 def post_sample_preview(
     caller: Annotated[Caller, permission("templates:read")],
     template_id: TemplateId,

@@ -1,0 +1,64 @@
+"""The decider of the service: decides with PostgreSQL while it answers, and without it while it does not."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from adapters.decision_spool import DecisionSpool
+from adapters.postgres.decision_rows import Recorded
+from adapters.postgres.engine import Unavailable
+from domain.tenants import Tenant
+from serving.asks import Ask
+from serving.breakers import Breaker, Open
+from serving.decide import Decider
+from serving.decision_answers import AskRefused, KeyReused
+from serving.without_store import WithoutStore
+
+
+class SteadyDecider(Decider):
+    """Answers every decision that can be kept."""
+
+    def __init__(self, *given: Any, spool: DecisionSpool, store: Breaker, **named: Any) -> None:
+        """Prepare to decide.
+
+        Args:
+            given: as ``Decider``.
+            spool: keeps decisions while PostgreSQL is away.
+            store: the breaker of PostgreSQL on the way of a decision.
+            named: as ``Decider``.
+        """
+        super().__init__(*given, **named)
+        self._store = store
+        self._spool = spool
+        self._without = WithoutStore(spool, self.situations, self._settings, self._is_holdout, self._answers.tokens)
+
+    def decide_each(
+        self, tenant: Tenant, asks: Sequence[Ask], *, now: datetime, actor: str
+    ) -> list[Recorded | AskRefused]:
+        """Decide each request, as ``Decider``; while PostgreSQL is away, from memory and into the spool.
+
+        Raises:
+            Unavailable: PostgreSQL is away, and so is the spool, or a type was never read by this process.
+        """
+        waiting = self._spooled(tenant, asks) if len(self._spool) else {}
+        rest = [ask for place, ask in enumerate(asks) if place not in waiting]
+        decide: Callable[..., list[Any]] = super().decide_each
+        try:
+            with self._store.calling():
+                made = decide(tenant, rest, now=now, actor=actor)
+        except (Unavailable, Open):
+            made = self._without.decide(tenant, rest, now=now, actor=actor)
+        told = iter(made)
+        verdicts = [waiting[place] if place in waiting else next(told) for place in range(len(asks))]
+        secret = tenant.subject_secret
+        return [
+            KeyReused("this key stands for another request")
+            if isinstance(verdict, Recorded) and not ask.may_be(verdict.fingerprint, secret)
+            else verdict
+            for ask, verdict in zip(asks, verdicts, strict=True)
+        ]
+
+    def _spooled(self, tenant: Tenant, asks: Sequence[Ask]) -> dict[int, Recorded | AskRefused]:
+        """Return what was answered before to those whose decision is not in PostgreSQL yet, by their place."""
+        found = ((place, self._without.repeated(tenant, ask)) for place, ask in enumerate(asks))
+        return {place: recorded for place, recorded in found if recorded is not None}
