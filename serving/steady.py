@@ -6,7 +6,7 @@ from typing import Any
 
 from adapters.decision_spool import DecisionSpool
 from adapters.postgres.decision_rows import Recorded
-from adapters.postgres.engine import Unavailable
+from adapters.postgres.engine import Busy, Unavailable
 from domain.tenants import Tenant
 from serving.asks import Ask
 from serving.breakers import Breaker, Open
@@ -38,6 +38,7 @@ class SteadyDecider(Decider):
         """Decide each request, as ``Decider``; while PostgreSQL is away, from memory and into the spool.
 
         Raises:
+            Busy: PostgreSQL has too much to do; whoever asks again later is answered.
             Unavailable: PostgreSQL is away, and so is the spool, or a type was never read by this process.
         """
         waiting = self._spooled(tenant, asks) if len(self._spool) else {}
@@ -45,9 +46,11 @@ class SteadyDecider(Decider):
         decide: Callable[..., list[Any]] = super().decide_each
         try:
             with self._store.calling():
-                made = decide(tenant, rest, now=now, actor=actor)
+                made = self._unless_busy(decide, tenant, rest, now=now, actor=actor)
         except (Unavailable, Open):
             made = self._without.decide(tenant, rest, now=now, actor=actor)
+        if isinstance(made, Busy):
+            raise made
         told = iter(made)
         verdicts = [waiting[place] if place in waiting else next(told) for place in range(len(asks))]
         secret = tenant.subject_secret
@@ -57,6 +60,14 @@ class SteadyDecider(Decider):
             else verdict
             for ask, verdict in zip(asks, verdicts, strict=True)
         ]
+
+    @staticmethod
+    def _unless_busy(decide: Callable[..., list[Any]], *given: Any, **named: Any) -> list[Any] | Busy:
+        """Decide, or return that PostgreSQL is busy: a decision made without it could contradict one made with it."""
+        try:
+            return decide(*given, **named)
+        except Busy as busy:
+            return busy
 
     def _spooled(self, tenant: Tenant, asks: Sequence[Ask]) -> dict[int, Recorded | AskRefused]:
         """Return what was answered before to those whose decision is not in PostgreSQL yet, by their place."""

@@ -5,6 +5,7 @@ Building connects to nothing, so the service starts while any server is down and
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -70,9 +71,8 @@ from adapters.segment_rows import SegmentRows
 from adapters.settings import Settings
 from adapters.unsubscribe_links import UnsubscribeLinks
 from serving.admission import Admission
-from serving.breakers import consent_store, online_features
+from serving.breakers import Breaker, consent_store, online_features
 from serving.change_streams import ChangeStreams
-from serving.decide import Decider
 from serving.handovers import Handovers
 from serving.models import EngagementModels
 from serving.parts import Parts, Templates
@@ -82,6 +82,63 @@ from serving.remembered import Remembered
 from serving.spool_drain import SpoolDrain
 from serving.steady import SteadyDecider
 from serving.variant_beliefs import ServingBeliefs
+
+
+@dataclass(frozen=True)
+class _Deciding:
+    """What decides, with what it stands on and what it leaves for later."""
+
+    decisions: DecisionLog
+    links: UnsubscribeLinks
+    tokens: HandoverTokens
+    store: Breaker
+    spool: DecisionSpool
+    drain: SpoolDrain
+    beliefs: ServingBeliefs
+    decider: SteadyDecider
+
+    @classmethod
+    def of(cls, settings: Settings, database: Database, box: SecretBox, models: EngagementModels) -> "_Deciding":
+        decisions, links, tokens = (
+            DecisionLog(database),
+            UnsubscribeLinks(box, settings.public_url),
+            HandoverTokens(box),
+        )
+        store, spool, tenants = consent_store(), DecisionSpool.of(settings, box), Tenants(database, box)
+        beliefs = ServingBeliefs(VariantBeliefs(database), tenants.names)
+        decider = SteadyDecider(
+            decisions,
+            lambda: models.current,
+            settings,
+            links,
+            tokens=tokens,
+            features=online_features(),
+            beliefs=beliefs,
+            spool=spool,
+            store=store,
+        )
+        drain = SpoolDrain(spool, decisions, tenants)
+        return cls(decisions, links, tokens, store, spool, drain, beliefs, decider)
+
+    @property
+    def probe(self) -> Probe:
+        """Not ready before what was decided without PostgreSQL is in it."""
+        return Probe("spool", self.drain.check, is_required=True)
+
+    def parts(self, settings: Settings, database: Database) -> dict[str, Any]:
+        """Return the parts by their names in ``Parts``."""
+        facts = RecipientFacts(SegmentRows(Lake(settings.lake_dir)))
+        return {
+            "decisions": self.decisions,
+            "unsubscribe_links": self.links,
+            "decider": self.decider,
+            "handovers": Handovers(self.decider, FollowUps(database), self.tokens),
+            "plans": Plans(database, Jobs(database)),
+            "planner": Planner(self.decider, facts, Clock()),
+            "spool_drain": self.drain,
+            "admission": Admission(settings.service_threads),
+            "remembered": Remembered(self.store, seconds=settings.decision_postgres_ms / 1000),
+        }
 
 
 @contextmanager
@@ -96,50 +153,28 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
     database = _database(settings, endpoints)
     models = EngagementModels.of(settings, endpoints, box)
     redis = connect(endpoints.redis_url, timeout_ms=settings.redis_timeout_ms)
-    decisions, links = DecisionLog(database), UnsubscribeLinks(box, settings.public_url)
-    store, spool, tenants = consent_store(), DecisionSpool.of(settings, box), Tenants(database, box)
-    drain = SpoolDrain(spool, decisions, tenants)
-    tokens = HandoverTokens(box)
-    beliefs = ServingBeliefs(VariantBeliefs(database), tenants.names)
-    decider = SteadyDecider(
-        decisions,
-        lambda: models.current,
-        settings,
-        links,
-        tokens=tokens,
-        features=online_features(),
-        beliefs=beliefs,
-        spool=spool,
-        store=store,
-    )
+    deciding = _Deciding.of(settings, database, box, models)
     models.start()
-    beliefs.start()
+    deciding.beliefs.start()
     try:
         yield Parts(
             settings=settings,
             clock=Clock(),
-            unsubscribe_links=links,
-            decisions=decisions,
             arrival_key=box.key("audit:arrival"),
             cursor_key=box.key("page:cursor"),
-            decider=decider,
-            handovers=Handovers(decider, FollowUps(database), tokens),
-            **_plans(settings, database, decider),
-            spool_drain=drain,
-            admission=Admission(settings.service_threads),
-            remembered=Remembered(store, seconds=settings.decision_postgres_ms / 1000),
+            **deciding.parts(settings, database),
             change_streams=_streams(database, settings),
             rate_limits=RateLimits.of(settings, redis),
-            probes=(*_probes(settings, database, redis.ping, models), Probe("spool", drain.check, is_required=True)),
+            probes=(*_probes(settings, database, redis.ping, models), deciding.probe),
             **_kept_in_postgres(settings, database, box),
             **_rights(settings, database, box),
             **_operations(database, box),
         )
     finally:
-        beliefs.stop()
+        deciding.beliefs.stop()
         models.stop()
         redis.close()
-        spool.close()
+        deciding.spool.close()
         database.close()
 
 
@@ -170,11 +205,6 @@ def _kept_in_postgres(settings: Settings, database: Database, box: SecretBox) ->
         "opt_out_signals": OptOutSignals(database, rules),
         "idempotency": IdempotencyRecords(database, box),
     }
-
-
-def _plans(settings: Settings, database: Database, decider: Decider) -> dict[str, Any]:
-    facts = RecipientFacts(SegmentRows(Lake(settings.lake_dir)))
-    return {"plans": Plans(database, Jobs(database)), "planner": Planner(decider, facts, Clock())}
 
 
 def _templates(settings: Settings, database: Database) -> Templates:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from psycopg.errors import QueryCanceled
 from sqlalchemy import URL, Connection, create_engine, event, make_url, text
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
@@ -29,6 +30,10 @@ _BARE = ("postgresql", "postgres")
 
 class Unavailable(RuntimeError):
     """PostgreSQL could not do it now: away, overloaded, out of space or out of time. Trying again may help."""
+
+
+class Busy(Unavailable):
+    """PostgreSQL answers, but what was asked took too long: somebody holds a lock, or it has too much to do."""
 
 
 class NoKeyring(RuntimeError):
@@ -146,7 +151,8 @@ def _passing_as_unavailable() -> Iterator[None]:
     except (OperationalError, InterfaceError, PoolExhausted) as error:
         # The driver's text may hold parameters, which are somebody's data: only its class is passed on.
         cause = getattr(error, "orig", None) or error
-        raise Unavailable(f"PostgreSQL cannot do it now ({type(cause).__name__})") from None
+        kind = Busy if isinstance(cause, QueryCanceled) else Unavailable
+        raise kind(f"PostgreSQL cannot do it now ({type(cause).__name__})") from None
 
 
 _JOINED: ContextVar[tuple[Database, str, Connection] | None] = ContextVar("joined", default=None)

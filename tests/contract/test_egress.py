@@ -26,6 +26,7 @@ TO_SERVERS_OF_OURS = {
     "adapters/embedded/valkey.py": "asks the Valkey it started whether it is up",
     "adapters/mlflow_rest.py": "the MLflow server of the settings",
     "adapters/model_registry.py": "the MLflow server of the settings",
+    "adapters/simulation/service.py": "the API that whoever starts a simulation names",
     "cli/demo_show.py": "the API it started",
     "cli/demo_story.py": "the API it started",
     "cli/readiness.py": "the services it started",
