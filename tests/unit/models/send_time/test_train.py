@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks import purchase_hours
 from models.send_time import dataset, evaluate, score, train
 from models.send_time.spec import HOURS_OF_WEEK
 from models.simulator import rhythms
@@ -78,3 +79,7 @@ def test_hours_of_the_week_begin_on_monday():
 def test_few_people_give_no_interval():
     _, earlier, later = people(30, count=20)
     assert evaluate.gain(np.zeros_like(earlier), later, earlier, seed=0).low is None
+
+
+def test_without_the_real_purchases_their_row_is_skipped_and_misses_nothing(tmp_path):
+    assert purchase_hours.measure(tmp_path) == {"skipped": "transactions.parquet is not there", "met": None}

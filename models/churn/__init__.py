@@ -1,0 +1,1 @@
+"""Who will stay away: the chance of no session in the month to come."""
