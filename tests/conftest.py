@@ -18,6 +18,7 @@ from adapters.secrets import SecretBox
 from adapters.settings import Settings
 from domain.tenants import Tenant
 from tests.api import KEYS
+from tests.owner import as_owner
 
 
 @pytest.fixture(scope="session")
@@ -27,9 +28,12 @@ def box() -> SecretBox:
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    """A real PostgreSQL, empty."""
+    """A real PostgreSQL, empty; tests that kill theirs start their own, this one need not survive a crash."""
     folder = tmp_path_factory.mktemp("postgres")
     server = start_postgres(folder / "data", log=folder / "postgres.log")
+    with as_owner(server.admin_url, database="postgres") as connection:
+        connection.execute("ALTER SYSTEM SET synchronous_commit = off")
+        connection.execute("SELECT pg_reload_conf()")
     yield server
     server.discard()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from adapters.embedded.postgres import EmbeddedPostgres
 from adapters.postgres.api_keys import ApiKeys
 from adapters.postgres.engine import Database
 from adapters.postgres.roles import DatabaseUrls
@@ -13,6 +14,7 @@ from adapters.secrets import SecretBox
 from domain.tenants import Tenant
 from serving.wiring import open_parts
 from tests.api import serve, settings_for
+from tests.owner import as_owner
 from tests.tokens import Signer, write_issuers
 
 
@@ -55,3 +57,12 @@ def api(server: httpx.Client, key: str) -> Iterator[httpx.Client]:
         base_url=server.base_url, headers={"Authorization": f"Bearer {key}"}, timeout=30, trust_env=False
     ) as client:
         yield client
+
+
+@pytest.fixture
+def leaves_no_erasure(postgres: EmbeddedPostgres, tenant: Tenant) -> Iterator[None]:
+    """Close what was asked for at random: erasers of later tests would carry it out before their own."""
+    yield
+    with as_owner(postgres.admin_url) as connection:
+        asked = "UPDATE erasure SET finished_at = now() WHERE tenant = %s AND finished_at IS NULL"
+        connection.execute(asked, (tenant.tenant,))

@@ -23,6 +23,7 @@ def unlimited(tmp_path_factory, databases, box, valkey):
         yield client
 
 
+@pytest.mark.usefixtures("leaves_no_erasure")
 @pytest.mark.timeout(600)
 def test_nobody_gets_an_answer_that_the_document_does_not_tell_of(unlimited, db, box, tenant):
     issue = partial(ApiKeys(db, box).issue, tenant.tenant, name="fuzz")

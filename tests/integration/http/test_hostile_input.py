@@ -213,6 +213,7 @@ def is_wrong(answer, path, word) -> bool:
     return answer.status_code >= 500 or "x-injected" in answer.headers or changed
 
 
+@pytest.mark.usefixtures("leaves_no_erasure")
 def test_no_string_does_anything_but_stand_where_it_was_put(api, world, capfd):
     canary = f"/v1/recipients/{world.person}-canary/profile"
     api.put(canary, json={"locale": "fr"}).raise_for_status()
