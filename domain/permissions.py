@@ -42,6 +42,7 @@ class Permission(StrEnum):
     SERVICE_LEVELS_WRITE = "service_levels:write"
     BUSINESS_RULES_READ = "business_rules:read"
     BUSINESS_RULES_WRITE = "business_rules:write"
+    PERFORMANCE_READ = "performance:read"
     PLANS_READ = "plans:read"
     PLANS_WRITE = "plans:write"
     ATTRIBUTE_SCHEMA_READ = "attribute_schema:read"

@@ -65,6 +65,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.CONTACT_BUDGET_WRITE,
             Permission.BUSINESS_RULES_READ,
             Permission.BUSINESS_RULES_WRITE,
+            Permission.PERFORMANCE_READ,
             Permission.PLANS_READ,
             Permission.PLANS_WRITE,
             Permission.TEMPLATES_READ,
@@ -79,6 +80,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.TEMPLATES_READ,
             Permission.BUSINESS_RULES_READ,
             Permission.POLICIES_TEST,
+            Permission.PERFORMANCE_READ,
             Permission.PLANS_READ,
         }
     ),

@@ -31,6 +31,7 @@ from adapters.postgres.message_types import MessageTypes
 from adapters.postgres.objections import Objections
 from adapters.postgres.opt_out_signals import OptOutSignals
 from adapters.postgres.pauses import Pauses
+from adapters.postgres.performances import Performances
 from adapters.postgres.plans import Plans
 from adapters.postgres.preference_policies import PreferencePolicies
 from adapters.postgres.preference_sync import PreferenceSync
@@ -94,6 +95,7 @@ class Parts:
     templates: Templates
     jobs: Jobs
     plans: Plans
+    performances: Performances
     planner: Planner
     preferences: Preferences
     preference_sync: PreferenceSync

@@ -45,6 +45,7 @@ from adapters.postgres.message_types import MessageTypes
 from adapters.postgres.objections import Objections
 from adapters.postgres.opt_out_signals import OptOutSignals
 from adapters.postgres.pauses import Pauses
+from adapters.postgres.performances import Performances
 from adapters.postgres.plans import Plans
 from adapters.postgres.preference_policies import PreferencePolicies
 from adapters.postgres.preference_sync import PreferenceSync
@@ -201,6 +202,7 @@ def _kept_in_postgres(settings: Settings, database: Database, box: SecretBox) ->
         "audit_trail": AuditTrail(database),
         "templates": _templates(settings, database),
         "compliance": Compliance(database),
+        "performances": Performances(database),
         "sent_decisions": SentDecisions(database),
         "opt_out_signals": OptOutSignals(database, rules),
         "idempotency": IdempotencyRecords(database, box),
