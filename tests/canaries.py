@@ -57,6 +57,7 @@ def plant(db, tenant, lake, redis, who):
         connection.execute(
             _DECISION, {"t": tenant.tenant, "s": subject_key(tenant.subject_secret, who), "canary": f'"{mark(who)}"'}
         )
+        connection.execute(_FOLLOW_UP, {"t": tenant.tenant, "who": who, "canary": mark(who)})
     rows = pa.table(
         {"tenant": [tenant.tenant, "other"], "recipient_id": [who, OTHER], "properties": [mark(who), "kept"]}
     )
@@ -116,4 +117,9 @@ _DECISION = text("""
 INSERT INTO decision (tenant, decision_id, subject_key, request_fingerprint, decided_at, outcome, message_type, reason,
     action_probability, is_holdout, consent_version, record, answer)
 VALUES (:t, :s, :s, '', now(), 'suppress', 'news', 'policy.chose_nothing', 1, false, 1, CAST(:canary AS jsonb), '{}')
+""")
+
+_FOLLOW_UP = text("""
+INSERT INTO follow_up (tenant, decision_id, root_id, recipient_id, kind, message_type, campaign_id, due_at, expires_at)
+VALUES (:t, :who, :who, :who, 'deferral', 'news', :canary, now(), now() + interval '1 day')
 """)

@@ -53,7 +53,7 @@ def planted(db, tenant, lake, redis):
     return tenant
 
 
-IN_CLEAR = {"event", "decision", "lake", "online_features", "mlflow_artifacts"}
+IN_CLEAR = {"event", "decision", "follow_up", "lake", "online_features", "mlflow_artifacts"}
 
 
 def test_nothing_of_an_erased_person_is_left_in_any_store_and_everybody_else_is(db, planted, lake, redis, eraser):
@@ -66,7 +66,7 @@ def test_nothing_of_an_erased_person_is_left_in_any_store_and_everybody_else_is(
     assert set(receipt.done) == set(place_names.every())
     counted = {place: count for place, count in receipt.done.items() if count}
     assert counted == {
-        "subject_data_key": 1, "event": 1, "consent_record": 2, "consent_state": 2, "decision": 1,
+        "subject_data_key": 1, "event": 1, "consent_record": 2, "consent_state": 2, "decision": 1, "follow_up": 1,
         "decision_contest": 1, "objection": 1, "dead_letter": 2,
         "outbox": 1, "lake": 2, "mlflow_artifacts": 4, "online_features": 1,
     }  # fmt: skip

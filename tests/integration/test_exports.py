@@ -99,7 +99,7 @@ def test_an_access_export_has_every_canary_of_the_person_and_none_of_another(pla
     assert OTHER not in text_
     assert {
         "event", "profile", "profile_version", "consent_record", "decision", "decision_contest", "dead_letter",
-        "audit", "lake", "mlflow_artifacts", "online_features",
+        "audit", "lake", "mlflow_artifacts", "online_features", "follow_up",
     } == stores_with(document, mark(WHO))  # fmt: skip
     by_file = [each for each in document["@graph"] if each["store"] == "lake"]
     assert len(by_file) == 2
