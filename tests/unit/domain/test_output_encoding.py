@@ -80,7 +80,7 @@ def test_headers_come_from_the_link_alone(value):
 
 @given(ANYTHING)
 def test_no_template_in_a_variable_is_evaluated(value):
-    body = rendered(Channel.SMS, value, {"body": "{{ name }}"}).body
+    body = rendered(Channel.IN_APP, value, {"body": "{{ name }}"}).body
     assert body == lines(value)
 
 
