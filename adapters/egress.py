@@ -84,9 +84,9 @@ class Egress:
         self._names = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="egress-name")
 
     @classmethod
-    def of(cls, settings: Settings) -> "Egress":
+    def of(cls, settings: Settings, limits: Limits | None = None) -> "Egress":
         """Return the way out of this installation."""
-        return cls(allow_loopback=settings.egress_allow_loopback)
+        return cls(allow_loopback=settings.egress_allow_loopback, limits=limits)
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Send a body and return the answer, whatever its status; a redirect is an answer and is not followed.
@@ -95,13 +95,25 @@ class Egress:
             Forbidden: the URL, or an address its host has now, is none we send to; nothing was connected.
             Unreachable: there was no complete answer in time.
         """
+        return self._ask("POST", url, body, headers)
+
+    def get(self, url: str, headers: Mapping[str, str]) -> Answer:
+        """Ask for what is at a place, as ``post`` sends.
+
+        Raises:
+            Forbidden: the URL, or an address its host has now, is none we ask; nothing was connected.
+            Unreachable: there was no complete answer in time.
+        """
+        return self._ask("GET", url, None, headers)
+
+    def _ask(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         target = outside.parse(url, allow_loopback=self._allow_loopback)
         deadline = time.monotonic() + self._limits.total_seconds
         addresses = self._addresses(target)
         with self._connection(target, addresses, deadline) as link:
             sent = {"Host": target.authority, "Accept-Encoding": "identity", "Connection": "close", **headers}
             try:
-                link.request("POST", target.path, body, sent)
+                link.request(method, target.path, body, sent)
                 answer = self._read(link.getresponse())
             except (OSError, http.client.HTTPException, ValueError) as error:
                 raise Unreachable(_named(error, deadline)) from None

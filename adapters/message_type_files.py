@@ -7,7 +7,8 @@ import yaml
 from pydantic import ValidationError
 
 from adapters import plain_yaml
-from domain import content
+from domain import content, type_lint
+from domain.content_lint import BrandRules
 from domain.legal import publication
 from domain.legal.publication import CannotPublish
 from domain.message_types import MessageType
@@ -21,8 +22,23 @@ class BadTypeFile(ValueError):
     """A file holds no message type that could be published; the message names file and field."""
 
 
-def load(path: Path) -> list[MessageType]:
+def load(path: Path, brand: BrandRules | None = None) -> list[MessageType]:
     """Return the message types of a file, or of every YAML file in a folder, by file name.
+
+    Raises:
+        BadTypeFile: there is no such file, a file is no message type, lint finds an error in one, or two define the
+            same type.
+    """
+    found = read(path)
+    for file, definition in found:
+        wrong = [each for each in type_lint.of_type(definition, brand) if each.is_error]
+        if wrong:
+            raise BadTypeFile(f"{file}: {wrong[0]}")
+    return [definition for _, definition in found]
+
+
+def read(path: Path) -> list[tuple[Path, MessageType]]:
+    """Return the message types with their files as ``load`` does, without looking at what they say.
 
     Raises:
         BadTypeFile: there is no such file, a file is no message type, or two define the same type.
@@ -35,7 +51,7 @@ def load(path: Path) -> list[MessageType]:
     for file, definition in zip(files, definitions, strict=True):
         if (other := seen.setdefault(definition.type, file)) is not file:
             raise BadTypeFile(f"{file}: type {definition.type} is already defined in {other}")
-    return definitions
+    return list(zip(files, definitions, strict=True))
 
 
 def _read(file: Path) -> MessageType:

@@ -1,6 +1,6 @@
 """``kairos types``: publishes message types from YAML files, and lists those in force.
 
-Exit codes: 0 done, 2 a file holds no message type or the key is wrong, 6 the servers do not run.
+Exit codes: 0 done, 1 lint found an error, 2 a file holds no message type or the key is wrong, 6 the servers do not run.
 """
 
 import json
@@ -42,6 +42,37 @@ def apply(
         print(f"published {name} version {version}")
     for name in unchanged:
         print(f"unchanged {name}")
+
+
+@app.command()
+def lint(
+    path: Annotated[Path, typer.Argument(help="A YAML file with a message type, or a folder of such files.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what is wrong with message types, filled with sample values; nothing is published, no server is asked."""
+    from adapters import message_type_files
+    from domain import type_lint
+
+    try:
+        read = message_type_files.read(path)
+    except message_type_files.BadTypeFile as error:
+        raise Refused(str(error), ExitCode.USAGE) from None
+    found = {str(file): type_lint.of_type(definition) for file, definition in read}
+    errors = sum(each.is_error for listed in found.values() for each in listed)
+    if as_json:
+        told = {file: [each.model_dump() for each in listed] for file, listed in found.items()}
+        print(json.dumps({"files": told, "errors": errors}))
+    else:
+        for file, listed in found.items():
+            for each in listed:
+                print(f"{file}: {'error' if each.is_error else 'warning'}: {each}")
+        print(f"{errors} errors, {sum(map(len, found.values())) - errors} warnings in {len(found)} files")
+    if errors:
+        raise typer.Exit(_FOUND)
+
+
+_FOUND = 1
 
 
 @app.command("list")

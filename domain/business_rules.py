@@ -16,10 +16,11 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from domain import segments
-from domain.message_types import MessageType, VariantId
+from domain.message_types import MessageType
 from domain.recipient_facts import PROFILE_FIELDS
 from domain.segment_reading import Language, in_language
 from domain.segments import EventCount, Fact, Rule
+from domain.slots import VariantId
 from domain.values import Channel, Frozen, Reason
 
 MAX_RULES = 200

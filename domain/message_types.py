@@ -19,10 +19,9 @@ from domain.object_schema import check_object_schema
 from domain.policy import VariantPolicy
 from domain.profiles import Locale
 from domain.request_context import ExternalName
+from domain.slots import Generated, Slots, Template, VariantId, combined
 from domain.values import Channel, Frozen, MessageClass
 
-Template = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
-VariantId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 MAX_VARIANTS = 50
 MAX_WINDOW_HOURS = 24 * 90
 
@@ -52,6 +51,7 @@ class Variant(Frozen):
     """One way of saying it."""
 
     id: VariantId
+    generated: Generated | None = Field(default=None, description="Set when a generator wrote it and not a person.")
     content: dict[Channel, Content] = Field(min_length=1)
     translations: dict[Locale, dict[Channel, Content]] = Field(
         default_factory=dict, description="The same in other languages; what is missing falls back to content."
@@ -96,6 +96,7 @@ class MessageType(Frozen):
     category: Name
     channels: tuple[Channel, ...] = Field(min_length=1, description="In the order rules prefer them.")
     variants: tuple[Variant, ...] = Field(min_length=1, max_length=MAX_VARIANTS)
+    slots: Slots | None = Field(default=None, description="Options that are combined to the variants, in their place.")
     variables: dict[str, JsonValue] = Field(
         default_factory=_no_variables,
         description="JSON Schema of the variables a request must give.",
@@ -127,6 +128,17 @@ class MessageType(Frozen):
     variant_policy: VariantPolicy | None = Field(
         default=None, description="Which policy draws the variant; null for inverse_gap."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _combined(cls, given: Any) -> Any:
+        """Make the variants of slots; what is stored holds the slots only."""
+        if not isinstance(given, dict) or given.get("slots") is None:
+            return given
+        if given.get("variants") is not None:
+            raise ValueError("variants must be left out where slots are given")
+        slots = Slots.model_validate(given["slots"])
+        return given | {"variants": list(combined(slots, given.get("channels")))}
 
     @model_validator(mode="after")
     def _can_be_rendered(self) -> Self:
@@ -163,6 +175,11 @@ class MessageType(Frozen):
         if self.variant_policy is None:
             # Types that name none keep the digest they had before there was anything to name.
             del told["variant_policy"]
+        for variant in told["variants"]:
+            if variant["generated"] is None:
+                del variant["generated"]
+        # The variants of slots are made again when they are read.
+        del told["slots" if self.slots is None else "variants"]
         return told
 
     def digest(self) -> bytes:

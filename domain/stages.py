@@ -9,7 +9,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from domain import policy, timing
+from domain import generation, policy, timing
 from domain.decision_request import DecisionRequest
 from domain.expected import Expected, Weights
 from domain.gates import Situation, is_permitted
@@ -93,6 +93,8 @@ def variant_stage(asked: Asked, settled: Action) -> Stage:
         probabilities = chances if len(kept) == len(scores.arms) else policy.weighted(chances)
     if not asked.is_holdout:
         probabilities = _boosted(asked, settled.channel, variants, probabilities)
+    # What no person wrote stays below its share, in the hold-out too.
+    probabilities = generation.capped(variants, probabilities, generation.caps(asked.situation.definition.variants))
     options = [settled.model_copy(update={"variant_id": variant}) for variant in variants]
     return policy.settle(StageName.VARIANT, named, options, probabilities, decision_id=asked.decision_id)
 

@@ -11,9 +11,8 @@ from liquid import BoundTemplate, Environment, StrictUndefined
 from liquid.exceptions import LiquidError
 from pydantic import JsonValue
 
-from domain import locale_filters
+from domain import locale_filters, template_bounds
 
-LOOP_LIMIT = 1_000
 OUTPUT_LIMIT_BYTES = 200_000
 NAMESPACE_LIMIT_BYTES = 200_000
 DEPTH_LIMIT = 20
@@ -22,12 +21,16 @@ _NO_FILTERS = ("date", "safe", "base64_decode", "base64_url_safe_decode", "url_d
 _NO_TAGS = ("include", "render")
 
 
+_FAILURES = (LiquidError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What the library's filters raise when they are given what they did not expect."""
+
+
 class CannotRender(ValueError):
     """A template cannot be read or filled; the message names the field and not the value."""
 
 
 class _Limited(Environment):
-    loop_iteration_limit = LOOP_LIMIT
+    loop_iteration_limit = template_bounds.LOOP_LIMIT
     output_stream_limit = OUTPUT_LIMIT_BYTES
     local_namespace_limit = NAMESPACE_LIMIT_BYTES
     context_depth_limit = DEPTH_LIMIT
@@ -53,9 +56,11 @@ def filled(template: str, part: str, *, locale: str, is_markup: bool, values: Ma
     Raises:
         CannotRender: it cannot be filled with these, or goes beyond a limit.
     """
+    found = _parsed(template, part, locale, is_markup=is_markup)
     try:
-        return str(_parsed(template, part, locale, is_markup=is_markup).render(**values))
-    except LiquidError as error:
+        with template_bounds.working():
+            return str(found.render(**values))
+    except _FAILURES as error:
         raise CannotRender(f"the {part} cannot be filled: {type(error).__name__}") from None
 
 
@@ -76,6 +81,8 @@ def knows_filter(name: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _parsed(template: str, part: str, locale: str, *, is_markup: bool) -> BoundTemplate:
+    if (fault := template_bounds.fault(template)) is not None:
+        raise CannotRender(f"{part} is not a Liquid template: expected {fault}")
     try:
         return _environment(locale, is_markup=is_markup).from_string(template)
     except LiquidError as error:
@@ -85,5 +92,7 @@ def _parsed(template: str, part: str, locale: str, *, is_markup: bool) -> BoundT
 @lru_cache(maxsize=64)
 def _environment(locale: str, *, is_markup: bool) -> Environment:
     made = _Limited(undefined=StrictUndefined, autoescape=is_markup)
-    made.filters.update(locale_filters.of(locale))
+    made.filters |= locale_filters.of(locale) | {"strip_html": template_bounds.strip_html}
+    for name, function in list(made.filters.items()):
+        made.filters[name] = template_bounds.bounded(name, function)
     return made

@@ -1,0 +1,238 @@
+"""The content system: asked page by page with a key, nowhere inside, and believed no further than its form."""
+
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from adapters.cms import LIMITS, MAX_PAGES, MOST_KEPT, Cms, CmsUnavailable
+from adapters.egress import Egress, Limits
+from adapters.settings import Settings
+from tests.integration.test_egress import Canary, at, saying
+from tests.unit.domain.test_outside import INSIDE, MISWRITTEN
+
+KEY = "k-secret-71f"
+ITEM = {"id": "a1", "type": "news", "channel": "email", "locale": "en", "fields": {"subject": "Hi", "body": "<p>x</p>"}}
+SHORT = Limits(connect_seconds=2, read_seconds=0.5, total_seconds=1.0, answer_bytes=LIMITS.answer_bytes)
+
+
+def a_page(*items, cursor=None):
+    return json.dumps({"items": list(items), "next": cursor}).encode()
+
+
+class Source:
+    """A content system that answers as it is told and remembers what it was asked."""
+
+    def __init__(self):
+        self.pages = {None: a_page(ITEM)}
+        self.status = 200
+        self.asked = []
+        self.keys = []
+        self.url = ""
+
+    def answer(self, path, headers):
+        question = {name: values[0] for name, values in parse_qs(urlsplit(path).query).items()}
+        self.asked.append(question)
+        self.keys.append(headers["Authorization"])
+        return self.pages.get(question.get("cursor"), b"{}")
+
+
+@contextmanager
+def serving(source):
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = source.answer(self.path, self.headers)
+            self.send_response(source.status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    source.url = f"http://127.0.0.1:{server.server_address[1]}/content"
+    try:
+        yield source
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def source():
+    with serving(Source()) as found:
+        yield found
+
+
+class Clock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def cms(source, clock):
+    found = Cms(source.url, KEY, Egress(allow_loopback=True, limits=SHORT), keep_seconds=60, clock=clock)
+    yield found
+    found.close()
+
+
+def test_texts_are_found_by_segment_and_type_by_ids_and_by_category(cms, source):
+    other = ITEM | {"id": "z9"}
+    source.pages[None] = a_page(ITEM, other)
+    assert [each.id for each in cms.by_segment("loyal", "news")] == ["a1", "z9"]
+    assert [each.id for each in cms.by_category("spring & sale")] == ["a1", "z9"]
+    # What was not asked for is not believed.
+    assert [each.id for each in cms.by_ids(["z9", "b2"])] == ["z9"]
+    assert cms.by_ids([]) == ()
+    assert source.asked == [
+        {"segment": "loyal", "type": "news", "limit": "100"},
+        {"category": "spring & sale", "limit": "100"},
+        {"ids": "b2,z9", "limit": "100"},
+    ]
+    assert set(source.keys) == {f"Bearer {KEY}"}
+
+
+def test_every_page_is_read_and_no_more_than_there_may_be(cms, source):
+    source.pages = {None: a_page(ITEM, cursor="2"), "2": a_page(ITEM | {"id": "a2"})}
+    assert [each.id for each in cms.by_category("c")] == ["a1", "a2"]
+    source.pages = {None: a_page(ITEM, cursor="1"), "1": a_page(ITEM, cursor="1")}
+    with pytest.raises(CmsUnavailable, match=f"more than {MAX_PAGES} pages"):
+        cms.by_category("endless")
+
+
+def test_an_answer_is_given_again_until_it_is_too_old_and_a_failure_never(cms, source, clock):
+    source.status = 503
+    with pytest.raises(CmsUnavailable, match="answers 503"):
+        cms.by_category("c")
+    source.status = 200
+    for now, asked in ((0, 2), (59.9, 2), (60.1, 3), (120.0, 3)):
+        clock.now = now
+        assert cms.by_category("c")[0].id == "a1"
+        assert len(source.asked) == asked, now
+
+
+def test_no_more_answers_are_kept_than_there_is_room_for(cms, source):
+    for number in range(MOST_KEPT + 1):
+        cms.by_category(f"c{number}")
+    asked = len(source.asked)
+    cms.by_category(f"c{MOST_KEPT}")
+    assert len(source.asked) == asked
+    cms.by_category("c0")
+    assert len(source.asked) == asked + 1
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"<html>", "no JSON we read"),
+        (b'{"items": [], "items": []}', "no JSON we read"),
+        (b'{"items": [NaN]}', "no JSON we read"),
+        (b"[]", "not as expected"),
+        (b'{"items": [{"id": "a"}]}', "items.0.type"),
+        (a_page(ITEM | {"surplus": "k-other-secret"}), "items.0.surplus"),
+        (a_page(ITEM | {"channel": "fax"}), "items.0.channel"),
+        (a_page(ITEM | {"fields": {}}), "items.0.fields"),
+        (a_page(ITEM | {"fields": {"body": "x" * 20_001}}), "items.0.fields.body"),
+        (a_page(*[ITEM] * 101), "items"),
+        (b'{"items": [], "next": "../../admin?x="}', "next"),
+        (b" " * (LIMITS.answer_bytes + 1), "more than 1048576 bytes"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_not_as_expected_is_refused_and_not_repeated(cms, source, body, words):
+    source.pages[None] = body
+    with pytest.raises(CmsUnavailable, match=words) as refused:
+        cms.by_category("c")
+    assert KEY not in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("status", [204, 301, 302, 307, 401, 404, 429, 500])
+def test_a_redirect_or_a_refusal_is_no_answer(cms, source, status):
+    source.status = status
+    with pytest.raises(CmsUnavailable):
+        cms.by_category("c")
+    assert len(source.asked) == 1
+
+
+def test_a_source_that_says_nothing_is_given_up(clock):
+    with Canary(lambda _: threading.Event().wait(2)) as canary:
+        cms = Cms(
+            f"http://127.0.0.1:{canary.port}/c",
+            KEY,
+            Egress(allow_loopback=True, limits=SHORT),
+            keep_seconds=1,
+            clock=clock,
+        )
+        with pytest.raises(CmsUnavailable, match="no complete answer in time"):
+            cms.by_category("c")
+        cms.close()
+    assert (LIMITS.total_seconds, LIMITS.read_seconds) == (5.0, 5.0)
+
+
+def asked_at(url, found=("127.0.0.1",)):
+    cms = Cms(url, KEY, Egress(resolve=lambda *_: list(found), limits=SHORT), keep_seconds=1)
+    try:
+        with pytest.raises(CmsUnavailable, match="cannot be asked") as refused:
+            cms.by_category("c")
+    finally:
+        cms.close()
+    assert KEY not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", [*INSIDE, *MISWRITTEN])
+def test_no_content_system_is_inside(url):
+    with Canary(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")) as canary:
+        asked_at(url)
+        if url in INSIDE:
+            asked_at(at(canary.port, url))
+        assert canary.connections == 0
+
+
+@pytest.mark.parametrize(
+    "found", [["127.0.0.1"], ["::1"], ["::ffff:127.0.0.1"], ["10.0.0.7"], ["169.254.169.254"], ["1.1.1.1", "127.0.0.1"]]
+)
+def test_a_public_name_that_leads_inside_is_not_connected_to(found):
+    with Canary(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")) as canary:
+        asked_at(f"https://cms.example.com:{canary.port}/c", found)
+        assert canary.connections == 0
+
+
+def test_a_redirect_to_the_inside_is_not_followed(source, clock):
+    there = f"HTTP/1.1 302 Elsewhere\r\nLocation: {source.url}\r\nContent-Length: 0\r\n\r\n".encode()
+    with Canary(saying(there)) as first:
+        cms = Cms(
+            f"http://127.0.0.1:{first.port}/c",
+            KEY,
+            Egress(allow_loopback=True, limits=SHORT),
+            keep_seconds=1,
+            clock=clock,
+        )
+        with pytest.raises(CmsUnavailable, match="answers 302"):
+            cms.by_category("c")
+        cms.close()
+    assert (first.connections, source.asked) == (1, [])
+
+
+def test_it_is_off_unless_an_address_and_a_key_are_set():
+    assert Cms.of(Settings()) is None
+    assert Cms.of(Settings(cms_url="https://cms.example.com/content")) is None
+    found = Cms.of(Settings(cms_url="https://cms.example.com/content", cms_key=KEY))
+    assert found is not None
+    found.close()

@@ -1,0 +1,107 @@
+"""Lint of a type: every variant, channel and language is filled with samples, and an error refuses publication."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from adapters import message_type_files
+from adapters.message_type_files import BadTypeFile
+from cli.app import app
+from domain import type_lint
+from domain.content_lint import BrandRules
+from domain.message_types import BadVariables, check_variables
+from domain.sample_variables import sample
+from tests.builders import a_type
+
+WRITTEN = "type: news\nclass: service\ncategory: news\nchannels: [push]\nvariants:\n  - id: a\n    content:\n"
+
+
+def found(definition, brand=None):
+    return [(each.place, each.code, each.is_error) for each in type_lint.of_type(definition, brand)]
+
+
+def a_push(body, **fields):
+    given = {"class": "service", "channels": ["push"]} | fields
+    return a_type(variants=[{"id": "a", "content": {"push": {"body": body}}}], **given)
+
+
+def test_every_language_of_every_variant_is_looked_at_and_named():
+    variants = [
+        {"id": name, "content": {"push": {"body": "Hello"}}, "translations": {"fr": {"push": {"body": body}}}}
+        for name, body in (("a", "Bonjour"), ("b", "Bonjour ${nom}"))
+    ]
+    definition = a_type(channels=["push"], variants=variants)
+    assert found(definition) == [("variants.b.translations.fr.push.body", "slot.unresolved", True)]
+
+
+def test_a_channel_the_type_does_not_have_is_not_looked_at():
+    content = {"push": {"body": "Hello"}, "sms": {"body": "Hello ${name}"}}
+    assert found(a_type(channels=["push"], variants=[{"id": "a", "content": content}])) == []
+
+
+@pytest.mark.parametrize("body", ["{{ 1 | currency: 'NOPE' }}", "{{ '2026-03-01' | day: '%Y' }}", "a" * 3_501])
+def test_what_cannot_be_filled_or_carried_is_found_before_a_decision_meets_it(body):
+    assert found(a_push(body)) == [("variants.a.content.push", "template.unfillable", True)]
+
+
+def test_a_tenants_words_are_looked_for():
+    brand = BrandRules(required=("Kairos",), banned=("cheap",))
+    codes = {code for _, code, _ in found(a_push("So cheap"), brand)}
+    assert codes == {"brand.required_word_missing", "brand.banned_word"}
+    assert found(a_push("Kairos is here"), brand) == []
+
+
+def test_a_variant_that_nobody_approved_is_not_published():
+    variants = a_type(channels=["push"]).document()["variants"]
+    variants[1]["generated"] = {"by": "llm:example"}
+    (wrong,) = found(a_type(channels=["push"], variants=variants))
+    assert wrong == ("variants.b.generated", "generated.not_approved", True)
+    variants[1]["generated"] |= {"approved_by": "ann", "approved_at": "2026-03-01T00:00:00Z"}
+    assert found(a_type(channels=["push"], variants=variants)) == []
+
+
+def test_an_error_refuses_the_file_and_a_warning_does_not(tmp_path):
+    file = tmp_path / "news.yaml"
+    file.write_text(WRITTEN + "      push: {body: 'Hi ${name}'}\n")
+    with pytest.raises(BadTypeFile, match=r"news\.yaml: variants\.a\.content\.push\.body: slot\.unresolved: "):
+        message_type_files.load(file)
+    file.write_text(WRITTEN + "      push: {body: 'THIS IS FOR YOU'}\n")
+    assert message_type_files.load(file)[0].type == "news"
+
+
+def test_the_command_tells_what_lint_found_and_fails_on_an_error(tmp_path):
+    file = tmp_path / "news.yaml"
+    for body, code, wrong in (("Hi ${name}", 1, "slot.unresolved"), ("THIS IS FOR YOU", 0, "words.capitals")):
+        file.write_text(WRITTEN + f"      push: {{body: '{body}'}}\n")
+        done = CliRunner().invoke(app, ["types", "lint", str(file), "--json"])
+        told = json.loads(done.stdout)
+        assert (done.exit_code, told["errors"]) == (code, code)
+        assert [each["code"] for each in told["files"][str(file)]] == [wrong]
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "plain": {"type": "string", "maxLength": 5},
+        "chosen": {"enum": ["a", "b"]},
+        "shown": {"type": "string", "examples": ["Ann"]},
+        "given": {"type": "string", "default": "Bob"},
+        "count": {"type": "integer", "minimum": 3},
+        "is": {"type": "boolean"},
+        "link": {"type": "string", "format": "uri"},
+        "at": {"type": "string", "format": "date-time"},
+        "items": {"type": "array", "items": {"type": "object", "properties": {"name": {"type": "string"}}}},
+        "maybe": {"type": ["string", "null"]},
+    },
+}
+
+
+def test_a_sample_has_every_variable_and_fits_its_schema():
+    made = sample(SCHEMA)
+    assert set(made) == set(SCHEMA["properties"])
+    assert (made["plain"], made["chosen"], made["shown"], made["given"]) == ("Sampl", "a", "Ann", "Bob")
+    try:
+        check_variables(a_type(variables=SCHEMA), made)
+    except BadVariables as error:
+        pytest.fail(str(error))
