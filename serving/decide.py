@@ -100,6 +100,11 @@ class Decider:
             send_cost=settings.send_cost,
         )
 
+    @property
+    def model(self) -> Model | None:
+        """The model that serves now."""
+        return self._model()
+
     def decide(self, tenant: Tenant, asks: Sequence[Ask], *, now: datetime, actor: str) -> list[Recorded]:
         """Decide each request and return what was recorded for it, in the order given.
 
