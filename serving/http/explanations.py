@@ -52,26 +52,24 @@ def get_explanation(
     """
     record = recorded_decision(parts, caller, decision_id)
     spoken = Voice.RECIPIENT if caller.subject_key is not None else voice or Voice.OPERATOR
-    told = Explanation(
-        decision_id=decision_id,
-        outcome=record["outcome"],
-        reason=record["reason"],
-        action_probability=record["action_probability"],
-        voice=spoken,
-        sentences=sentences(record, spoken),
-    )
+    told = {
+        "decision_id": decision_id,
+        "outcome": record["outcome"],
+        "reason": record["reason"],
+        "action_probability": record["action_probability"],
+        "voice": spoken,
+        "sentences": sentences(record, spoken),
+    }
     if spoken is Voice.RECIPIENT:
-        return told
+        return Explanation(**told)
     found = flips_of(parts.decisions, caller.tenant, record, parts.settings.legal_rules)
     added = contributions_of(parts.decider.model, record) if contributions else None
-    return told.model_copy(
-        update={
-            "sentences": [*told.sentences, *(flip.told() for flip in found)],
-            "passed": gates_passed(record),
-            "stages": stages_of(record),
-            "terms": terms_of(record),
-            "flips": found,
-            "contributions": None if isinstance(added, str) else added,
-            "contributions_missing": added if isinstance(added, str) else None,
-        }
+    return Explanation(
+        **told | {"sentences": [*told["sentences"], *(flip.told() for flip in found)]},
+        passed=gates_passed(record),
+        stages=stages_of(record),
+        terms=terms_of(record),
+        flips=found,
+        contributions=None if isinstance(added, str) else added,
+        contributions_missing=added if isinstance(added, str) else None,
     )
