@@ -63,7 +63,7 @@ def get_explanation(
     if spoken is Voice.RECIPIENT:
         return Explanation(**told)
     found = flips_of(parts.decisions, caller.tenant, record, parts.settings.legal_rules)
-    added = contributions_of(parts.decider.model, record) if contributions else None
+    added = contributions_of(parts.decider.model(), record) if contributions else None
     return Explanation(
         **told | {"sentences": [*told["sentences"], *(flip.told() for flip in found)]},
         passed=gates_passed(record),
