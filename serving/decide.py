@@ -90,7 +90,7 @@ class Decider:
         self._store_seconds = settings.decision_postgres_ms / 1000
         self._log = log_of
         self._beliefs = beliefs
-        self._model = model
+        self.model = model
         self.situations = Situations(log_of, settings, links)
         self._answers = Answers(log_of, self.situations, tokens)
         self._holdout_share = settings.holdout_share
@@ -138,7 +138,7 @@ class Decider:
     @property
     def speaks_to_conversions(self) -> bool:
         """True while a model serves that says how likely conversions are."""
-        return self._model() is not None
+        return self.model() is not None
 
     def consider(
         self, tenant: Tenant, asks: Sequence[Ask], *, now: datetime
@@ -153,7 +153,7 @@ class Decider:
         about = [ask.about(standing_for) for ask in asks]
         refused: dict[str, AskRefused] = {}
         opened = self._screened(tenant, about, now, timing, refused, with_heads=False)
-        opened = self._scored(self._model(), tenant, opened, timing)
+        opened = self._scored(self.model(), tenant, opened, timing)
         found = {each.ask.decision_id: (self._asked(tenant, each), each.screened) for each in opened}
         return [found.get(ask.decision_id) or refused[ask.decision_id] for ask in asks]
 
@@ -176,7 +176,7 @@ class Decider:
         refused: dict[str, AskRefused] = {}
         fresh = [ask for ask in first.values() if ask.decision_id not in before]
         opened = self._screened(tenant, fresh, now, timing, refused)
-        model = self._model()
+        model = self.model()
         opened = self._scored(model, tenant, opened, timing)
         drafts = self._drafts(tenant, opened, refused)
         stages.ended("choose")

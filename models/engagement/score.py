@@ -166,6 +166,18 @@ class Scorer:
             raise NotAScore("the model gave something that is no probability")
         return p
 
+    def contributions(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Return what each feature adds to the booster's log-odds (TreeSHAP), the last column the rest.
+
+        Args:
+            matrix: float32 (rows, features) in the order of ``features``; NaN is missing.
+
+        Returns:
+            Shape (rows, features + 1); rows sum to the log-odds before calibration.
+        """
+        table = xgb.DMatrix(matrix, feature_names=list(self.features), missing=np.nan, nthread=1)
+        return np.asarray(self._booster.predict(table, pred_contribs=True), dtype=np.float64)
+
     def canary(self) -> None:
         """Score the recorded rows again.
 

@@ -148,6 +148,25 @@ def test_a_key_of_another_tenant_is_another_key(api, world, db, box):
     assert api.get(f"/v1/decisions/{mine['decision_id']}/explanation", headers=headers).status_code == 404
 
 
+def test_an_explanation_speaks_in_three_voices_and_says_what_would_have_changed_it(api, world):
+    decided = ask(api, recipient="stranger").json()
+    where = f"/v1/decisions/{decided['decision_id']}/explanation"
+    operator = api.get(where).json()
+    assert {flip["kind"] for flip in operator["flips"]} == {"consent"}
+    assert "With consent to email, email would have been permitted." in operator["sentences"]
+    assert operator["contributions"] is None
+    asked = api.get(where, params={"contributions": True}).json()
+    assert asked["contributions_missing"] == "No model spoke to this decision."
+    recipient = api.get(where, params={"voice": "recipient"}).json()
+    assert (recipient["flips"], recipient["stages"]) == ([], [])
+    assert recipient["sentences"][0].startswith("You were not sent this message.")
+    assert any("class marketing" in each for each in api.get(where, params={"voice": "regulator"}).json()["sentences"])
+    assert api.get(where, params={"voice": "lawyer"}).status_code == 422
+    sent = api.get(f"/v1/decisions/{ask(api).json()['decision_id']}/explanation").json()
+    assert sent["passed"]["email"]
+    assert [stage["stage"] for stage in sent["stages"]] == ["channel", "variant"]
+
+
 def test_only_whoever_may_test_policies_names_one_and_it_is_recorded(api, world, db, box):
     key = ApiKeys(db, box).issue(world.tenant, name="app", scopes=("decisions:write",))
     body = {"recipient_id": "r", "message": {"type": "coupon_a"}, "policy": "thompson"}

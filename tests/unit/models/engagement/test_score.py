@@ -8,7 +8,7 @@ import pytest
 
 from models.calibration import Calibration, Method
 from models.engagement import spec, train
-from models.engagement.score import BundleRefused, CanaryFailed, NotAScore, Scorer
+from models.engagement.score import BundleRefused, CanaryFailed, NotAScore, Scorer, margins
 from models.engagement.spec import Params
 from tests.engagement_rows import a_dataset
 
@@ -34,6 +34,17 @@ def changed(files, name, **fields):
 
 def test_the_files_give_the_fitted_model_s_predictions_bit_for_bit(fitted, files, matrix):
     np.testing.assert_array_equal(Scorer.from_files(files).score(matrix), fitted.predict(matrix))
+
+
+def test_what_features_add_sums_to_the_log_odds_and_nothing_is_left_over(files, matrix):
+    scorer = Scorer.from_files(files)
+    added = scorer.contributions(matrix)
+    assert added.shape == (len(matrix), len(scorer.features) + 1)
+    margin = margins(scorer._booster, matrix)
+    assert np.abs(added.sum(axis=1) - margin).max() < 1e-5
+    assert np.abs(margin - margin.mean()).max() > 0.1
+    alone = scorer.contributions(matrix[3:4])
+    np.testing.assert_array_equal(alone, added[3:4])
 
 
 def test_one_row_alone_scores_as_among_many(files, matrix):
