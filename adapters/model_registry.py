@@ -119,6 +119,16 @@ class ModelRegistry:
                 raise
             return Version(self.model, str(found.version), found.run_id, dict(found.tags))
 
+    def numbered(self, number: str) -> Version:
+        """Return a version by its number.
+
+        Raises:
+            RegistryUnavailable: the server does not answer, or has no such version.
+        """
+        with self._answering() as mlflow:
+            found = mlflow.MlflowClient().get_model_version(self.model, number)
+            return Version(self.model, str(found.version), found.run_id, dict(found.tags))
+
     def files(self, version: Version) -> dict[str, bytes]:
         """Return the files of a version, as they were registered.
 

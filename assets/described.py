@@ -15,6 +15,7 @@ from adapters.model_registry import ModelRegistry, Version
 if TYPE_CHECKING:
     from assets.steps.online import Parity
     from assets.steps.publishing import Weighed
+    from assets.steps.watching import RolledBack, Seen
     from models.promotion.finding import Claim
 
 WHY = "why"
@@ -143,6 +144,35 @@ _PICTURES = {
     "challenger_sees_what_it_was_trained_on": ("drift", "importance"),
 }
 """Which pictures a check shows; each is kept once."""
+
+
+def watched(seen: "Seen") -> Metadata:
+    """Describe what came of the champion's decisions."""
+    found = seen.watched
+    told = found.observed_expected
+    ratio = {} if told is None else {"observed_expected": told.value, "low": told.low, "high": told.high}
+    return {
+        "champion_version": dg.MetadataValue.text(seen.version or "none"),
+        "outcomes": dg.MetadataValue.int(found.n),
+        "conversions": dg.MetadataValue.int(found.positives),
+        "cumulative_sums": picture(seen.picture, alt="cumulative sums of live outcomes"),
+        **numbers(ratio),
+        **alarms(seen.version, found.alarms),
+    }
+
+
+def alarms(version: str, found: Sequence[str]) -> Metadata:
+    """Say what is wrong with a version, if anything."""
+    why = {WHY: dg.MetadataValue.text("; ".join(found))} if found else {}
+    return {"watched_version": dg.MetadataValue.text(version or "none"), **why}
+
+
+def rolled_back(done: "RolledBack", registry: ModelRegistry) -> Metadata:
+    """Say whether another version decides now, which, and why."""
+    if done.back_to is None:
+        return {"rolled_back": dg.MetadataValue.bool(False)}
+    why = {"rolled_back": dg.MetadataValue.bool(True), WHY: dg.MetadataValue.text(done.reason)}
+    return {**why, "from_version": dg.MetadataValue.text(done.version), **_version(done.back_to, registry)}
 
 
 def parity(found: "Parity") -> Metadata:

@@ -79,6 +79,17 @@ _MEMBER = {
     "thresholds": (_TEXT, "JSON: the values that divided the tenant's fifths."),
 }
 
+_WATCHED = {
+    "version": (_TEXT, "Model version that was asked."),
+    "day": (_DATE, "UTC day of the decisions, by the tenant's clock."),
+    "tenant": (_TEXT, "Whose decisions."),
+    "channel": (_TEXT, "Channel they were sent on."),
+    "message_type": (_TEXT, "Type of the messages."),
+    "decisions": (_NUMBER, "Messages sent whose window has closed."),
+    "expected": (_SHARE, "Conversions the version predicted: the sum of its probabilities."),
+    "observed": (_NUMBER, "Conversions within the windows."),
+}
+
 
 def _schema(columns: dict[str, tuple[str, str]]) -> dg.TableSchema:
     return dg.TableSchema([dg.TableColumn(name, kind, text) for name, (kind, text) in columns.items()])
@@ -100,3 +111,4 @@ FEATURES = _schema({**_KEY, **_features(), "created_at": (_MOMENT, "Since when a
 TRAINING = _schema({**_TRAINED, **{name: (_joined(kind), text) for name, (kind, text) in _features().items()}})
 HOLDOUT = _schema(_JUDGED)
 SEGMENTS = _schema(_MEMBER)
+LIVE_QUALITY = _schema(_WATCHED)

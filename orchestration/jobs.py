@@ -6,11 +6,11 @@ and a version without a passed gate.
 
 import dagster as dg
 
-GROUPS = ("events", "features", "training", "segments", "retention")
+GROUPS = ("events", "features", "training", "segments", "watch", "retention")
 
 nightly_job = dg.define_asset_job(
     "nightly_job",
-    selection=dg.AssetSelection.all() - dg.AssetSelection.groups("retention"),
+    selection=dg.AssetSelection.all() - dg.AssetSelection.groups("retention", "watch"),
     description="All made from events in one run, for one day or a range of days: a failed check stops what follows.",
 )
 
@@ -23,4 +23,5 @@ group_jobs = tuple(
     )
     for name in GROUPS
 )
+watch_job = next(job for job in group_jobs if job.name == "watch_job")
 retention_job = next(job for job in group_jobs if job.name == "retention_job")

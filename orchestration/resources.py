@@ -18,6 +18,7 @@ from adapters.model_staging import ModelStaging
 from adapters.postgres.engine import Database
 from adapters.postgres.event_archive import EventArchive
 from adapters.postgres.learning_facts import LearningFacts
+from adapters.postgres.model_audit import ModelAudit
 from adapters.postgres.model_outcomes import ModelOutcomes
 from adapters.postgres.profile_groups import ProfileGroups
 from adapters.postgres.retention import Retention
@@ -46,6 +47,7 @@ def of(settings: Settings) -> dict[str, dg.ResourceDefinition]:
         "learning_facts": lambda open_: LearningFacts(site.batch(open_), settings.legal_rules),
         "model_outcomes": lambda open_: ModelOutcomes(site.batch(open_)),
         "profile_groups": site.profile_groups,
+        "model_audit": site.model_audit,
         "tenant_clocks": lambda open_: TenantClocks(Tenants(site.app(open_), SecretBox.of(settings)), Clock()),
         "forgetter": site.forgetter,
         "clock": lambda _: Clock(),
@@ -79,6 +81,10 @@ class _Site:
     def profile_groups(self, open_: ExitStack) -> ProfileGroups:
         database = self.app(open_)
         return ProfileGroups(database, Tenants(database, SecretBox.of(self._settings)))
+
+    def model_audit(self, open_: ExitStack) -> ModelAudit:
+        database = self.app(open_)
+        return ModelAudit(database, Tenants(database, SecretBox.of(self._settings)))
 
     def forgetter(self, open_: ExitStack) -> Forgetter:
         database = self.app(open_)

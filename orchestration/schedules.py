@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from orchestration.jobs import nightly_job, retention_job
+from orchestration.jobs import nightly_job, retention_job, watch_job
 
 lineage_nightly_schedule = dg.build_schedule_from_partitioned_job(
     nightly_job,
@@ -21,4 +21,13 @@ retention_nightly_schedule = dg.ScheduleDefinition(
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="What is older than its period goes, when the night's run is long over.",
+)
+
+watch_hourly_schedule = dg.ScheduleDefinition(
+    name="watch_hourly_schedule",
+    job=watch_job,
+    cron_schedule="25 * * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="The champion held to what came of its decisions; an alarm lets the version before decide again.",
 )

@@ -16,6 +16,7 @@ from adapters.endpoints import Endpoints, resolve
 from adapters.handover_tokens import HandoverTokens
 from adapters.keyring import Keyring
 from adapters.lake import Lake
+from adapters.mlflow_versions import ModelVersions
 from adapters.postgres.api_keys import ApiKeys
 from adapters.postgres.attribute_schemas import AttributeSchemas
 from adapters.postgres.audit_trail import AuditTrail
@@ -41,6 +42,7 @@ from adapters.postgres.jobs import Jobs
 from adapters.postgres.learned_defaults import LearnedDefaults
 from adapters.postgres.merges import Merges
 from adapters.postgres.message_types import MessageTypes
+from adapters.postgres.model_outcomes import ModelPerformance
 from adapters.postgres.objections import Objections
 from adapters.postgres.opt_out_signals import OptOutSignals
 from adapters.postgres.pauses import Pauses
@@ -79,6 +81,7 @@ from serving.parts import Parts, Templates
 from serving.planner import Planner
 from serving.probes import Probe
 from serving.remembered import Remembered
+from serving.score_jobs import ScoreJobs
 from serving.spool_drain import SpoolDrain
 from serving.steady import SteadyDecider
 from serving.variant_beliefs import ServingBeliefs
@@ -112,6 +115,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
         spool=spool,
         store=store,
     )
+    versions = ModelVersions(endpoints.mlflow_url)
     models.start()
     beliefs.start()
     try:
@@ -128,6 +132,8 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             spool_drain=drain,
             admission=Admission(settings.service_threads),
             remembered=Remembered(store, seconds=settings.decision_postgres_ms / 1000),
+            model_versions=versions,
+            score_jobs=ScoreJobs(decider, lambda: models.current, Clock()),
             change_streams=_streams(database, settings),
             rate_limits=RateLimits.of(settings, redis),
             probes=(*_probes(settings, database, redis.ping, models), Probe("spool", drain.check, is_required=True)),
@@ -138,6 +144,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
     finally:
         beliefs.stop()
         models.stop()
+        versions.close()
         redis.close()
         spool.close()
         database.close()
@@ -161,6 +168,7 @@ def _kept_in_postgres(settings: Settings, database: Database, box: SecretBox) ->
         "preferences": Preferences(database),
         "preference_sync": PreferenceSync(database),
         "jobs": Jobs(database),
+        "model_performance": ModelPerformance(database),
         "preference_policies": PreferencePolicies(database),
         "suppressed_addresses": SuppressedAddresses(database),
         "audit_trail": AuditTrail(database),

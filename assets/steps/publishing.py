@@ -7,9 +7,9 @@ champion than today's, is never promoted.
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 
 import pandas as pd
@@ -33,7 +33,7 @@ from adapters.model_registry import (
 )
 from adapters.model_staging import ModelStaging
 from assets.refusals import Refusal
-from assets.steps import feature_days, fitting, gate_evidence, gate_pictures, training_rows
+from assets.steps import event_days, feature_days, fitting, gate_evidence, gate_pictures, training_rows
 from assets.steps.fitting import Judged
 from assets.steps.gate_evidence import Evidence, Gathered
 from feature_repo.engagement import at_read
@@ -44,6 +44,8 @@ from models.promotion.finding import Claim, Finding, Verdict
 HOLDOUT = "out_engagement_holdout"
 IDENTITY, CUT, SEED, METRICS = "kairos.identity", "training.cut", "training.seed", "kairos.metrics"
 SNAPSHOT, SERVICE = "data.snapshot_id", "feast.feature_service"
+FIRST_DAY, LAST_DAY = "data.first_day", "data.last_day"
+"""Days of events that the training set was made from."""
 PASSED, AGAINST, REASONS = "gate.passed", "gate.against", "gate.reasons"
 MOST_OF_A_TAG = 4_000
 """Letters of a tag; the whole is in the run's artifact."""
@@ -136,7 +138,8 @@ def fit_and_register(
     rows = _training_set(bench.lake)
     training = bench.staging.get(name)
     if training is None:
-        training = _training(fitting.fit(rows, cut=cut, seed=seed, progress=report), name, snapshot)
+        fitted = fitting.fit(rows, cut=cut, seed=seed, progress=report)
+        training = _training(fitted, name, snapshot, bench.lake.days(event_days.TABLE))
         report(f"{spec.NAME}: fitted; kept in {bench.staging.keep(name, training)}")
     data = DataSet(rows, training_rows.TABLE, str(bench.lake.root / training_rows.TABLE), snapshot, spec.LABEL)
     told = replace(training, tags={**training.tags, **lineage})
@@ -271,7 +274,7 @@ def _known(registry: ModelRegistry, name: str) -> Version | None:
     return next((version for version in standing if version and version.tags.get(IDENTITY) == name), None)
 
 
-def _training(fitted: fitting.Fitted, name: str, snapshot: str) -> Training:
+def _training(fitted: fitting.Fitted, name: str, snapshot: str, days: Sequence[date]) -> Training:
     reports = {
         "reports/importance.json": dict(fitted.importance),
         "reports/base_rates.json": dict(fitted.judged.base_rates),
@@ -288,6 +291,7 @@ def _training(fitted: fitting.Fitted, name: str, snapshot: str) -> Training:
             CUT: fitted.cut.isoformat(),
             SEED: str(fitted.seed),
             SNAPSHOT: snapshot,
+            **({FIRST_DAY: days[0].isoformat(), LAST_DAY: days[-1].isoformat()} if days else {}),
             SERVICE: FEATURE_SERVICE,
             METRICS: json.dumps({key: round(number, 6) for key, number in sorted(fitted.metrics.items())}),
             "code.version": code_version(),
