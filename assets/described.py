@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from adapters.model_registry import ModelRegistry, Version
 if TYPE_CHECKING:
     from assets.steps.online import Parity
     from assets.steps.publishing import Weighed
+    from assets.steps.searching import Found
     from assets.steps.watching import RolledBack, Seen
     from models.promotion.finding import Claim
 
@@ -173,6 +175,20 @@ def rolled_back(done: "RolledBack", registry: ModelRegistry) -> Metadata:
         return {"rolled_back": dg.MetadataValue.bool(False)}
     why = {"rolled_back": dg.MetadataValue.bool(True), WHY: dg.MetadataValue.text(done.reason)}
     return {**why, "from_version": dg.MetadataValue.text(done.version), **_version(done.back_to, registry)}
+
+
+def promoted(is_champion: bool, reason: str) -> Metadata:  # noqa: FBT001 - a fact, no switch
+    """Say whether a version decides now, and if not why."""
+    why = {WHY: dg.MetadataValue.text(reason)} if reason else {}
+    return {"is_champion": dg.MetadataValue.bool(is_champion), **why}
+
+
+def searched(found: "Found") -> Metadata:
+    """Describe a search: what it found, what is used now, and how often it tried."""
+    told = {f"best.{name}": float(number) for name, number in asdict(found.best).items()}
+    losses = {"loss": found.loss, "loss_of_those_in_use": found.loss_now}
+    ids = {"trials": dg.MetadataValue.int(len(found.trials)), "mlflow_run_id": dg.MetadataValue.text(found.run_id)}
+    return {**numbers(losses | told), **ids}
 
 
 def parity(found: "Parity") -> Metadata:

@@ -90,6 +90,14 @@ _WATCHED = {
     "observed": (_NUMBER, "Conversions within the windows."),
 }
 
+_SCORED = {
+    **_KEY,
+    "model": (_TEXT, "Registered model: engagement, lifetime_value or churn."),
+    "version": (_TEXT, "Its version, the champion when the row was made."),
+    "channel": (_TEXT, "Channel the engagement model was asked about; missing for the others."),
+    "score": (_SHARE, "Chance of a conversion; minor units in 30 days; chance of having left."),
+}
+
 
 def _schema(columns: dict[str, tuple[str, str]]) -> dg.TableSchema:
     return dg.TableSchema([dg.TableColumn(name, kind, text) for name, (kind, text) in columns.items()])
@@ -112,3 +120,4 @@ TRAINING = _schema({**_TRAINED, **{name: (_joined(kind), text) for name, (kind, 
 HOLDOUT = _schema(_JUDGED)
 SEGMENTS = _schema(_MEMBER)
 LIVE_QUALITY = _schema(_WATCHED)
+SCORES = _schema(_SCORED)

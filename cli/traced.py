@@ -111,12 +111,15 @@ class Trace:
             return None
 
     def _version(self, name: str, version: str) -> "KnownVersion | None":
-        from adapters.endpoints import resolve
+        from adapters.endpoints import NotRunning, resolve
         from adapters.mlflow_rest import AliasUnavailable
         from adapters.mlflow_versions import ModelVersions
         from adapters.settings import load_settings
 
-        versions = ModelVersions(resolve(load_settings()).mlflow_url)
+        try:
+            versions = ModelVersions(resolve(load_settings()).mlflow_url)
+        except NotRunning:
+            return None
         try:
             return versions.version(name, version)
         except AliasUnavailable:

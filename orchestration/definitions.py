@@ -6,7 +6,7 @@ Importing it opens no connection and loads none of the heavy packages.
 import dagster as dg
 
 from adapters.settings import Settings, load_settings, silence_telemetry
-from assets import events, features, retention, segments, training, watch
+from assets import customers, events, features, retention, scores, search, segments, training, watch
 from assets.checks import contracts, live, parity, promotion
 from orchestration import jobs, partitions, resources, schedules
 from orchestration.console import console
@@ -20,6 +20,10 @@ ASSETS = (
     training.engagement_champion,
     training.out_engagement_holdout,
     segments.out_segment_membership,
+    customers.lifetime_value_model,
+    customers.churn_model,
+    scores.out_recipient_scores,
+    search.engagement_parameters,
     watch.out_engagement_live_quality,
     watch.engagement_rollback,
     *retention.ASSETS,
@@ -43,6 +47,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             schedules.lineage_nightly_schedule,
             schedules.retention_nightly_schedule,
             schedules.watch_hourly_schedule,
+            schedules.customers_nightly_schedule,
+            schedules.scores_nightly_schedule,
         ],
         resources=resources.of(settings),
         executor=dg.in_process_executor,

@@ -13,7 +13,7 @@ from adapters.clock import Clock
 from adapters.feature_store import FeatureStore
 from adapters.keyring import Keyring
 from adapters.lake import Lake
-from adapters.model_registry import ModelRegistry
+from adapters.model_registry import ModelRegistry, Registries
 from adapters.model_staging import ModelStaging
 from adapters.postgres.engine import Database
 from adapters.postgres.event_archive import EventArchive
@@ -53,6 +53,7 @@ def of(settings: Settings) -> dict[str, dg.ResourceDefinition]:
         "clock": lambda _: Clock(),
         "feature_store": lambda open_: open_.enter_context(closing(FeatureStore.of(settings, site.endpoints()))),
         "model_registry": lambda _: ModelRegistry(site.endpoints().mlflow_url, model=MODEL),
+        "registries": lambda _: Registries(site.endpoints().mlflow_url),
         "model_staging": lambda _: ModelStaging(folder / "staging" / MODEL),
         "bundle_shelf": lambda _: BundleShelf(
             settings.bundle_dir.absolute() / MODEL, BundleSigner.of(SecretBox.of(settings))

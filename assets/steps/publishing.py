@@ -39,6 +39,7 @@ from assets.steps.gate_evidence import Evidence, Gathered
 from feature_repo.engagement import at_read
 from models.engagement import dataset, evaluate, spec, train
 from models.engagement.score import Scorer
+from models.promotion.card import Card
 from models.promotion.finding import Claim, Finding, Verdict
 
 HOLDOUT = "out_engagement_holdout"
@@ -275,7 +276,18 @@ def _known(registry: ModelRegistry, name: str) -> Version | None:
 
 
 def _training(fitted: fitting.Fitted, name: str, snapshot: str, days: Sequence[date]) -> Training:
+    card = Card(
+        name=spec.NAME,
+        purpose="Says how likely a message is answered, so that channels and silence can be compared by value.",
+        limits="It knows only people who were sent messages; message types it never saw get the overall rate.",
+        target="the chance of a conversion within the message's attribution window",
+        features=spec.FEATURES,
+        data={"snapshot": snapshot, "cut": fitted.cut.isoformat(), "training rows": str(len(fitted.train.label))},
+        metrics=fitted.metrics,
+        importance=fitted.importance,
+    )
     reports = {
+        "card.md": card.markdown(),
         "reports/importance.json": dict(fitted.importance),
         "reports/base_rates.json": dict(fitted.judged.base_rates),
     }
