@@ -16,6 +16,7 @@ from adapters.model_registry import ModelRegistry, Version
 if TYPE_CHECKING:
     from assets.steps.online import Parity
     from assets.steps.publishing import Weighed
+    from assets.steps.reports import GroupReport, ShiftReport
     from assets.steps.searching import Found
     from assets.steps.watching import RolledBack, Seen
     from models.promotion.finding import Claim
@@ -189,6 +190,23 @@ def searched(found: "Found") -> Metadata:
     losses = {"loss": found.loss, "loss_of_those_in_use": found.loss_now}
     ids = {"trials": dg.MetadataValue.int(len(found.trials)), "mlflow_run_id": dg.MetadataValue.text(found.run_id)}
     return {**numbers(losses | told), **ids}
+
+
+def groups(made: "GroupReport") -> Metadata:
+    """Describe how the champion serves groups: the worst-off of each attribute with its interval, and pictures."""
+    worst: list[dict[str, str | int | float | bool | None]] = [
+        {"attribute": each.attribute, "worst_off": each.value, **asdict(each.difference)} for each in made.gaps
+    ]
+    drawn = {name: picture(png, alt=name) for name, png in made.pictures.items()}
+    return {"groups_told": dg.MetadataValue.int(len(made.groups)), "worst_gaps": listed(worst), **drawn}
+
+
+def shift(made: "ShiftReport") -> Metadata:
+    """Describe how far people moved away from the training rows."""
+    weighted = {} if made.weighted is None else {"psi_by_importance": made.weighted}
+    rows = {"rows_then": dg.MetadataValue.int(made.rows[0]), "rows_today": dg.MetadataValue.int(made.rows[1])}
+    psi = {name: round(number, 4) for name, number in sorted(made.psi.items(), key=lambda each: -each[1])}
+    return {**numbers(weighted), **rows, "psi": dg.MetadataValue.json(psi), "shift": picture(made.picture, alt="shift")}
 
 
 def parity(found: "Parity") -> Metadata:

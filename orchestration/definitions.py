@@ -6,7 +6,7 @@ Importing it opens no connection and loads none of the heavy packages.
 import dagster as dg
 
 from adapters.settings import Settings, load_settings, silence_telemetry
-from assets import customers, events, features, retention, scores, search, segments, training, watch
+from assets import customers, events, features, reports, retention, scores, search, segments, training, watch
 from assets.checks import contracts, live, parity, promotion
 from orchestration import jobs, partitions, resources, schedules
 from orchestration.console import console
@@ -24,6 +24,8 @@ ASSETS = (
     customers.churn_model,
     scores.out_recipient_scores,
     search.engagement_parameters,
+    reports.out_engagement_groups,
+    reports.engagement_shift,
     watch.out_engagement_live_quality,
     watch.engagement_rollback,
     *retention.ASSETS,
@@ -49,6 +51,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             schedules.watch_hourly_schedule,
             schedules.customers_nightly_schedule,
             schedules.scores_nightly_schedule,
+            schedules.reports_nightly_schedule,
         ],
         resources=resources.of(settings),
         executor=dg.in_process_executor,

@@ -54,6 +54,7 @@ def of(settings: Settings) -> dict[str, dg.ResourceDefinition]:
         "feature_store": lambda open_: open_.enter_context(closing(FeatureStore.of(settings, site.endpoints()))),
         "model_registry": lambda _: ModelRegistry(site.endpoints().mlflow_url, model=MODEL),
         "registries": lambda _: Registries(site.endpoints().mlflow_url),
+        "training_device": lambda _: settings.device,
         "model_staging": lambda _: ModelStaging(folder / "staging" / MODEL),
         "bundle_shelf": lambda _: BundleShelf(
             settings.bundle_dir.absolute() / MODEL, BundleSigner.of(SecretBox.of(settings))

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from orchestration.jobs import customers_job, nightly_job, retention_job, scores_job, watch_job
+from orchestration.jobs import customers_job, nightly_job, reports_job, retention_job, scores_job, watch_job
 
 lineage_nightly_schedule = dg.build_schedule_from_partitioned_job(
     nightly_job,
@@ -48,4 +48,13 @@ scores_nightly_schedule = dg.build_schedule_from_partitioned_job(
     minute_of_hour=0,
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Every recipient's scores as of yesterday's end, by the champions of the night.",
+)
+
+reports_nightly_schedule = dg.ScheduleDefinition(
+    name="reports_nightly_schedule",
+    job=reports_job,
+    cron_schedule="30 3 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Groups and drift of the night's champion.",
 )

@@ -47,7 +47,8 @@ def put(
         at = first + timedelta(minutes=place)
         name = f"{record['model']['name']}-{record['model']['version']}-{place}"
         outcome = "send_now" if channel else "do_not_send"
-        values = (tenant, name, f"subject-{place}", at, outcome, channel, 0.5, Jsonb(record, dumps=json.dumps))
+        subject = record.get("subject_key", f"subject-{place}")
+        values = (tenant, name, subject, at, outcome, channel, 0.5, Jsonb(record, dumps=json.dumps))
         connection.execute(DECISION, values)
         if hit:
             later = at + timedelta(minutes=30)

@@ -83,6 +83,7 @@ class Bench:
     lake: Lake
     registry: ModelRegistry
     staging: ModelStaging
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def fit_and_register(
         RegistryUnavailable: MLflow does not answer; the fitted model is kept and registered by the next attempt.
     """
     snapshot = bench.lake.digest(training_rows.TABLE)
-    name = identity(snapshot, cut=cut, seed=seed)
+    name = identity(snapshot, cut=cut, seed=seed, device=bench.device)
     known = _known(bench.registry, name)
     if known is not None:
         bench.registry.set_alias(CHALLENGER, known)
@@ -139,7 +140,7 @@ def fit_and_register(
     rows = _training_set(bench.lake)
     training = bench.staging.get(name)
     if training is None:
-        fitted = fitting.fit(rows, cut=cut, seed=seed, progress=report)
+        fitted = fitting.fit(rows, cut=cut, seed=seed, progress=report, device=bench.device)
         training = _training(fitted, name, snapshot, bench.lake.days(event_days.TABLE))
         report(f"{spec.NAME}: fitted; kept in {bench.staging.keep(name, training)}")
     data = DataSet(rows, training_rows.TABLE, str(bench.lake.root / training_rows.TABLE), snapshot, spec.LABEL)
@@ -150,9 +151,9 @@ def fit_and_register(
     return Registered(version, is_new=True, metrics=training.metrics, figures=training.figures)
 
 
-def identity(snapshot: str, *, cut: datetime | None, seed: int) -> str:
+def identity(snapshot: str, *, cut: datetime | None, seed: int, device: str = "cpu") -> str:
     """Return a name for what a fit would give: the same name, the same model."""
-    told = [snapshot, cut.isoformat() if cut else "", str(seed), code_version()]
+    told = [snapshot, cut.isoformat() if cut else "", str(seed), code_version(), device]
     return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
 
 

@@ -6,6 +6,7 @@ import pytest
 from adapters.model_registry import CHALLENGER, Registries
 from assets.steps import fitting, scoring_days, searching, watching
 from orchestration.runs import Outcome
+from tests import synthetic
 from tests.installation import NEVER_ASKED, WITHDREW, Installation
 
 pytestmark = pytest.mark.timeout(900)
@@ -82,6 +83,17 @@ def test_a_search_tries_what_is_in_use_first_and_keeps_every_trial(installation:
     ).json()["experiment"]["experiment_id"]
     asked = {"experiment_ids": [experiment], "filter": f"tags.mlflow.parentRunId = '{found.run_id}'"}
     assert len(httpx.post(url, json=asked).json()["runs"]) == len(found.trials)
+
+
+def test_reports_tell_of_groups_of_200_rows_and_of_drift(installation: Installation):
+    made = installation.run("reports_job")
+    assert made.succeeded
+    rows = installation.table("out_engagement_groups")
+    assert {"channel", "history"} <= set(rows["attribute"])
+    assert (rows["n"] >= 200).all()
+    assert (rows["per_recipient"] >= 1).all()
+    assert made.assets["engagement_shift"]["rows_today"] == len(installation.data.recipients)
+    assert synthetic.PREFIX not in installation.messages(made)
 
 
 def test_the_watch_of_a_champion_without_outcomes_changes_nothing(installation: Installation):
