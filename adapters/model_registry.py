@@ -45,7 +45,8 @@ class NoSuchVersion(LookupError):
 class Training:
     """A trained model with everything that is known about it.
 
-    ``files`` are the model itself; ``figures`` are PNG images; ``tags`` go on the run and on the version.
+    ``files`` are the model itself; ``figures`` are PNG images; ``reports`` are text, or anything that JSON can hold;
+    ``tags`` go on the run and on the version. ``scorer`` is the module whose ``Scorer`` reads the files.
     """
 
     files: Mapping[str, bytes]
@@ -55,6 +56,7 @@ class Training:
     figures: Mapping[str, bytes] = field(default_factory=dict)
     reports: Mapping[str, object] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    scorer: str = "models.engagement.score"
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,38 @@ class ModelRegistry:
                 for name, image in training.figures.items():
                     _log_bytes(mlflow, name, image)
                 for name, report in training.reports.items():
-                    mlflow.log_dict(report, name)
+                    (mlflow.log_text if isinstance(report, str) else mlflow.log_dict)(report, name)
             return Version(self.model, number, run.info.run_id, dict(training.tags))
+
+    def log_search(
+        self,
+        run_name: str,
+        trials: Sequence[tuple[Mapping[str, float], float]],
+        *,
+        params: Mapping[str, float],
+        tags: Mapping[str, str],
+    ) -> str:
+        """Keep a search as one run with a run inside it for each trial, and return its id.
+
+        Args:
+            run_name: of the outer run.
+            trials: parameters and loss of each.
+            params: the ones that were best.
+            tags: that lead back to who searched.
+
+        Raises:
+            RegistryUnavailable: the server did not take all of it.
+        """
+        with self._answering() as mlflow:
+            mlflow.set_experiment(EXPERIMENT)
+            with mlflow.start_run(run_name=run_name, tags=dict(tags)) as run:
+                mlflow.log_params({f"best.{name}": number for name, number in params.items()})
+                mlflow.log_metrics({"trials": len(trials), "best_loss": min(loss for _, loss in trials)})
+                for place, (tried, loss) in enumerate(trials):
+                    with mlflow.start_run(run_name=f"{run_name}:{place}", nested=True):
+                        mlflow.log_params(dict(tried))
+                        mlflow.log_metric("loss", loss)
+            return str(run.info.run_id)
 
     def version(self, alias: str) -> Version | None:
         """Return the version an alias names, or None when it names none.
@@ -117,6 +149,16 @@ class ModelRegistry:
                 if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
                     return None
                 raise
+            return Version(self.model, str(found.version), found.run_id, dict(found.tags))
+
+    def numbered(self, number: str) -> Version:
+        """Return a version by its number.
+
+        Raises:
+            RegistryUnavailable: the server does not answer, or has no such version.
+        """
+        with self._answering() as mlflow:
+            found = mlflow.MlflowClient().get_model_version(self.model, number)
             return Version(self.model, str(found.version), found.run_id, dict(found.tags))
 
     def files(self, version: Version) -> dict[str, bytes]:
@@ -181,6 +223,7 @@ class ModelRegistry:
                 name="model",
                 python_model=str(Path(__file__).with_name("mlflow_model.py")),
                 artifacts={name: str(path) for name, path in paths.items()},
+                model_config={"scorer": training.scorer},
                 code_paths=[str(_CODE / "models"), str(_CODE / "domain")],
                 signature=ModelSignature(inputs=inputs, outputs=outputs),
                 pip_requirements=[f"{name}=={installed(name)}" for name in _REQUIREMENTS],
@@ -205,6 +248,17 @@ class ModelRegistry:
                 yield mlflow
             except (mlflow.exceptions.MlflowException, OSError) as error:
                 raise RegistryUnavailable(f"MLflow at {self.url} refused: {error}") from error
+
+
+class Registries:
+    """The registries of every model of one MLflow server."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def of(self, model: str) -> ModelRegistry:
+        """Return the registry of one model, by its registered name."""
+        return ModelRegistry(self.url, model=model)
 
 
 _FILES_TAG = "kairos.files"

@@ -121,6 +121,7 @@ class Settings(Frozen):
         pattern=r"^\d{4}-\d\d-\d\d$",
         description="Last day of the daily partitions, UTC; unset continues until yesterday.",
     )
+    device: str = Field("cpu", pattern=r"^(cpu|cuda)$", description="What models are trained on; cuda needs a GPU.")
     model_poll_seconds: PositiveFloat = Field(
         5.0, description="Seconds between two looks at the champion alias by the service."
     )

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,9 @@ from adapters.model_registry import ModelRegistry, Version
 if TYPE_CHECKING:
     from assets.steps.online import Parity
     from assets.steps.publishing import Weighed
+    from assets.steps.reports import GroupReport, ShiftReport
+    from assets.steps.searching import Found
+    from assets.steps.watching import RolledBack, Seen
     from models.promotion.finding import Claim
 
 WHY = "why"
@@ -143,6 +147,66 @@ _PICTURES = {
     "challenger_sees_what_it_was_trained_on": ("drift", "importance"),
 }
 """Which pictures a check shows; each is kept once."""
+
+
+def watched(seen: "Seen") -> Metadata:
+    """Describe what came of the champion's decisions."""
+    found = seen.watched
+    told = found.observed_expected
+    ratio = {} if told is None else {"observed_expected": told.value, "low": told.low, "high": told.high}
+    return {
+        "champion_version": dg.MetadataValue.text(seen.version or "none"),
+        "outcomes": dg.MetadataValue.int(found.n),
+        "conversions": dg.MetadataValue.int(found.positives),
+        "cumulative_sums": picture(seen.picture, alt="cumulative sums of live outcomes"),
+        **numbers(ratio),
+        **alarms(seen.version, found.alarms),
+    }
+
+
+def alarms(version: str, found: Sequence[str]) -> Metadata:
+    """Say what is wrong with a version, if anything."""
+    why = {WHY: dg.MetadataValue.text("; ".join(found))} if found else {}
+    return {"watched_version": dg.MetadataValue.text(version or "none"), **why}
+
+
+def rolled_back(done: "RolledBack", registry: ModelRegistry) -> Metadata:
+    """Say whether another version decides now, which, and why."""
+    if done.back_to is None:
+        return {"rolled_back": dg.MetadataValue.bool(False)}
+    why = {"rolled_back": dg.MetadataValue.bool(True), WHY: dg.MetadataValue.text(done.reason)}
+    return {**why, "from_version": dg.MetadataValue.text(done.version), **_version(done.back_to, registry)}
+
+
+def promoted(is_champion: bool, reason: str) -> Metadata:  # noqa: FBT001 - a fact, no switch
+    """Say whether a version decides now, and if not why."""
+    why = {WHY: dg.MetadataValue.text(reason)} if reason else {}
+    return {"is_champion": dg.MetadataValue.bool(is_champion), **why}
+
+
+def searched(found: "Found") -> Metadata:
+    """Describe a search: what it found, what is used now, and how often it tried."""
+    told = {f"best.{name}": float(number) for name, number in asdict(found.best).items()}
+    losses = {"loss": found.loss, "loss_of_those_in_use": found.loss_now}
+    ids = {"trials": dg.MetadataValue.int(len(found.trials)), "mlflow_run_id": dg.MetadataValue.text(found.run_id)}
+    return {**numbers(losses | told), **ids}
+
+
+def groups(made: "GroupReport") -> Metadata:
+    """Describe how the champion serves groups: the worst-off of each attribute with its interval, and pictures."""
+    worst: list[dict[str, str | int | float | bool | None]] = [
+        {"attribute": each.attribute, "worst_off": each.value, **asdict(each.difference)} for each in made.gaps
+    ]
+    drawn = {name: picture(png, alt=name) for name, png in made.pictures.items()}
+    return {"groups_told": dg.MetadataValue.int(len(made.groups)), "worst_gaps": listed(worst), **drawn}
+
+
+def shift(made: "ShiftReport") -> Metadata:
+    """Describe how far people moved away from the training rows."""
+    weighted = {} if made.weighted is None else {"psi_by_importance": made.weighted}
+    rows = {"rows_then": dg.MetadataValue.int(made.rows[0]), "rows_today": dg.MetadataValue.int(made.rows[1])}
+    psi = {name: round(number, 4) for name, number in sorted(made.psi.items(), key=lambda each: -each[1])}
+    return {**numbers(weighted), **rows, "psi": dg.MetadataValue.json(psi), "shift": picture(made.picture, alt="shift")}
 
 
 def parity(found: "Parity") -> Metadata:

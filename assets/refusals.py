@@ -7,6 +7,7 @@ import dagster as dg
 
 from adapters.lake import NoSuchTable, Quarantined
 from models.engagement.spec import NotEnoughData
+from models.lifetime_value.summary import NotEnoughData as TooFewCustomers
 
 
 class Refusal(Exception):
@@ -22,5 +23,5 @@ def final() -> Iterator[None]:
     """
     try:
         yield
-    except (Refusal, Quarantined, NoSuchTable, NotEnoughData) as error:
+    except (Refusal, Quarantined, NoSuchTable, NotEnoughData, TooFewCustomers) as error:
         raise dg.Failure(str(error), allow_retries=False) from error

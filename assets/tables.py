@@ -79,6 +79,43 @@ _MEMBER = {
     "thresholds": (_TEXT, "JSON: the values that divided the tenant's fifths."),
 }
 
+_WATCHED = {
+    "version": (_TEXT, "Model version that was asked."),
+    "day": (_DATE, "UTC day of the decisions, by the tenant's clock."),
+    "tenant": (_TEXT, "Whose decisions."),
+    "channel": (_TEXT, "Channel they were sent on."),
+    "message_type": (_TEXT, "Type of the messages."),
+    "decisions": (_NUMBER, "Messages sent whose window has closed."),
+    "expected": (_SHARE, "Conversions the version predicted: the sum of its probabilities."),
+    "observed": (_NUMBER, "Conversions within the windows."),
+}
+
+_SCORED = {
+    **_KEY,
+    "model": (_TEXT, "Registered model: engagement, lifetime_value or churn."),
+    "version": (_TEXT, "Its version, the champion when the row was made."),
+    "channel": (_TEXT, "Channel the engagement model was asked about; missing for the others."),
+    "score": (_SHARE, "Chance of a conversion; minor units in 30 days; chance of having left."),
+}
+
+_GROUP = {
+    "version": (_TEXT, "Champion that was judged."),
+    "attribute": (_TEXT, "What divides people: channel, country, a declared attribute."),
+    "value": (_TEXT, "The group."),
+    "n": (_NUMBER, "Messages of the hold-out to the group, at least 200."),
+    "recipients": (_NUMBER, "Recipients of the group among them."),
+    "rate": (_SHARE, "Share that converted."),
+    "mean_p": (_SHARE, "Mean probability predicted."),
+    "log_loss": (_SHARE, "Nats per message."),
+    "observed_expected": (_SHARE, "Conversions over expected ones; missing where there are too few."),
+    "low": (_SHARE, "Lower bound of it."),
+    "high": (_SHARE, "Upper bound of it."),
+    "per_recipient": (_SHARE, "Messages per recipient: the burden."),
+    "gap": (_SHARE, "Of the worst-off group of an attribute: mean Pearson residual above the others'."),
+    "gap_low": (_SHARE, "Lower bound of it."),
+    "gap_high": (_SHARE, "Upper bound of it."),
+}
+
 
 def _schema(columns: dict[str, tuple[str, str]]) -> dg.TableSchema:
     return dg.TableSchema([dg.TableColumn(name, kind, text) for name, (kind, text) in columns.items()])
@@ -100,3 +137,6 @@ FEATURES = _schema({**_KEY, **_features(), "created_at": (_MOMENT, "Since when a
 TRAINING = _schema({**_TRAINED, **{name: (_joined(kind), text) for name, (kind, text) in _features().items()}})
 HOLDOUT = _schema(_JUDGED)
 SEGMENTS = _schema(_MEMBER)
+LIVE_QUALITY = _schema(_WATCHED)
+SCORES = _schema(_SCORED)
+GROUPS = _schema(_GROUP)

@@ -30,6 +30,7 @@ SUMMARY_BY_COMMAND = {
     "keys": "Issue and revoke API keys.",
     "rules": "List law and mailbox rules, and see what a change would alter.",
     "replay": "Make recorded decisions again, or ask what other rules would have changed.",
+    "lineage": "Follow a decision back to its data, or data forward to decisions.",
     "compliance": "Report on duties and what an impact assessment needs.",
     "privacy": "Erase people, and show the receipts.",
     "audit": "Verify, sign and export the audit trail.",

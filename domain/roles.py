@@ -54,6 +54,8 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.TEMPLATES_READ,
             Permission.TEMPLATES_WRITE,
             Permission.JOBS_READ,
+            Permission.MODELS_READ,
+            Permission.SCORES_WRITE,
             Permission.TYPES_READ,
         }
     ),
@@ -82,6 +84,9 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.POLICIES_TEST,
             Permission.PERFORMANCE_READ,
             Permission.PLANS_READ,
+            Permission.MODELS_READ,
+            Permission.SCORES_WRITE,
+            Permission.JOBS_READ,
         }
     ),
     Role.CONTENT_MANAGER: frozenset({Permission.TYPES_READ, Permission.TYPES_WRITE}),
@@ -98,6 +103,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.JOBS_READ,
             Permission.HOOKS_READ,
             Permission.SERVICE_LEVELS_READ,
+            Permission.MODELS_READ,
             Permission.PAUSES_READ,
             Permission.PAUSES_WRITE,
         }

@@ -6,8 +6,8 @@ Importing it opens no connection and loads none of the heavy packages.
 import dagster as dg
 
 from adapters.settings import Settings, load_settings, silence_telemetry
-from assets import events, features, retention, segments, training
-from assets.checks import contracts, parity, promotion
+from assets import customers, events, features, reports, retention, scores, search, segments, training, watch
+from assets.checks import contracts, live, parity, promotion
 from orchestration import jobs, partitions, resources, schedules
 from orchestration.console import console
 
@@ -20,9 +20,22 @@ ASSETS = (
     training.engagement_champion,
     training.out_engagement_holdout,
     segments.out_segment_membership,
+    customers.lifetime_value_model,
+    customers.churn_model,
+    scores.out_recipient_scores,
+    search.engagement_parameters,
+    reports.out_engagement_groups,
+    reports.engagement_shift,
+    watch.out_engagement_live_quality,
+    watch.engagement_rollback,
     *retention.ASSETS,
 )
-CHECKS = (contracts.event_contract_checks, promotion.promotion_gate_checks, parity.online_equals_offline)
+CHECKS = (
+    contracts.event_contract_checks,
+    promotion.promotion_gate_checks,
+    parity.online_equals_offline,
+    live.champion_holds_on_live_outcomes,
+)
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
@@ -32,7 +45,14 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         assets=[partitions.divided(asset, days) for asset in ASSETS],
         asset_checks=list(CHECKS),
         jobs=[jobs.nightly_job, *jobs.group_jobs],
-        schedules=[schedules.lineage_nightly_schedule, schedules.retention_nightly_schedule],
+        schedules=[
+            schedules.lineage_nightly_schedule,
+            schedules.retention_nightly_schedule,
+            schedules.watch_hourly_schedule,
+            schedules.customers_nightly_schedule,
+            schedules.scores_nightly_schedule,
+            schedules.reports_nightly_schedule,
+        ],
         resources=resources.of(settings),
         executor=dg.in_process_executor,
         loggers={"console": console},

@@ -6,11 +6,23 @@ and a version without a passed gate.
 
 import dagster as dg
 
-GROUPS = ("events", "features", "training", "segments", "retention")
+GROUPS = (
+    "events",
+    "features",
+    "training",
+    "segments",
+    "customers",
+    "scores",
+    "search",
+    "reports",
+    "watch",
+    "retention",
+)
 
 nightly_job = dg.define_asset_job(
     "nightly_job",
-    selection=dg.AssetSelection.all() - dg.AssetSelection.groups("retention"),
+    selection=dg.AssetSelection.all()
+    - dg.AssetSelection.groups("retention", "watch", "customers", "scores", "search", "reports"),
     description="All made from events in one run, for one day or a range of days: a failed check stops what follows.",
 )
 
@@ -23,4 +35,8 @@ group_jobs = tuple(
     )
     for name in GROUPS
 )
+customers_job = next(job for job in group_jobs if job.name == "customers_job")
+reports_job = next(job for job in group_jobs if job.name == "reports_job")
+scores_job = next(job for job in group_jobs if job.name == "scores_job")
+watch_job = next(job for job in group_jobs if job.name == "watch_job")
 retention_job = next(job for job in group_jobs if job.name == "retention_job")

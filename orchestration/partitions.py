@@ -9,7 +9,7 @@ import dagster as dg
 
 from adapters.settings import Settings
 
-DAILY = frozenset({"raw_engagement_events", "core_recipient_engagement_daily"})
+DAILY = frozenset({"raw_engagement_events", "core_recipient_engagement_daily", "out_recipient_scores"})
 """Assets that are divided by day; the others hold what is true now."""
 
 

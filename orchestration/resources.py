@@ -13,11 +13,12 @@ from adapters.clock import Clock
 from adapters.feature_store import FeatureStore
 from adapters.keyring import Keyring
 from adapters.lake import Lake
-from adapters.model_registry import ModelRegistry
+from adapters.model_registry import ModelRegistry, Registries
 from adapters.model_staging import ModelStaging
 from adapters.postgres.engine import Database
 from adapters.postgres.event_archive import EventArchive
 from adapters.postgres.learning_facts import LearningFacts
+from adapters.postgres.model_audit import ModelAudit
 from adapters.postgres.model_outcomes import ModelOutcomes
 from adapters.postgres.profile_groups import ProfileGroups
 from adapters.postgres.retention import Retention
@@ -46,11 +47,14 @@ def of(settings: Settings) -> dict[str, dg.ResourceDefinition]:
         "learning_facts": lambda open_: LearningFacts(site.batch(open_), settings.legal_rules),
         "model_outcomes": lambda open_: ModelOutcomes(site.batch(open_)),
         "profile_groups": site.profile_groups,
+        "model_audit": site.model_audit,
         "tenant_clocks": lambda open_: TenantClocks(Tenants(site.app(open_), SecretBox.of(settings)), Clock()),
         "forgetter": site.forgetter,
         "clock": lambda _: Clock(),
         "feature_store": lambda open_: open_.enter_context(closing(FeatureStore.of(settings, site.endpoints()))),
         "model_registry": lambda _: ModelRegistry(site.endpoints().mlflow_url, model=MODEL),
+        "registries": lambda _: Registries(site.endpoints().mlflow_url),
+        "training_device": lambda _: settings.device,
         "model_staging": lambda _: ModelStaging(folder / "staging" / MODEL),
         "bundle_shelf": lambda _: BundleShelf(
             settings.bundle_dir.absolute() / MODEL, BundleSigner.of(SecretBox.of(settings))
@@ -79,6 +83,10 @@ class _Site:
     def profile_groups(self, open_: ExitStack) -> ProfileGroups:
         database = self.app(open_)
         return ProfileGroups(database, Tenants(database, SecretBox.of(self._settings)))
+
+    def model_audit(self, open_: ExitStack) -> ModelAudit:
+        database = self.app(open_)
+        return ModelAudit(database, Tenants(database, SecretBox.of(self._settings)))
 
     def forgetter(self, open_: ExitStack) -> Forgetter:
         database = self.app(open_)

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from orchestration.jobs import nightly_job, retention_job
+from orchestration.jobs import customers_job, nightly_job, reports_job, retention_job, scores_job, watch_job
 
 lineage_nightly_schedule = dg.build_schedule_from_partitioned_job(
     nightly_job,
@@ -21,4 +21,40 @@ retention_nightly_schedule = dg.ScheduleDefinition(
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="What is older than its period goes, when the night's run is long over.",
+)
+
+watch_hourly_schedule = dg.ScheduleDefinition(
+    name="watch_hourly_schedule",
+    job=watch_job,
+    cron_schedule="25 * * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="The champion held to what came of its decisions; an alarm lets the version before decide again.",
+)
+
+customers_nightly_schedule = dg.ScheduleDefinition(
+    name="customers_nightly_schedule",
+    job=customers_job,
+    cron_schedule="30 2 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Lifetime value and churn, from the purchases up to yesterday.",
+)
+
+scores_nightly_schedule = dg.build_schedule_from_partitioned_job(
+    scores_job,
+    name="scores_nightly_schedule",
+    hour_of_day=3,
+    minute_of_hour=0,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every recipient's scores as of yesterday's end, by the champions of the night.",
+)
+
+reports_nightly_schedule = dg.ScheduleDefinition(
+    name="reports_nightly_schedule",
+    job=reports_job,
+    cron_schedule="30 3 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Groups and drift of the night's champion.",
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from adapters.bearer_tokens import BearerTokens
 from adapters.clock import Clock
+from adapters.mlflow_versions import ModelVersions
 from adapters.postgres.api_keys import ApiKeys
 from adapters.postgres.attribute_schemas import AttributeSchemas
 from adapters.postgres.audit_trail import AuditTrail
@@ -28,6 +29,7 @@ from adapters.postgres.jobs import Jobs
 from adapters.postgres.learned_defaults import LearnedDefaults
 from adapters.postgres.merges import Merges
 from adapters.postgres.message_types import MessageTypes
+from adapters.postgres.model_outcomes import ModelPerformance
 from adapters.postgres.objections import Objections
 from adapters.postgres.opt_out_signals import OptOutSignals
 from adapters.postgres.pauses import Pauses
@@ -58,6 +60,7 @@ from serving.handovers import Handovers
 from serving.planner import Planner
 from serving.probes import Probe
 from serving.remembered import Remembered
+from serving.score_jobs import ScoreJobs
 from serving.spool_drain import SpoolDrain
 
 
@@ -97,6 +100,9 @@ class Parts:
     plans: Plans
     performances: Performances
     planner: Planner
+    model_performance: ModelPerformance
+    model_versions: ModelVersions
+    score_jobs: ScoreJobs
     preferences: Preferences
     preference_sync: PreferenceSync
     pauses: Pauses

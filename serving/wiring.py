@@ -17,6 +17,7 @@ from adapters.endpoints import Endpoints, resolve
 from adapters.handover_tokens import HandoverTokens
 from adapters.keyring import Keyring
 from adapters.lake import Lake
+from adapters.mlflow_versions import ModelVersions
 from adapters.postgres.api_keys import ApiKeys
 from adapters.postgres.attribute_schemas import AttributeSchemas
 from adapters.postgres.audit_trail import AuditTrail
@@ -42,6 +43,7 @@ from adapters.postgres.jobs import Jobs
 from adapters.postgres.learned_defaults import LearnedDefaults
 from adapters.postgres.merges import Merges
 from adapters.postgres.message_types import MessageTypes
+from adapters.postgres.model_outcomes import ModelPerformance
 from adapters.postgres.objections import Objections
 from adapters.postgres.opt_out_signals import OptOutSignals
 from adapters.postgres.pauses import Pauses
@@ -80,6 +82,7 @@ from serving.parts import Parts, Templates
 from serving.planner import Planner
 from serving.probes import Probe
 from serving.remembered import Remembered
+from serving.score_jobs import ScoreJobs
 from serving.spool_drain import SpoolDrain
 from serving.steady import SteadyDecider
 from serving.variant_beliefs import ServingBeliefs
@@ -155,6 +158,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
     models = EngagementModels.of(settings, endpoints, box)
     redis = connect(endpoints.redis_url, timeout_ms=settings.redis_timeout_ms)
     deciding = _Deciding.of(settings, database, box, models)
+    versions = ModelVersions(endpoints.mlflow_url)
     models.start()
     deciding.beliefs.start()
     try:
@@ -164,6 +168,8 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             arrival_key=box.key("audit:arrival"),
             cursor_key=box.key("page:cursor"),
             **deciding.parts(settings, database),
+            model_versions=versions,
+            score_jobs=ScoreJobs(deciding.decider, lambda: models.current, Clock()),
             change_streams=_streams(database, settings),
             rate_limits=RateLimits.of(settings, redis),
             probes=(*_probes(settings, database, redis.ping, models), deciding.probe),
@@ -174,6 +180,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
     finally:
         deciding.beliefs.stop()
         models.stop()
+        versions.close()
         redis.close()
         deciding.spool.close()
         database.close()
@@ -197,6 +204,7 @@ def _kept_in_postgres(settings: Settings, database: Database, box: SecretBox) ->
         "preferences": Preferences(database),
         "preference_sync": PreferenceSync(database),
         "jobs": Jobs(database),
+        "model_performance": ModelPerformance(database),
         "preference_policies": PreferencePolicies(database),
         "suppressed_addresses": SuppressedAddresses(database),
         "audit_trail": AuditTrail(database),

@@ -85,6 +85,7 @@ def bodies(person: str) -> dict[str, Any]:
         "POST /v1/sms/inbound": {"recipient_id": person, "text": "STOP"},
         "PUT /v1/recipients/{recipient_id}/preferences": {"value": {"enabled": True}},
         "POST /v1/preferences/validate": {"preferences": [{"value": {"enabled": True}}]},
+        "POST /v1/score": {"items": [{"features": {}}]},
         "POST /v1/preferences/bulk": {"recipient_ids": ["a", "b"], "preferences": [{"value": {"enabled": True}}]},
         "PUT /v1/preferences/policy": {"defaults": []},
         "POST /v1/admin/keys": {"name": "fuzz", "roles": ["analyst"]},

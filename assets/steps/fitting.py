@@ -84,7 +84,7 @@ class Fitted:
         }
 
 
-def fit(rows: pd.DataFrame, *, cut: datetime | None, seed: int, progress: Progress) -> Fitted:
+def fit(rows: pd.DataFrame, *, cut: datetime | None, seed: int, progress: Progress, device: str = "cpu") -> Fitted:
     """Fit on rows before the cut, judge on rows after it.
 
     Args:
@@ -92,9 +92,11 @@ def fit(rows: pd.DataFrame, *, cut: datetime | None, seed: int, progress: Progre
         cut: where to divide; None divides so that the latest quarter of the rows is judged.
         seed: of everything that is drawn.
         progress: told how far it got.
+        device: ``cpu`` or ``cuda``.
 
     Raises:
         NotEnoughData: too few rows or conversions on one side.
+        NoSuchDevice: there is no GPU.
     """
     at = cut or default_cut(rows)
     split = dataset.time_split(rows, at=at)
@@ -104,7 +106,7 @@ def fit(rows: pd.DataFrame, *, cut: datetime | None, seed: int, progress: Progre
     before, after = prepared(known, vocabularies), prepared(split.test, vocabularies)
     moment = f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     progress(f"{spec.NAME}: {len(before.label)} rows before {moment}, {len(after.label)} after")
-    model = train.fit(before, params=spec.PARAMS, seed=seed)
+    model = train.fit(before, params=spec.PARAMS, seed=seed, device=device)
     scores = model.predict(after.matrix)
     logistic = _judged(split.test, evaluate.logistic_baseline(before, after), model.base_rates, seed)
     return Fitted(
@@ -117,7 +119,13 @@ def fit(rows: pd.DataFrame, *, cut: datetime | None, seed: int, progress: Progre
         dropped=split.dropped,
         judged=_judged(split.test, scores, model.base_rates, seed),
         baseline=logistic,
-        params={**asdict(spec.PARAMS), "seed": seed, "cut": at.isoformat(), "features": len(spec.FEATURES)},
+        params={
+            **asdict(spec.PARAMS),
+            "seed": seed,
+            "cut": at.isoformat(),
+            "features": len(spec.FEATURES),
+            "device": device,
+        },
         importance=model.importance(),
     )
 

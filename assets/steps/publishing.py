@@ -7,9 +7,9 @@ champion than today's, is never promoted.
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 
 import pandas as pd
@@ -33,17 +33,20 @@ from adapters.model_registry import (
 )
 from adapters.model_staging import ModelStaging
 from assets.refusals import Refusal
-from assets.steps import feature_days, fitting, gate_evidence, gate_pictures, training_rows
+from assets.steps import event_days, feature_days, fitting, gate_evidence, gate_pictures, training_rows
 from assets.steps.fitting import Judged
 from assets.steps.gate_evidence import Evidence, Gathered
 from feature_repo.engagement import at_read
 from models.engagement import dataset, evaluate, spec, train
 from models.engagement.score import Scorer
+from models.promotion.card import Card
 from models.promotion.finding import Claim, Finding, Verdict
 
 HOLDOUT = "out_engagement_holdout"
 IDENTITY, CUT, SEED, METRICS = "kairos.identity", "training.cut", "training.seed", "kairos.metrics"
 SNAPSHOT, SERVICE = "data.snapshot_id", "feast.feature_service"
+FIRST_DAY, LAST_DAY = "data.first_day", "data.last_day"
+"""Days of events that the training set was made from."""
 PASSED, AGAINST, REASONS = "gate.passed", "gate.against", "gate.reasons"
 MOST_OF_A_TAG = 4_000
 """Letters of a tag; the whole is in the run's artifact."""
@@ -80,6 +83,7 @@ class Bench:
     lake: Lake
     registry: ModelRegistry
     staging: ModelStaging
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,7 @@ def fit_and_register(
         RegistryUnavailable: MLflow does not answer; the fitted model is kept and registered by the next attempt.
     """
     snapshot = bench.lake.digest(training_rows.TABLE)
-    name = identity(snapshot, cut=cut, seed=seed)
+    name = identity(snapshot, cut=cut, seed=seed, device=bench.device)
     known = _known(bench.registry, name)
     if known is not None:
         bench.registry.set_alias(CHALLENGER, known)
@@ -136,7 +140,8 @@ def fit_and_register(
     rows = _training_set(bench.lake)
     training = bench.staging.get(name)
     if training is None:
-        training = _training(fitting.fit(rows, cut=cut, seed=seed, progress=report), name, snapshot)
+        fitted = fitting.fit(rows, cut=cut, seed=seed, progress=report, device=bench.device)
+        training = _training(fitted, name, snapshot, bench.lake.days(event_days.TABLE))
         report(f"{spec.NAME}: fitted; kept in {bench.staging.keep(name, training)}")
     data = DataSet(rows, training_rows.TABLE, str(bench.lake.root / training_rows.TABLE), snapshot, spec.LABEL)
     told = replace(training, tags={**training.tags, **lineage})
@@ -146,9 +151,9 @@ def fit_and_register(
     return Registered(version, is_new=True, metrics=training.metrics, figures=training.figures)
 
 
-def identity(snapshot: str, *, cut: datetime | None, seed: int) -> str:
+def identity(snapshot: str, *, cut: datetime | None, seed: int, device: str = "cpu") -> str:
     """Return a name for what a fit would give: the same name, the same model."""
-    told = [snapshot, cut.isoformat() if cut else "", str(seed), code_version()]
+    told = [snapshot, cut.isoformat() if cut else "", str(seed), code_version(), device]
     return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
 
 
@@ -271,8 +276,19 @@ def _known(registry: ModelRegistry, name: str) -> Version | None:
     return next((version for version in standing if version and version.tags.get(IDENTITY) == name), None)
 
 
-def _training(fitted: fitting.Fitted, name: str, snapshot: str) -> Training:
+def _training(fitted: fitting.Fitted, name: str, snapshot: str, days: Sequence[date]) -> Training:
+    card = Card(
+        name=spec.NAME,
+        purpose="Says how likely a message is answered, so that channels and silence can be compared by value.",
+        limits="It knows only people who were sent messages; message types it never saw get the overall rate.",
+        target="the chance of a conversion within the message's attribution window",
+        features=spec.FEATURES,
+        data={"snapshot": snapshot, "cut": fitted.cut.isoformat(), "training rows": str(len(fitted.train.label))},
+        metrics=fitted.metrics,
+        importance=fitted.importance,
+    )
     reports = {
+        "card.md": card.markdown(),
         "reports/importance.json": dict(fitted.importance),
         "reports/base_rates.json": dict(fitted.judged.base_rates),
     }
@@ -288,6 +304,7 @@ def _training(fitted: fitting.Fitted, name: str, snapshot: str) -> Training:
             CUT: fitted.cut.isoformat(),
             SEED: str(fitted.seed),
             SNAPSHOT: snapshot,
+            **({FIRST_DAY: days[0].isoformat(), LAST_DAY: days[-1].isoformat()} if days else {}),
             SERVICE: FEATURE_SERVICE,
             METRICS: json.dumps({key: round(number, 6) for key, number in sorted(fitted.metrics.items())}),
             "code.version": code_version(),

@@ -3,6 +3,7 @@
 The same rows, parameters and seed give the same bytes, in whatever order the rows come.
 """
 
+import json
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -37,6 +38,18 @@ ISOTONIC_POSITIVES = 1_000
 """Below so many positives the many pieces of isotonic regression fit noise: it lost to Platt in every trial."""
 
 CANARIES = 8
+
+
+class NoSuchDevice(RuntimeError):
+    """The device that was asked for is not there."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a booster is trained on: threads, and ``cpu`` or ``cuda``."""
+
+    nthread: int = 1
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -90,6 +103,7 @@ def fit(
     params: Params = spec.PARAMS,
     seed: int,
     nthread: int = 1,
+    device: str = "cpu",
     progress: Progress | None = None,
 ) -> FittedEngagement:
     """Fit booster and calibration on the rows of one training period.
@@ -99,17 +113,20 @@ def fit(
         params: hyper-parameters.
         seed: of the booster's row and column samples.
         nthread: threads; another number may change the last digits.
+        device: ``cpu`` or ``cuda``; another one gives another, equally good model.
         progress: called after each boosting round.
 
     Raises:
         NotEnoughData: too few rows, or too few of either class.
         ValueError: the rows have other features than the model.
+        NoSuchDevice: there is no GPU.
     """
     _require(train)
     rows = train.take(_order(train))
+    machine = Machine(nthread, device)
     told = _Rounds(progress, total=params.rounds * (FOLDS + 1))
-    margin, label = calibration_margins(rows, params=params, seed=seed, nthread=nthread, told=told)
-    booster = _boost(rows, params=params, seed=seed, nthread=nthread, told=told)
+    margin, label = calibration_margins(rows, params=params, seed=seed, machine=machine, told=told)
+    booster = _boost(rows, params=params, seed=seed, machine=machine, told=told)
     told.finish()
     return FittedEngagement(
         booster=booster,
@@ -123,7 +140,7 @@ def fit(
 
 
 def calibration_margins(
-    rows: Dataset, *, params: Params, seed: int, nthread: int, told: "_Rounds"
+    rows: Dataset, *, params: Params, seed: int, machine: Machine, told: "_Rounds"
 ) -> tuple[Floats, npt.NDArray[np.int8]]:
     """Return margins of rows the booster that gave them was not fitted on, and their labels.
 
@@ -133,12 +150,12 @@ def calibration_margins(
     boundary = np.sort(rows.decided_at)[int(len(rows) * (1 - LATER_SHARE))]
     later, before = rows.decided_at >= boundary, rows.window_ends_at <= boundary
     if min(rows.label[later].sum(), rows.label[before].sum()) >= ISOTONIC_POSITIVES:
-        booster = _boost(rows.take(before), params=params, seed=seed, nthread=nthread, told=told)
+        booster = _boost(rows.take(before), params=params, seed=seed, machine=machine, told=told)
         return margins(booster, rows.matrix[later]), rows.label[later]
     fold = np.array([zlib.crc32(name.encode()) % FOLDS for name in rows.recipient.tolist()])
     margin = np.empty(len(rows), dtype=np.float64)
     for held in range(FOLDS):
-        booster = _boost(rows.take(fold != held), params=params, seed=seed, nthread=nthread, told=told)
+        booster = _boost(rows.take(fold != held), params=params, seed=seed, machine=machine, told=told)
         if (fold == held).any():
             margin[fold == held] = margins(booster, rows.matrix[fold == held])
     return margin, rows.label
@@ -176,10 +193,10 @@ def _order(rows: Dataset) -> npt.NDArray[np.int64]:
     return keys.sort_values(list(keys.columns), kind="stable").index.to_numpy(dtype=np.int64)
 
 
-def _boost(rows: Dataset, *, params: Params, seed: int, nthread: int, told: "_Rounds") -> xgb.Booster:
+def _boost(rows: Dataset, *, params: Params, seed: int, machine: Machine, told: "_Rounds") -> xgb.Booster:
     varies = _varies(rows.matrix)
     share = params.colsample * varies.sum() / len(varies)
-    matrix = xgb.DMatrix(rows.matrix, rows.label, feature_names=list(rows.features), nthread=nthread)
+    matrix = xgb.DMatrix(rows.matrix, rows.label, feature_names=list(rows.features), nthread=machine.nthread)
     matrix.set_info(feature_weights=varies.astype(np.float32))
     settings = {
         "objective": "binary:logistic",
@@ -193,10 +210,16 @@ def _boost(rows: Dataset, *, params: Params, seed: int, nthread: int, told: "_Ro
         "reg_lambda": params.reg_lambda,
         "monotone_constraints": tuple(spec.MONOTONE.get(name, 0) for name in rows.features),
         "seed": seed,
-        "nthread": nthread,
+        "nthread": machine.nthread,
+        "device": machine.device,
         "verbosity": 0,
     }
-    return xgb.train(settings, matrix, params.rounds, callbacks=[told], verbose_eval=False)
+    booster = xgb.train(settings, matrix, params.rounds, callbacks=[told], verbose_eval=False)
+    used = json.loads(booster.save_config())["learner"]["generic_param"]["device"]
+    # XGBoost falls back to the processor in silence.
+    if used.split(":")[0] != machine.device:
+        raise NoSuchDevice(f"device {machine.device}: XGBoost finds none and would train on {used}")
+    return booster
 
 
 def _varies(matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:

@@ -15,7 +15,7 @@ from adapters.postgres import bulk_preferences as bulk
 from adapters.postgres.jobs import Handler
 from adapters.postgres.plans import KIND as PLAN_KIND
 from adapters.postgres.template_applications import APPLY_KIND, ROLL_BACK_KIND
-from serving import logs
+from serving import logs, score_jobs
 from serving.admission import THREADS_NEVER_SHED
 from serving.books import Books
 from serving.http import (
@@ -43,6 +43,7 @@ from serving.http import (
     jobs,
     keys,
     merges,
+    models,
     openapi,
     opt_out_signal,
     outcomes,
@@ -57,6 +58,7 @@ from serving.http import (
     profiles,
     retention,
     rights,
+    scores,
     service_levels,
     sms_replies,
     strategies,
@@ -118,6 +120,8 @@ ROUTERS = (
     preferences.router,
     bulk_preferences.router,
     jobs.router,
+    models.router,
+    scores.router,
     keys.router,
     pauses.router,
     hooks.router,
@@ -137,6 +141,7 @@ def _handlers(parts: Parts) -> dict[str, Handler]:
     return {
         bulk.KIND: bulk.store,
         PLAN_KIND: parts.planner.step,
+        score_jobs.KIND: parts.score_jobs.do,
         APPLY_KIND: parts.templates.applications.apply_items,
         ROLL_BACK_KIND: parts.templates.applications.restore_items,
     }

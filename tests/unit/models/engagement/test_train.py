@@ -134,3 +134,26 @@ def test_calibration_is_not_fooled_by_what_the_booster_learned_by_heart(rows):
     fitted = train.fit(noise, params=deep, seed=7)
     assert fitted.calibration.slope_above < 0.2
     assert np.ptp(fitted.predict(noise.matrix)) < 0.3
+
+
+def _has_gpu() -> bool:
+    try:
+        train.fit(a_dataset(), seed=1, params=Params(rounds=1), device="cuda")
+    except train.NoSuchDevice:
+        return False
+    return True
+
+
+def test_a_gpu_trains_an_equally_good_model_where_there_is_one():
+    if not _has_gpu():
+        pytest.skip("no GPU here: KAIROS_DEVICE=cuda is not tried")
+    rows = a_dataset()
+    on_gpu, on_cpu = (train.fit(rows, seed=1, device=device).predict(rows.matrix) for device in ("cuda", "cpu"))
+    assert np.abs(on_gpu - on_cpu).mean() < 0.05
+
+
+def test_a_gpu_that_is_not_there_is_said_and_nothing_is_trained_elsewhere_instead():
+    if _has_gpu():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(train.NoSuchDevice, match="device cuda"):
+        train.fit(a_dataset(), seed=1, params=Params(rounds=1), device="cuda")

@@ -1,0 +1,172 @@
+"""Fits and registers what is learned from purchases: lifetime value and churn, by the same path as every model.
+
+Fitted on all but the last 30 days and held to those; only where purchases came about as often as expected does the
+version become the champion. One currency is learned from, the commonest: amounts of two cannot be added.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as pads
+
+from adapters.lake import Lake
+from adapters.model_registry import CHALLENGER, CHAMPION, PREVIOUS, DataSet, ModelRegistry, Training, Version
+from assets.steps import event_days, pictures
+from domain.events import EventType
+from models.lifetime_value import score, spec, summary, value
+from models.lifetime_value.summary import NotEnoughData
+from models.promotion.card import Card
+
+SNAPSHOT, PASSED, REASONS, METRICS = "data.snapshot_id", "gate.passed", "gate.reasons", "kairos.metrics"
+_COLUMNS = ("tenant", "recipient_id", "occurred_at", "value_minor", "currency")
+_TOLD = {
+    spec.VALUE: ("minor units spent in the next 30 days", "Ranks customers by what they will spend."),
+    spec.CHURN: ("the chance that a customer has left, 0 to 1", "Finds customers who stopped coming."),
+}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A registered version, its numbers, and whether it decides now."""
+
+    version: Version
+    metrics: Mapping[str, float]
+    figures: Mapping[str, bytes]
+    is_champion: bool
+    reason: str
+
+
+def purchases(lake: Lake, nows: Mapping[str, datetime]) -> pd.DataFrame:
+    """Return purchases known by each tenant's moment: ``recipient_id`` with its tenant, ``at`` and ``amount``."""
+    where = pads.field("type") == pa.scalar(EventType.PURCHASE.value)
+    rows = lake.select(event_days.TABLE, columns=_COLUMNS, where=where).to_pandas()
+    moments = rows["tenant"].map(dict(nows)).astype(pd.DatetimeTZDtype("us", "UTC"))
+    known = rows[rows["occurred_at"] <= moments]
+    commonest = known["currency"].mode()
+    amount = known["value_minor"].where(known["currency"].isin(commonest[:1]) & (known["value_minor"] > 0))
+    return pd.DataFrame(
+        {
+            "recipient_id": known["tenant"] + "\t" + known["recipient_id"],
+            "at": known["occurred_at"],
+            "amount": amount.astype("float64"),
+        }
+    ).reset_index(drop=True)
+
+
+def fit_and_register(
+    name: str, lake: Lake, registry: ModelRegistry, nows: Mapping[str, datetime], lineage: Mapping[str, str]
+) -> Made:
+    """Fit one of the two models, judge it on the time held out, register it, and promote it where it holds.
+
+    Raises:
+        NotEnoughData: too few customers, or too few who came back.
+    """
+    lake.require_checked(event_days.TABLE)
+    bought = purchases(lake, nows)
+    if bought.empty:
+        raise NotEnoughData("not enough data: no purchase is known")
+    end = bought["at"].max().floor("D") + pd.Timedelta(days=1)
+    cut = end - timedelta(days=spec.HORIZON_DAYS)
+    metrics, figure = _judged(bought, cut)
+    _, customers = summary.of_purchases(bought, end=end)
+    fitted = value.fit(customers)
+    if name == spec.VALUE and fitted.spend is None:
+        raise NotEnoughData(fitted.warnings[0])
+    rows = pd.DataFrame(score.rows(customers), columns=list(spec.FEATURES)).assign(label=np.nan)
+    snapshot = str(pd.util.hash_pandas_object(rows, index=False).sum())
+    low, high = spec.OBSERVED_EXPECTED
+    ratio = metrics["observed_expected"]
+    passed = low <= ratio <= high
+    reason = "" if passed else f"purchases over expected ones {ratio:.2f}: must lie in {low} to {high}"
+    training = _training(
+        name,
+        fitted,
+        metrics,
+        {"plots/purchases.png": figure},
+        snapshot,
+        {**lineage, PASSED: str(passed).lower(), REASONS: reason},
+    )
+    version = registry.log(
+        training, DataSet(rows, f"{name}_customers", str(lake.root), snapshot, "label"), run_name=name
+    )
+    registry.set_alias(CHALLENGER, version)
+    if passed:
+        before = registry.version(CHAMPION)
+        if before is not None:
+            registry.set_alias(PREVIOUS, before)
+        registry.set_alias(CHAMPION, version)
+    return Made(version, metrics, training.figures, passed, reason)
+
+
+def _judged(bought: pd.DataFrame, cut: pd.Timestamp) -> tuple[dict[str, float], bytes]:
+    """Return numbers about the time after the cut from a fit on the time before, and a picture of both."""
+    known, early = summary.of_purchases(bought, end=cut)
+    model = value.fit(early)
+    expected = model.purchases.expected_purchases(early, float(spec.HORIZON_DAYS))
+    days = bought.loc[bought["at"] >= cut].assign(day=lambda frame: frame["at"].dt.floor("D"))
+    came = days.drop_duplicates(["recipient_id", "day"]).groupby("recipient_id").size().reindex(known, fill_value=0)
+    observed = came.to_numpy(dtype=np.float64)
+    together = pd.Series(expected).corr(pd.Series(observed), method="spearman")
+    metrics = {
+        "customers": float(len(early)),
+        "observed_expected": float(observed.sum() / expected.sum()),
+        "rank_correlation": float(np.nan_to_num(together)),
+        "mean_alive": float(model.purchases.alive(early).mean()),
+    }
+    fifths = np.array_split(np.argsort(expected), 5)
+    bars = {
+        f"{place + 1} {kind}": float(numbers[fifth].mean())
+        for place, fifth in enumerate(fifths)
+        for kind, numbers in (("expected", expected), ("came", observed))
+    }
+    return metrics, pictures.lying_bars(bars, title="Purchases in 30 days by fifth", unit="per customer")
+
+
+def _training(
+    name: str,
+    fitted: value.LifetimeValue,
+    metrics: Mapping[str, float],
+    figures: Mapping[str, bytes],
+    snapshot: str,
+    tags: Mapping[str, str],
+) -> Training:
+    target, purpose = _TOLD[name]
+    card = Card(
+        name=name,
+        purpose=purpose,
+        limits="; ".join(("Nothing but purchases is known to it.", *fitted.warnings)),
+        target=target,
+        features=spec.FEATURES,
+        data={"snapshot": snapshot},
+        metrics=metrics,
+        consent="the tenant's own records of purchases",
+    )
+    told = json.dumps({key: round(number, 6) for key, number in sorted(metrics.items())})
+    return Training(
+        files=score.to_files(name, fitted),
+        features=spec.FEATURES,
+        params={"r": fitted.purchases.r, "alpha": fitted.purchases.alpha, "horizon_days": spec.HORIZON_DAYS},
+        metrics=metrics,
+        figures=figures,
+        reports={"card.md": card.markdown()},
+        tags={SNAPSHOT: snapshot, METRICS: told, "feast.feature_service": "none", **tags},
+        scorer="models.lifetime_value.score",
+    )
+
+
+def score_all(lake: Lake, registry: ModelRegistry, nows: Mapping[str, datetime]) -> pd.DataFrame:
+    """Return the champion's score of every customer with its ``version``; nothing without a champion."""
+    champion = registry.version(CHAMPION)
+    if champion is None:
+        return pd.DataFrame(columns=["tenant", "recipient_id", "version", "score"])
+    bought = purchases(lake, nows)
+    who, customers = summary.of_purchases(bought, end=bought["at"].max().floor("D") + pd.Timedelta(days=1))
+    scorer = score.Scorer.from_files(registry.files(champion))
+    names = pd.Series(who.astype(str)).str.split("\t", n=1, expand=True)
+    p = scorer.score(score.rows(customers))
+    return pd.DataFrame({"tenant": names[0], "recipient_id": names[1], "version": champion.version, "score": p})
