@@ -48,6 +48,7 @@ from serving import logs
 from serving.asks import Ask
 from serving.breakers import Breaker, consent_store, online_features
 from serving.decide import new_id
+from serving.local_hooks import LocalHooks
 from serving.spool_drain import SpoolDrain
 from serving.steady import SteadyDecider
 from tests.feature_tables import feature_table
@@ -206,7 +207,13 @@ def _bench(folder: Path) -> Iterator[Bench]:
         spool, log = DecisionSpool.of(settings, box), DecisionLog(database)
         breakers = {"redis": online_features(), "postgres": consent_store()}
         decider = SteadyDecider(
-            log, lambda: model, settings, features=breakers["redis"], spool=spool, store=breakers["postgres"]
+            log,
+            lambda: model,
+            settings,
+            features=breakers["redis"],
+            spool=spool,
+            store=breakers["postgres"],
+            hooks=LocalHooks(),
         )
         servers = {"redis": valkey.pid, "postgres": postgres.pid}
         yield Bench(decider, SpoolDrain(spool, log, Tenants(database, box)), tenant, servers, breakers)

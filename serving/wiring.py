@@ -74,6 +74,7 @@ from serving.breakers import consent_store, online_features
 from serving.change_streams import ChangeStreams
 from serving.decide import Decider
 from serving.handovers import Handovers
+from serving.local_hooks import LocalHooks
 from serving.models import EngagementModels
 from serving.parts import Parts, Templates
 from serving.planner import Planner
@@ -98,6 +99,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
     redis = connect(endpoints.redis_url, timeout_ms=settings.redis_timeout_ms)
     decisions, links = DecisionLog(database), UnsubscribeLinks(box, settings.public_url)
     store, spool, tenants = consent_store(), DecisionSpool.of(settings, box), Tenants(database, box)
+    hooks = LocalHooks.installed()
     drain = SpoolDrain(spool, decisions, tenants)
     tokens = HandoverTokens(box)
     beliefs = ServingBeliefs(VariantBeliefs(database), tenants.names)
@@ -111,6 +113,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
         beliefs=beliefs,
         spool=spool,
         store=store,
+        hooks=hooks,
     )
     models.start()
     beliefs.start()
@@ -126,6 +129,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             handovers=Handovers(decider, FollowUps(database), tokens),
             **_plans(settings, database, decider),
             spool_drain=drain,
+            local_hooks=hooks,
             admission=Admission(settings.service_threads),
             remembered=Remembered(store, seconds=settings.decision_postgres_ms / 1000),
             change_streams=_streams(database, settings),
@@ -139,6 +143,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
         beliefs.stop()
         models.stop()
         redis.close()
+        hooks.close()
         spool.close()
         database.close()
 
