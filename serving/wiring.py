@@ -98,54 +98,67 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
     models = EngagementModels.of(settings, endpoints, box)
     redis = connect(endpoints.redis_url, timeout_ms=settings.redis_timeout_ms)
     decisions, links = DecisionLog(database), UnsubscribeLinks(box, settings.public_url)
-    store, spool, tenants = consent_store(), DecisionSpool.of(settings, box), Tenants(database, box)
-    hooks = LocalHooks.installed()
-    drain = SpoolDrain(spool, decisions, tenants)
-    tokens = HandoverTokens(box)
+    tenants, tokens = Tenants(database, box), HandoverTokens(box)
     beliefs = ServingBeliefs(VariantBeliefs(database), tenants.names)
-    decider = SteadyDecider(
-        decisions,
-        lambda: models.current,
-        settings,
-        links,
-        tokens=tokens,
-        features=online_features(),
-        beliefs=beliefs,
-        spool=spool,
-        store=store,
-        hooks=hooks,
-    )
-    models.start()
-    beliefs.start()
-    try:
-        yield Parts(
-            settings=settings,
-            clock=Clock(),
-            unsubscribe_links=links,
-            decisions=decisions,
-            arrival_key=box.key("audit:arrival"),
-            cursor_key=box.key("page:cursor"),
-            decider=decider,
-            handovers=Handovers(decider, FollowUps(database), tokens),
-            **_plans(settings, database, decider),
-            spool_drain=drain,
-            local_hooks=hooks,
-            admission=Admission(settings.service_threads),
-            remembered=Remembered(store, seconds=settings.decision_postgres_ms / 1000),
-            change_streams=_streams(database, settings),
-            rate_limits=RateLimits.of(settings, redis),
-            probes=(*_probes(settings, database, redis.ping, models), Probe("spool", drain.check, is_required=True)),
-            **_kept_in_postgres(settings, database, box),
-            **_rights(settings, database, box),
-            **_operations(database, box),
+    with _going_on(settings, box, decisions, tenants) as (going_on, steady):
+        decider = SteadyDecider(
+            decisions,
+            lambda: models.current,
+            settings,
+            links,
+            tokens=tokens,
+            features=online_features(),
+            beliefs=beliefs,
+            **going_on,
         )
+        models.start()
+        beliefs.start()
+        try:
+            yield Parts(
+                settings=settings,
+                clock=Clock(),
+                unsubscribe_links=links,
+                decisions=decisions,
+                arrival_key=box.key("audit:arrival"),
+                cursor_key=box.key("page:cursor"),
+                decider=decider,
+                handovers=Handovers(decider, FollowUps(database), tokens),
+                **_plans(settings, database, decider),
+                **steady,
+                change_streams=_streams(database, settings),
+                rate_limits=RateLimits.of(settings, redis),
+                probes=(
+                    *_probes(settings, database, redis.ping, models),
+                    Probe("spool", steady["spool_drain"].check, is_required=True),
+                ),
+                **_kept_in_postgres(settings, database, box),
+                **_rights(settings, database, box),
+                **_operations(database, box),
+            )
+        finally:
+            beliefs.stop()
+            models.stop()
+            redis.close()
+            database.close()
+
+
+@contextmanager
+def _going_on(
+    settings: Settings, box: SecretBox, decisions: DecisionLog, tenants: Tenants
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Open what decisions go on with while something is away: the decider's arguments, and the parts of the service."""
+    store, spool, hooks = consent_store(), DecisionSpool.of(settings, box), LocalHooks.installed()
+    parts = {
+        "spool_drain": SpoolDrain(spool, decisions, tenants),
+        "local_hooks": hooks,
+        "admission": Admission(settings.service_threads),
+        "remembered": Remembered(store, seconds=settings.decision_postgres_ms / 1000),
+    }
+    try:
+        yield {"spool": spool, "store": store, "hooks": hooks}, parts
     finally:
-        beliefs.stop()
-        models.stop()
-        redis.close()
         hooks.close()
         spool.close()
-        database.close()
 
 
 def _kept_in_postgres(settings: Settings, database: Database, box: SecretBox) -> dict[str, Any]:
