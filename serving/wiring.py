@@ -101,36 +101,24 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
     tenants, tokens = Tenants(database, box), HandoverTokens(box)
     beliefs = ServingBeliefs(VariantBeliefs(database), tenants.names)
     with _going_on(settings, box, decisions, tenants) as (going_on, steady):
-        decider = SteadyDecider(
-            decisions,
-            lambda: models.current,
-            settings,
-            links,
-            tokens=tokens,
-            features=online_features(),
-            beliefs=beliefs,
-            **going_on,
-        )
+        going_on |= {"tokens": tokens, "features": online_features(), "beliefs": beliefs}
+        decider = SteadyDecider(decisions, lambda: models.current, settings, links, **going_on)
         models.start()
         beliefs.start()
         try:
             yield Parts(
                 settings=settings,
-                clock=Clock(),
                 unsubscribe_links=links,
                 decisions=decisions,
-                arrival_key=box.key("audit:arrival"),
-                cursor_key=box.key("page:cursor"),
                 decider=decider,
                 handovers=Handovers(decider, FollowUps(database), tokens),
                 **_plans(settings, database, decider),
                 **steady,
-                change_streams=_streams(database, settings),
-                rate_limits=RateLimits.of(settings, redis),
                 probes=(
                     *_probes(settings, database, redis.ping, models),
                     Probe("spool", steady["spool_drain"].check, is_required=True),
                 ),
+                **_of_requests(settings, database, box, RateLimits.of(settings, redis)),
                 **_kept_in_postgres(settings, database, box),
                 **_rights(settings, database, box),
                 **_operations(database, box),
@@ -140,6 +128,17 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             models.stop()
             redis.close()
             database.close()
+
+
+def _of_requests(settings: Settings, database: Database, box: SecretBox, limits: RateLimits) -> dict[str, Any]:
+    """Return the parts that have to do with requests and what they are told, whatever they are about."""
+    return {
+        "clock": Clock(),
+        "arrival_key": box.key("audit:arrival"),
+        "cursor_key": box.key("page:cursor"),
+        "change_streams": _streams(database, settings),
+        "rate_limits": limits,
+    }
 
 
 @contextmanager
