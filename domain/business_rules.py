@@ -8,7 +8,7 @@ something unknown does nothing.
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Self
@@ -144,6 +144,14 @@ class Ruled(Frozen):
     def refusal(self, channel: Channel) -> Reason | None:
         """Return why no variant may go to a channel, or None."""
         return self.refused.get(channel)
+
+    def without(self, channels: Iterable[Channel], by: RuleId) -> "Ruled":
+        """Return the same without some channels, which a hook of the installation takes away; nothing is opened."""
+        taken = [channel for channel in channels if channel not in self.refused]
+        refused = dict(self.refused) | dict.fromkeys(taken, Reason.HOOK_REFUSED)
+        return self.model_copy(
+            update={"refused": refused, "refused_by": {**self.refused_by, **dict.fromkeys(taken, by)}}
+        )
 
     def left(self, channel: Channel, variants: tuple[str, ...]) -> tuple[str, ...]:
         """Return the variants that may go to a channel, all of them where no rule says otherwise."""

@@ -29,6 +29,8 @@ class Thresholds:
     window: float = 1.0
     first_rest: float = 1.0
     longest_rest: float = 30.0
+    in_a_row: int | None = None
+    """Failures with no success between them that open it, whatever the share: of calls that take long to fail."""
     probe_patience: float = 10.0
     """After which a probe that nobody told the end of is given up, and another may be sent."""
 
@@ -48,6 +50,7 @@ class Circuit:
         self._era = 0
         self._calls: deque[tuple[float, bool]] = deque()
         self._failures = 0
+        self._row = 0
         self._rest = self.thresholds.first_rest
         self._until = 0.0
 
@@ -93,11 +96,14 @@ class Circuit:
     def _note(self, now: float, *, is_failure: bool) -> None:
         self._calls.append((now, is_failure))
         self._failures += is_failure
+        self._row = self._row + 1 if is_failure else 0
         while self._calls[0][0] <= now - self.thresholds.window:
             self._failures -= self._calls.popleft()[1]
 
     def _is_broken(self) -> bool:
-        made = len(self._calls)
+        made, in_a_row = len(self._calls), self.thresholds.in_a_row
+        if in_a_row is not None and self._row >= in_a_row:
+            return True
         return made >= self.thresholds.calls and self._failures >= self.thresholds.share * made
 
     def _open(self, now: float) -> None:
@@ -114,4 +120,4 @@ class Circuit:
     def _forget(self) -> None:
         self._era += 1
         self._calls.clear()
-        self._failures = 0
+        self._failures = self._row = 0

@@ -30,6 +30,7 @@ SENTENCES = {
     Reason.CHANNEL_UNREACHABLE: "The recipient cannot be reached on this channel.",
     Reason.CHANNEL_NOT_OFFERED: "The message type does not offer this channel.",
     Reason.CHANNEL_NOT_ASKED: "The request left this channel out.",
+    Reason.HOOK_REFUSED: "A hook of this installation takes no such messages here.",
     Reason.RULE_EXCLUDED: "A rule of the sender excludes such messages here.",
     Reason.RULE_REQUIRED: "A rule of the sender requires another channel or other words.",
     Reason.PREFERENCE_OFF: "The recipient chose not to get such messages here.",

@@ -108,6 +108,7 @@ class Reason(StrEnum):
     CHANNEL_UNREACHABLE = "channel.unreachable"
     CHANNEL_NOT_OFFERED = "channel.not_offered"
     CHANNEL_NOT_ASKED = "channel.not_asked"
+    HOOK_REFUSED = "hook.refused"
     RULE_EXCLUDED = "rule.excluded"
     RULE_REQUIRED = "rule.required"
     PREFERENCE_OFF = "preference.off"

@@ -112,8 +112,8 @@ class Breaker:
 
 
 def consent_store() -> Breaker:
-    """Return the breaker of PostgreSQL on the way of a decision; a try costs up to a second, so three are enough."""
-    return Breaker("postgres", failures=(Unavailable,), thresholds=Thresholds(calls=3, window=5.0))
+    """Return the breaker of PostgreSQL on a decision's way: a try may cost a second, so three in a row are enough."""
+    return Breaker("postgres", failures=(Unavailable,), thresholds=Thresholds(in_a_row=3))
 
 
 def online_features() -> Breaker:

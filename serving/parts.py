@@ -57,6 +57,7 @@ from serving.admission import Admission
 from serving.change_streams import ChangeStreams
 from serving.decide import Decider
 from serving.handovers import Handovers
+from serving.local_hooks import LocalHooks
 from serving.planner import Planner
 from serving.probes import Probe
 from serving.remembered import Remembered
@@ -128,6 +129,7 @@ class Parts:
     handovers: Handovers
     sent_decisions: SentDecisions
     spool_drain: SpoolDrain
+    local_hooks: LocalHooks
     remembered: Remembered
     admission: Admission
     change_streams: ChangeStreams

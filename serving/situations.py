@@ -21,6 +21,7 @@ from domain.recipient_facts import of_profile
 from domain.service_levels import LevelName
 from domain.tenants import Tenant
 from domain.values import Channel, MessageClass, Purpose
+from serving.local_hooks import PRE_DECISION, LocalHooks
 
 
 class UnknownType(LookupError):
@@ -34,6 +35,7 @@ class Situations:
         self._links = links
         self._log = log_of
         self._last_seen: dict[tuple[str, str], PublishedType] = {}
+        self.hooks: LocalHooks | None = None
         self._last_rules: dict[str, Published[BusinessRules]] = {}
         self._quiet = QuietHours(start=settings.quiet_hours_start, end=settings.quiet_hours_end)
         self._rules = legal_rule_files.load(settings.legal_rules)
@@ -141,7 +143,7 @@ class Situations:
         return Situation(
             definition=definition,
             allowances=allowed,
-            ruled=_ruled(request, definition, known, allowed, now),
+            ruled=self._tightened(tenant, request, definition, _ruled(request, definition, known, allowed, now)),
             profile=profile,
             law=self._law(tenant, profile, request.context.time_zone, known),
             quiet=self._quiet,
@@ -149,6 +151,20 @@ class Situations:
             unsubscribe_url=self.unsubscribe_url(tenant, request, definition, now),
             tenant_zone=tenant.zone,
         )
+
+    def _tightened(self, tenant: Tenant, request: DecisionRequest, definition: MessageType, ruled: Ruled) -> Ruled:
+        """Return what hooks of this process leave of what the rules left."""
+        if self.hooks is None or not self.hooks.has(PRE_DECISION):
+            return ruled
+        facts = {
+            "tenant": tenant.tenant,
+            "recipient_id": request.recipient_id,
+            "message_type": definition.type,
+            "message_class": definition.message_class.value,
+            "campaign_id": request.campaign_id,
+            "channels": [channel.value for channel in definition.channels],
+        }
+        return self.hooks.tightened(ruled, definition.channels, facts)
 
     def _law(self, tenant: Tenant, profile: Profile | None, told_zone: str | None, known: Known) -> LegalFacts:
         place = place_of(profile, told_zone, tenant.zone)

@@ -8,28 +8,32 @@ from adapters.decision_spool import DecisionSpool
 from adapters.postgres.decision_rows import Recorded
 from adapters.postgres.engine import Busy, Unavailable
 from domain.tenants import Tenant
+from domain.values import Reason
 from serving.asks import Ask
 from serving.breakers import Breaker, Open
 from serving.decide import Decider
 from serving.decision_answers import AskRefused, KeyReused
+from serving.local_hooks import LocalHooks
 from serving.without_store import WithoutStore
 
 
 class SteadyDecider(Decider):
     """Answers every decision that can be kept."""
 
-    def __init__(self, *given: Any, spool: DecisionSpool, store: Breaker, **named: Any) -> None:
+    def __init__(self, *given: Any, spool: DecisionSpool, store: Breaker, hooks: LocalHooks, **named: Any) -> None:
         """Prepare to decide.
 
         Args:
             given: as ``Decider``.
             spool: keeps decisions while PostgreSQL is away.
             store: the breaker of PostgreSQL on the way of a decision.
+            hooks: of this process.
             named: as ``Decider``.
         """
         super().__init__(*given, **named)
         self._store = store
         self._spool = spool
+        self._hooks = self.situations.hooks = hooks
         self._without = WithoutStore(spool, self.situations, self._settings, self._is_holdout, self._answers.tokens)
 
     def decide_each(
@@ -51,6 +55,7 @@ class SteadyDecider(Decider):
             made = self._without.decide(tenant, rest, now=now, actor=actor)
         if isinstance(made, Busy):
             raise made
+        self._tell(tenant, made)
         told = iter(made)
         verdicts = [waiting[place] if place in waiting else next(told) for place in range(len(asks))]
         secret = tenant.subject_secret
@@ -68,6 +73,17 @@ class SteadyDecider(Decider):
             return decide(*given, **named)
         except Busy as busy:
             return busy
+
+    def _tell(self, tenant: Tenant, made: Sequence[Any]) -> None:
+        """Tell hooks of what is new; they are called elsewhere."""
+        for recorded in made:
+            if not isinstance(recorded, Recorded) or not recorded.is_new:
+                continue
+            named = ("decision_id", "outcome", "reason", "channel", "variant_id", "degraded")
+            facts = {"tenant": tenant.tenant} | {name: recorded.answer[name] for name in named}
+            self._hooks.tell("post_decision", facts)
+            if recorded.answer["reason"] == Reason.POLICY_DEFAULT_VARIANT:
+                self._hooks.tell("quality_threshold_failed", facts)
 
     def _spooled(self, tenant: Tenant, asks: Sequence[Ask]) -> dict[int, Recorded | AskRefused]:
         """Return what was answered before to those whose decision is not in PostgreSQL yet, by their place."""

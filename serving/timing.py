@@ -27,11 +27,14 @@ class Timing:
         return self._deadline.left(self._monotonic()) if self._deadline is not None else None
 
     def seconds_for_store(self, usual: float) -> float:
-        """Return how long PostgreSQL may take for one statement: its own limit, which no level lowers below a half.
+        """Return how long PostgreSQL may take for one answer: what is left of its own limit, or of the level's time.
 
         Consent is read and the decision is recorded however late it is: an answer that was not recorded is none.
         """
-        return seconds_for(self._deadline, self._monotonic(), most=usual, least=usual / 2)
+        now = self._monotonic()
+        ends = self._began + usual
+        deadline = Deadline(min(ends, self._deadline.ends)) if self._deadline is not None else Deadline(ends)
+        return seconds_for(deadline, now, most=usual, least=usual / 4)
 
     def is_late(self, plan: Plan) -> bool:
         """Tell whether a decision has taken longer than its level allows."""

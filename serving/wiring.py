@@ -77,6 +77,7 @@ from serving.admission import Admission
 from serving.breakers import Breaker, consent_store, online_features
 from serving.change_streams import ChangeStreams
 from serving.handovers import Handovers
+from serving.local_hooks import LocalHooks
 from serving.models import EngagementModels
 from serving.parts import Parts, Templates
 from serving.planner import Planner
@@ -99,6 +100,7 @@ class _Deciding:
     spool: DecisionSpool
     drain: SpoolDrain
     beliefs: ServingBeliefs
+    hooks: LocalHooks
     decider: SteadyDecider
 
     @classmethod
@@ -109,7 +111,7 @@ class _Deciding:
             HandoverTokens(box),
         )
         store, spool, tenants = consent_store(), DecisionSpool.of(settings, box), Tenants(database, box)
-        beliefs = ServingBeliefs(VariantBeliefs(database), tenants.names)
+        beliefs, hooks = ServingBeliefs(VariantBeliefs(database), tenants.names), LocalHooks.installed()
         decider = SteadyDecider(
             decisions,
             lambda: models.current,
@@ -120,9 +122,15 @@ class _Deciding:
             beliefs=beliefs,
             spool=spool,
             store=store,
+            hooks=hooks,
         )
         drain = SpoolDrain(spool, decisions, tenants)
-        return cls(decisions, links, tokens, store, spool, drain, beliefs, decider)
+        return cls(decisions, links, tokens, store, spool, drain, beliefs, hooks, decider)
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        self.hooks.close()
+        self.spool.close()
 
     @property
     def probe(self) -> Probe:
@@ -140,6 +148,7 @@ class _Deciding:
             "plans": Plans(database, Jobs(database)),
             "planner": Planner(self.decider, facts, Clock()),
             "spool_drain": self.drain,
+            "local_hooks": self.hooks,
             "admission": Admission(settings.service_threads),
             "remembered": Remembered(self.store, seconds=settings.decision_postgres_ms / 1000),
         }
@@ -182,7 +191,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
         models.stop()
         versions.close()
         redis.close()
-        deciding.spool.close()
+        deciding.close()
         database.close()
 
 

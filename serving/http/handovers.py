@@ -16,6 +16,7 @@ from domain.legal.tracking import OpenTracking
 from domain.message_types import BadVariables
 from domain.templates import CannotRender
 from domain.values import Channel, Frozen, Moment, Reason
+from serving.admission import Lane
 from serving.handovers import HandedOver, NothingLeft, OtherVariables
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.cursors import NextCursor, PageOf
@@ -23,7 +24,7 @@ from serving.http.decision_requests import CANNOT_RENDER
 from serving.http.decisions import DecisionId
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
 from serving.http.problem_codes import declared
-from serving.http.routes import IdempotencyKey, Route, own_key
+from serving.http.routes import IdempotencyKey, Route, in_lane, own_key
 from serving.http.strict_body import body_of
 
 router = APIRouter(route_class=Route, tags=["decisions"])
@@ -104,6 +105,7 @@ def get_due(
     responses=problems(403, 404, 422),
 )
 @own_key
+@in_lane(Lane.NEVER_SHED)
 def post_handover(
     request: Request,
     caller: Annotated[Caller, permission("decisions:write")],

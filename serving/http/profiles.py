@@ -114,6 +114,9 @@ def patch_profile(
     except (UnknownRecipient, VersionConflict, ValueError) as error:
         raise _refused(error) from None
     signal.heed(caller, recipient_id)
+    # With an Idempotency-Key the commit comes a moment later.
+    told = {"tenant": caller.tenant.tenant, "recipient_id": recipient_id, "version": stored.version}
+    parts.local_hooks.tell("profile_updated", told)
     return _tagged(stored, response)
 
 

@@ -59,5 +59,6 @@ def test_every_route_that_lets_people_opt_out_is_never_shed_and_batches_yield():
     opt_outs = {route.name for route in routes if hasattr(route.endpoint, "is_never_limited")}
     assert opt_outs
     assert {lanes[name] for name in opt_outs} == {Lane.NEVER_SHED}
+    assert lanes["post_handover"] is Lane.NEVER_SHED
     assert lanes["post_decision"] is Lane.REAL_TIME
     assert {name for name, lane in lanes.items() if lane is Lane.BATCH} >= {"post_decision_batch", "get_audit"}

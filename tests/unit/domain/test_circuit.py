@@ -89,6 +89,18 @@ def test_a_probe_that_was_not_made_is_replaced_at_once():
     assert circuit.admits(1.0) is not None
 
 
+def test_failures_in_a_row_open_it_whatever_went_well_before_and_one_success_between_them_does_not():
+    circuit = Circuit(Thresholds(in_a_row=3))
+    for _ in range(100):
+        circuit.succeeded(circuit.admits(0.0), 0.0)
+    fail(circuit, 2, 0.0)
+    circuit.succeeded(circuit.admits(0.0), 0.0)
+    fail(circuit, 2, 0.0)
+    assert circuit.state is State.CLOSED
+    fail(circuit, 1, 0.0)
+    assert circuit.state is State.OPEN
+
+
 @dataclass
 class Seen:
     probes: int = 0
