@@ -25,6 +25,7 @@ TO_SERVERS_OF_OURS = {
     "adapters/embedded/ports.py": "asks whether a port of loopback is free",
     "adapters/embedded/valkey.py": "asks the Valkey it started whether it is up",
     "adapters/mlflow_rest.py": "the MLflow server of the settings",
+    "adapters/mlflow_versions.py": "the MLflow server of the settings",
     "adapters/model_registry.py": "the MLflow server of the settings",
     "adapters/simulation/service.py": "the API that whoever starts a simulation names",
     "cli/demo_show.py": "the API it started",
