@@ -66,8 +66,8 @@ class DecisionLineage:
 
     def recipient(self, tenant: Tenant, pseudonym: str) -> str | None:
         """Return whose pseudonym it is, by making everybody's; None when they were erased."""
-        with self._database.tenant(tenant.tenant) as connection:
-            rows = connection.execution_options(yield_per=10_000).execute(select(consent_head.c.recipient_id))
+        everybody = select(consent_head.c.recipient_id).execution_options(yield_per=10_000)
+        with self._database.tenant(tenant.tenant) as connection, connection.execute(everybody) as rows:
             return next((who for (who,) in rows if subject_key(tenant.subject_secret, who) == pseudonym), None)
 
     def events(self, tenant: Tenant, recipient_id: str, *, since: datetime, until: datetime, limit: int) -> Events:
