@@ -4,6 +4,7 @@ Fitted on all but the last 30 days and held to those; only where purchases came 
 version become the champion. One currency is learned from, the commonest: amounts of two cannot be added.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -63,6 +64,8 @@ def fit_and_register(
 ) -> Made:
     """Fit one of the two models, judge it on the time held out, register it, and promote it where it holds.
 
+    The same purchases are fitted once: a challenger that has them is taken as it is.
+
     Raises:
         NotEnoughData: too few customers, or too few who came back.
     """
@@ -70,6 +73,11 @@ def fit_and_register(
     bought = purchases(lake, nows)
     if bought.empty:
         raise NotEnoughData("not enough data: no purchase is known")
+    snapshot = _digest(bought)
+    known = registry.version(CHALLENGER)
+    if known is not None and known.tags.get(SNAPSHOT) == snapshot:
+        passed = known.tags[PASSED] == "true"
+        return Made(known, json.loads(known.tags[METRICS]), {}, passed, known.tags[REASONS])
     end = bought["at"].max().floor("D") + pd.Timedelta(days=1)
     cut = end - timedelta(days=spec.HORIZON_DAYS)
     metrics, figure = _judged(bought, cut)
@@ -78,29 +86,36 @@ def fit_and_register(
     if name == spec.VALUE and fitted.spend is None:
         raise NotEnoughData(fitted.warnings[0])
     rows = pd.DataFrame(score.rows(customers), columns=list(spec.FEATURES)).assign(label=np.nan)
-    snapshot = str(pd.util.hash_pandas_object(rows, index=False).sum())
-    low, high = spec.OBSERVED_EXPECTED
-    ratio = metrics["observed_expected"]
-    passed = low <= ratio <= high
-    reason = "" if passed else f"purchases over expected ones {ratio:.2f}: must lie in {low} to {high}"
-    training = _training(
-        name,
-        fitted,
-        metrics,
-        {"plots/purchases.png": figure},
-        snapshot,
-        {**lineage, PASSED: str(passed).lower(), REASONS: reason},
-    )
-    version = registry.log(
-        training, DataSet(rows, f"{name}_customers", str(lake.root), snapshot, "label"), run_name=name
-    )
+    reason = _refusal(metrics)
+    passed = not reason
+    tags = {**lineage, PASSED: str(passed).lower(), REASONS: reason}
+    training = _training(name, fitted, metrics, {"plots/purchases.png": figure}, snapshot, tags)
+    told = DataSet(rows, f"{name}_customers", str(lake.root), snapshot, "label")
+    version = registry.log(training, told, run_name=name)
     registry.set_alias(CHALLENGER, version)
     if passed:
-        before = registry.version(CHAMPION)
-        if before is not None:
-            registry.set_alias(PREVIOUS, before)
-        registry.set_alias(CHAMPION, version)
+        _promote(registry, version)
     return Made(version, metrics, training.figures, passed, reason)
+
+
+def _refusal(metrics: Mapping[str, float]) -> str:
+    """Return why a version may not decide, empty where it may."""
+    low, high = spec.OBSERVED_EXPECTED
+    ratio = metrics["observed_expected"]
+    return "" if low <= ratio <= high else f"purchases over expected ones {ratio:.2f}: must lie in {low} to {high}"
+
+
+def _promote(registry: ModelRegistry, version: Version) -> None:
+    before = registry.version(CHAMPION)
+    if before is not None:
+        registry.set_alias(PREVIOUS, before)
+    registry.set_alias(CHAMPION, version)
+
+
+def _digest(bought: pd.DataFrame) -> str:
+    """Return what tells these purchases from others, in whatever order; names nobody."""
+    hashes = np.sort(pd.util.hash_pandas_object(bought, index=False).to_numpy())
+    return hashlib.sha256(hashes.tobytes()).hexdigest()
 
 
 def _judged(bought: pd.DataFrame, cut: pd.Timestamp) -> tuple[dict[str, float], bytes]:

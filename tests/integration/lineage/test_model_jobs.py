@@ -43,6 +43,10 @@ def test_every_model_is_registered_by_one_path_and_everybody_who_allows_it_is_sc
         assert version is not None
         assert version.tags["dagster.run_id"] == made.run_id
         assert {"card.md", "plots"} <= artifacts(installation, version.run_id)
+    again = installation.run("customers_job")
+    assert [told["mlflow_model_version"] for told in again.assets.values()] == [
+        told["mlflow_model_version"] for told in made.assets.values()
+    ], "the same purchases make no new version"
     day = installation.last_day
     assert installation.run("scores_job", days=(day, day)).succeeded
     rows = installation.table(scoring_days.TABLE, day)
