@@ -5,12 +5,16 @@ Exit codes: 0 done, 1 lint found an error, 2 a file holds no message type or the
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.credential import session
 from cli.exit_codes import ExitCode, Refused
+
+if TYPE_CHECKING:
+    from domain.content_lint import BrandRules
+    from domain.message_types import MessageType
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Publish and list message types.")
 READ, WRITE = "types:read", "types:write"
@@ -25,6 +29,7 @@ def apply(
 ) -> None:
     """Publish a new version of every type whose content changed."""
     from adapters import message_type_files
+    from adapters.postgres.brand_rules import BrandBook
     from adapters.postgres.message_types import MessageTypes
 
     try:
@@ -32,6 +37,7 @@ def apply(
     except message_type_files.BadTypeFile as error:
         raise Refused(str(error), ExitCode.USAGE) from None
     with session(WRITE) as opened:
+        _refuse_off_brand(definitions, BrandBook(opened.database).get(opened.tenant).document)
         published = MessageTypes(opened.database).publish(opened.tenant, definitions, actor=opened.actor)
     versions = {each.definition.type: each.version for each in published}
     unchanged = sorted({each.type for each in definitions} - set(versions))
@@ -42,6 +48,16 @@ def apply(
         print(f"published {name} version {version}")
     for name in unchanged:
         print(f"unchanged {name}")
+
+
+def _refuse_off_brand(definitions: "list[MessageType]", brand: "BrandRules") -> None:
+    """Refuse all types when one breaks the tenant's brand rules."""
+    from domain import type_lint
+
+    for definition in definitions:
+        wrong = [each for each in type_lint.of_type(definition, brand) if each.is_error]
+        if wrong:
+            raise Refused(f"{definition.type}: {wrong[0]}", ExitCode.USAGE)
 
 
 @app.command()

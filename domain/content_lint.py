@@ -8,10 +8,11 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from enum import StrEnum
+from typing import Annotated, Self
 
 from babel import Locale, UnknownLocaleError
 from babel.core import get_global
-from pydantic import Field
+from pydantic import Field, StringConstraints, model_validator
 
 from domain import links, plain_text
 from domain.channel_capabilities import CAPABILITIES
@@ -57,11 +58,20 @@ class Finding(Frozen):
     detail: str
 
 
+Word = Annotated[str, StringConstraints(min_length=1, max_length=80, strip_whitespace=True)]
+
+
 class BrandRules(Frozen):
     """Words a sender's messages must or must not hold, whatever their case."""
 
-    required: tuple[str, ...] = Field(default=(), max_length=100)
-    banned: tuple[str, ...] = Field(default=(), max_length=1_000)
+    required: tuple[Word, ...] = Field(default=(), max_length=20)
+    banned: tuple[Word, ...] = Field(default=(), max_length=500)
+
+    @model_validator(mode="after")
+    def _can_be_kept(self) -> Self:
+        if {each.casefold() for each in self.required} & {each.casefold() for each in self.banned}:
+            raise ValueError("banned must not name a word that is required")
+        return self
 
 
 _SLOT = re.compile(

@@ -68,6 +68,15 @@ def of(locale: str) -> dict[str, Filter]:
     return {name: getattr(spoken, name) for name in NAMES}
 
 
+_COUNTED = 201
+
+
+def whole_number_forms(locale: str) -> frozenset[str]:
+    """Return the plural forms that a language tells apart for the whole numbers people meet, and ``other``."""
+    form = _locale(locale).plural_form
+    return frozenset(form(count) for count in range(_COUNTED)) | {"other"}
+
+
 @lru_cache(maxsize=256)
 def _locale(name: str) -> Locale:
     try:

@@ -1,8 +1,9 @@
 """Lint of a message type before it is published: every variant, channel and language, filled with sample values."""
 
+import re
 from collections.abc import Iterator
 
-from domain import content, generation
+from domain import content, generation, language_lint, locale_filters
 from domain.content_lint import BrandRules, Finding, lint
 from domain.message_types import MessageType
 from domain.sample_variables import sample
@@ -60,7 +61,29 @@ def _of_content(
         )
     except CannotRender as error:
         return [Placed(place=place, code="template.unfillable", is_error=True, detail=f"with sample values, {error}")]
-    return [_placed(place, each) for each in lint(definition, channel, said, brand)]
+    found = [_placed(place, each) for each in lint(definition, channel, said, brand)]
+    words = said.text or said.body
+    other = language_lint.other_language(f"{said.subject or ''}\n{words}", said.locale)
+    if other is not None:
+        detail = f"expected a text in {said.locale}, it looks like {other}"
+        found.append(Placed(place=f"{place}.body", code="language.other", is_error=False, detail=detail))
+    spoken = definition.variant(variant_id).in_language(channel, [locale] if locale is not None else [])[1]
+    return found + [
+        Placed(place=f"{place}.{part}", code="plural.incomplete", is_error=False, detail=f"no form for {missing}")
+        for part, template in spoken.parts().items()
+        for missing in _missing_forms(template, said.locale)
+    ]
+
+
+_PLURAL = re.compile(r"\|\s*plural\s*:([^|}]*)")
+_FORM = re.compile(r"\b(zero|one|two|few|many|other)\s*:")
+
+
+def _missing_forms(template: str, locale: str) -> list[str]:
+    """Return the plural forms of a language that a template does not have."""
+    needed = locale_filters.whole_number_forms(locale)
+    calls = [set(_FORM.findall(call[1])) for call in _PLURAL.finditer(template)]
+    return sorted(set().union(*(needed - forms for forms in calls)))
 
 
 def _placed(place: str, found: Finding) -> Placed:

@@ -11,6 +11,7 @@ from adapters.mlflow_versions import ModelVersions
 from adapters.postgres.api_keys import ApiKeys
 from adapters.postgres.attribute_schemas import AttributeSchemas
 from adapters.postgres.audit_trail import AuditTrail
+from adapters.postgres.brand_rules import BrandBook
 from adapters.postgres.budgets import ContactBudgets
 from adapters.postgres.business_rules import BusinessRuleBook
 from adapters.postgres.compliance import Compliance
@@ -91,6 +92,7 @@ class Parts:
     profiles: Profiles
     consents: ConsentStore
     contact_budgets: ContactBudgets
+    brand_rules: BrandBook
     business_rules: BusinessRuleBook
     contact_ledger: ContactLedger
     compliance: Compliance

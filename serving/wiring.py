@@ -21,6 +21,7 @@ from adapters.mlflow_versions import ModelVersions
 from adapters.postgres.api_keys import ApiKeys
 from adapters.postgres.attribute_schemas import AttributeSchemas
 from adapters.postgres.audit_trail import AuditTrail
+from adapters.postgres.brand_rules import BrandBook
 from adapters.postgres.budgets import ContactBudgets
 from adapters.postgres.business_rules import BusinessRuleBook
 from adapters.postgres.changes import ChangeFeed
@@ -208,6 +209,7 @@ def _kept_in_postgres(settings: Settings, database: Database, box: SecretBox) ->
         "profiles": Profiles(database),
         "consents": ConsentStore(database),
         "contact_budgets": ContactBudgets(database),
+        "brand_rules": BrandBook(database),
         "business_rules": BusinessRuleBook(database),
         "contact_ledger": ContactLedger(database),
         "preferences": Preferences(database),

@@ -7,6 +7,7 @@ itself here.
 from adapters.postgres import (
     attribute_schema_tables,
     audit_tables,
+    brand_rule_tables,
     business_rule_tables,
     change_tables,
     contact_tables,
@@ -35,6 +36,7 @@ SUBJECTS = (
     tables,
     attribute_schema_tables,
     audit_tables,
+    brand_rule_tables,
     business_rule_tables,
     change_tables,
     contact_tables,
@@ -62,6 +64,7 @@ APPEND_ONLY = (
     *tables.APPEND_ONLY,
     *attribute_schema_tables.APPEND_ONLY,
     *audit_tables.APPEND_ONLY,
+    *brand_rule_tables.APPEND_ONLY,
     *business_rule_tables.APPEND_ONLY,
     *erasure_tables.APPEND_ONLY,
     *law_tables.APPEND_ONLY,

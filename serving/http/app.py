@@ -21,6 +21,7 @@ from serving.books import Books
 from serving.http import (
     attribute_schema,
     audit,
+    brand_rules,
     bulk_preferences,
     business_rules,
     changes,
@@ -107,6 +108,7 @@ ROUTERS = (
     audit.router,
     changes.router,
     contact_budget.router,
+    brand_rules.router,
     business_rules.router,
     plans.router,
     performance.router,

@@ -9,10 +9,12 @@ from sqlalchemy import select
 from typer.testing import CliRunner
 
 from adapters.postgres.api_keys import ApiKeys
+from adapters.postgres.brand_rules import BrandBook
 from adapters.postgres.message_types import MessageTypes
 from adapters.postgres.tables import audit
 from cli.app import app
 from cli.exit_codes import Refused
+from domain.content_lint import BrandRules
 from tests.api import settings_for
 from tests.builders import a_type
 
@@ -93,3 +95,17 @@ def test_one_bad_file_publishes_none(kairos, tmp_path, types, tenant):
     assert isinstance(result.exception, Refused)
     assert str(result.exception).endswith("b.yaml: category: Field required")
     assert types.all(tenant) == []
+
+
+def test_no_type_is_published_against_its_tenants_brand(kairos, types, tenant, db, tmp_path):
+    file = tmp_path / "news.yaml"
+    head = "type: news\nclass: service\ncategory: news\nchannels: [push]\nvariants:\n  - id: a\n    content:\n"
+    file.write_text(head + "      push: {body: 'So cheap'}\n")
+    BrandBook(db).publish(tenant, BrandRules(banned=("cheap",)), actor="test")
+    refused = kairos("types", "apply", str(file))
+    assert isinstance(refused.exception, Refused)
+    assert str(refused.exception) == "news: variants.a.content.push.body: brand.banned_word: cheap"
+    assert types.all(tenant) == []
+    file.write_text(head + "      push: {body: 'So fine'}\n")
+    assert kairos("types", "apply", str(file)).exit_code == 0
+    assert versions(types.all(tenant)) == {"news": 1}

@@ -51,6 +51,8 @@ def test_a_combination_never_speaks_two_languages():
     for slot in ("call_to_action", "body"):
         slots = slots | {slot: [each | {"translations": {"fr": {"push": {slot: "oui"}}}} for each in SLOTS[slot]]}
     whole = a_slotted(slots).variants[0]
+    without = a_slotted(slots | {"subject": SLOTS["subject"]}).variants[0]
+    assert without.translations == {}, "the subject would be in another language than the body"
     assert whole.in_language(Channel.PUSH, ["fr"])[1].model_dump(exclude_none=True) == {
         "subject": "sujet", "call_to_action": "oui", "body": "oui",
     }  # fmt: skip

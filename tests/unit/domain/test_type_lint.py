@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from adapters import message_type_files
 from adapters.message_type_files import BadTypeFile
 from cli.app import app
-from domain import type_lint
+from domain import language_lint, type_lint
 from domain.content_lint import BrandRules
 from domain.message_types import BadVariables, check_variables
 from domain.sample_variables import sample
@@ -50,6 +50,46 @@ def test_a_tenants_words_are_looked_for():
     codes = {code for _, code, _ in found(a_push("So cheap"), brand)}
     assert codes == {"brand.required_word_missing", "brand.banned_word"}
     assert found(a_push("Kairos is here"), brand) == []
+
+
+@pytest.mark.parametrize(
+    ("locale", "body", "looks"),
+    [
+        ("en", "Votre commande est dans la boîte pour vous", "fr"),
+        ("fr-CA", "Votre commande est dans la boîte pour vous", None),
+        ("pl", "Your order is on the way to you", "en"),
+        ("pl", "Twoje zamówienie jest już w drodze i nie ma na co czekać", None),
+        ("de", "Ihre Bestellung ist auf dem Weg zu Ihnen", None),
+        ("de", "Su pedido está en camino, gracias por su compra", "es"),
+        ("ar", "طلبك في الطريق إليك", None),
+        ("ar", "Your order is on the way", "LATIN"),
+        ("en", "Ваш заказ уже в пути", "CYRILLIC"),
+        ("ja", "ご注文の商品を発送しました", None),
+        ("en", "OK", None),
+        ("sw", "Agizo lako liko njiani", None),
+    ],
+)
+def test_a_text_in_another_language_than_it_says_is_told(locale, body, looks):
+    assert language_lint.other_language(body, locale) == looks
+    if looks is not None:
+        told = [each for each in type_lint.of_type(a_push(body, locale=locale)) if each.code == "language.other"]
+        assert [(each.place, each.is_error) for each in told] == [("variants.a.content.push.body", False)]
+
+
+@pytest.mark.parametrize(
+    ("locale", "forms", "missing"),
+    [
+        ("en", "one: '#', other: '#'", set()),
+        ("pl", "one: '#', few: '#', many: '#', other: '#'", set()),
+        ("pl", "one: '#', other: '#'", {"few", "many"}),
+        ("ar", "one: '#', two: '#', other: '#'", {"zero", "few", "many"}),
+        ("ja", "other: '#'", set()),
+    ],
+)
+def test_a_plural_form_the_language_has_and_the_template_does_not_is_told(locale, forms, missing):
+    definition = a_push("{{ 2 | plural: " + forms + " }}", locale=locale)
+    told = [each for each in type_lint.of_type(definition) if each.code == "plural.incomplete"]
+    assert {each.detail.rpartition(" ")[2] for each in told} == missing
 
 
 def test_a_variant_that_nobody_approved_is_not_published():
