@@ -173,7 +173,7 @@ class Settings(Frozen):
         2000, description="Milliseconds one statement of the API may take in PostgreSQL."
     )
     decision_postgres_ms: PositiveInt = Field(
-        1000,
+        2000,
         description="Milliseconds a decision waits for one answer of PostgreSQL before it answers without consent.",
     )
     decision_spool_mb: PositiveInt = Field(
