@@ -28,7 +28,7 @@ from serving.http.routes import IdempotencyKey, Route, in_lane, own_key
 from serving.http.strict_body import body_of
 
 router = APIRouter(route_class=Route, tags=["decisions"])
-BAD_TOKEN = declared("handover.bad_token", 403, "The hand-over token is not that of the decision.")
+BAD_TOKEN = declared("handover.bad_token", 422, "The hand-over token is not that of the decision.")
 MOST = 200
 
 

@@ -71,12 +71,12 @@ def test_a_token_of_another_decision_or_tenant_opens_nothing(api, waiting) -> No
     for token in ("kht_" + "A" * 32, waiting["handover_token"][:-1], waiting["handover_token"] + "A"):
         answer = hand_over(api, waiting, handover_token=token)
         assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (
-            403,
+            422,
             "handover.bad_token",
             "handover_token",
         )
     other = {"decision_id": "nothing", "handover_token": waiting["handover_token"]}
-    assert hand_over(api, other).status_code == 403
+    assert hand_over(api, other).status_code == 422
 
 
 @pytest.mark.parametrize(
