@@ -337,6 +337,7 @@ _LEADING_GATES = (
     "channel",
     "preference",
     "rule",
+    "hook",
     "quiet_hours",
     "budget",
 )

@@ -14,7 +14,7 @@ from domain.values import Channel, Frozen, Outcome, Reason
 
 GATES = (
     "expiry", "window", "pause", "recipient", "law", "suppression", "consent", "channel", "preference",
-    "quiet_hours", "rule", "budget",
+    "quiet_hours", "rule", "hook", "budget",
 )  # fmt: skip
 """Every gate; a channel that is permitted passed all of those that bind its message's class."""
 
@@ -37,6 +37,7 @@ _TO_RECIPIENT = {
     "consent": "You have not agreed to such messages here, or no longer do.",
     "channel": "This way of reaching you is switched off, not reachable or not used for this message.",
     "rule": "A rule of the sender left this message out.",
+    "hook": "A system of the sender left this message out.",
     "preference": "Your own settings say no to such a message now.",
     "quiet_hours": "It was night where you are.",
     "budget": "You had enough messages for now.",

@@ -61,9 +61,9 @@ class SteadyDecider(Decider):
         secret = tenant.subject_secret
         return [
             KeyReused("this key stands for another request")
-            if isinstance(verdict, Recorded) and not ask.may_be(verdict.fingerprint, secret)
+            if place in waiting and isinstance(verdict, Recorded) and not ask.may_be(verdict.fingerprint, secret)
             else verdict
-            for ask, verdict in zip(asks, verdicts, strict=True)
+            for place, (ask, verdict) in enumerate(zip(asks, verdicts, strict=True))
         ]
 
     @staticmethod

@@ -77,6 +77,11 @@ def bodies(person: str) -> dict[str, Any]:
             ]
         },
         "POST /v1/decisions": {"recipient_id": person, "message": {"type": "news"}},
+        "POST /v1/decisions/preview": {"recipient_id": person, "message": {"type": "news"}},
+        "POST /v1/decisions/batch": {"decisions": [{"request": {"recipient_id": person, "message": {"type": "news"}}}]},
+        "POST /v1/plans": {"recipient_id": person, "message": {"type": "news"}},
+        "PUT /v1/business-rules": {"rules": []},
+        "PUT /v1/brand-rules": {"banned": ["cheap"]},
         "PUT /v1/recipients/{recipient_id}/profile": {"locale": "fr"},
         "PATCH /v1/recipients/{recipient_id}/profile": {"locale": "de"},
         "POST /v1/recipients/{recipient_id}/consents": {"purpose": "marketing", "status": "given", "source": "fuzz"},

@@ -187,10 +187,10 @@ def test_when_the_consent_store_is_away_there_is_no_answer(tenant, model):
 
 def test_a_late_withdrawal_is_recorded_as_one(decide, db, tenant, model):
     class Interrupted(DecisionLog):
-        def record(self, of, pending, *, actor, now):
+        def record(self, of, pending, **given):
             change = ConsentChange(purpose=Purpose.MARKETING, status=ConsentStatus.WITHDRAWN, source="t")
             ConsentStore(db).record(tenant, "r", [change], actor="test", now=NOON)
-            return super().record(of, pending, actor=actor, now=now)
+            return super().record(of, pending, **given)
 
     decider = Decider(Interrupted(db), lambda: None, SETTINGS)
     request = DecisionRequest.model_validate({"recipient_id": "r", "message": {"type": "news"}})

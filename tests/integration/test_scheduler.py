@@ -44,7 +44,8 @@ def heard(db, box, tenant):
 
     def told():
         with db.tenant(tenant.tenant) as connection:
-            rows = connection.execute(select(hook_delivery.c.event, hook_delivery.c.data)).all()
+            query = select(hook_delivery.c.event, hook_delivery.c.data).order_by(hook_delivery.c.recorded_at)
+            rows = connection.execute(query).all()
         return [(row.event, row.data) for row in rows]
 
     return told

@@ -62,13 +62,13 @@ def test_an_item_that_cannot_be_decided_spoils_nothing_for_the_others(api, world
         item(type="fussy"),
         {"request": {"recipient_id": 7}},
         item(recipient="stranger"),
-        item(service_level="premium"),
+        item(service_level="royal"),
         {"recipient_id": "r"},
     )
     assert answer.status_code == 200
     told = answer.json()
     assert (told["decided"], told["refused"]) == (2, 5)
-    first, unknown, unfit, shapeless, stranger, early, bare = told["verdicts"]
+    first, unknown, unfit, shapeless, stranger, level, bare = told["verdicts"]
     assert [each["position"] for each in told["verdicts"]] == list(range(7))
     assert first["decision"]["outcome"] == "send_now"
     assert first["decision"]["content"]["subject"] == "s"
@@ -78,7 +78,7 @@ def test_an_item_that_cannot_be_decided_spoils_nothing_for_the_others(api, world
     assert unfit["problem"]["errors"][0]["field"] == "request.message.variables"
     assert {each["field"] for each in shapeless["problem"]["errors"]} == {"request.recipient_id", "request.message"}
     assert stranger["decision"]["reason"] == "consent.missing"
-    assert early["problem"]["code"] == "request.not_supported"
+    assert [each["field"] for each in level["problem"]["errors"]] == ["request.service_level"]
     assert "request" in bare["problem"]["errors"][0]["expected"]
     assert count(db, world) == 2
 

@@ -140,6 +140,8 @@ def test_a_refusal_is_told_in_full_whatever_the_client_has(api):
 TAGGED = {
     "/v1/admin/attribute-schema": '"0"',
     "/v1/admin/contact-budget": '"0"',
+    "/v1/business-rules": '"0"',
+    "/v1/brand-rules": '"0"',
     "/v1/preferences/policy": '"0"',
     "/v1/admin/service-levels/basic": '"0"',
 }

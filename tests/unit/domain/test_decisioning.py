@@ -120,6 +120,13 @@ def test_the_most_binding_refusal_is_told_for_the_whole():
     assert decide(situation=situation).reason is Reason.CONSENT_WITHDRAWN
 
 
+@pytest.mark.parametrize("reason", [each for each in Reason if each.is_refusal])
+def test_every_refusal_can_be_the_one_that_is_told(reason):
+    other = Reason.BUDGET_CAPACITY
+    if not reason.value.startswith("handover."):
+        assert decisioning._leading([other, reason]) in {other, reason}
+
+
 def a_send(**fields):
     """A decision to send by e-mail."""
     drafts = (decide(decision_id=f"d-{i}", **fields) for i in range(200))
