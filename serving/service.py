@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapters.listening import Listening, require_private
 from adapters.settings import BadSettings, believe_proxies, load_settings, silence_telemetry
+from serving import logs
 from serving.http.app import build_app
 from serving.parts import Parts
 from serving.wiring import open_parts
@@ -66,7 +67,10 @@ def _opened() -> Iterator[Parts]:
 
     Looking through it again and again was a third of the time of a large batch.
     """
-    with open_parts(load_settings()) as parts:
+    settings = load_settings()
+    # What is opened has something to say, too.
+    logs.configure(settings.log_level)
+    with open_parts(settings) as parts:
         gc.collect()
         gc.freeze()
         yield parts

@@ -17,6 +17,13 @@ def _made(first_run: Outcome) -> None:
     assert first_run.succeeded
 
 
+@pytest.fixture(scope="module")
+def customers(installation: Installation, first_run: Outcome) -> Outcome:
+    """The customers' models, registered once, whichever test comes first."""
+    assert first_run.succeeded
+    return installation.run("customers_job")
+
+
 def artifacts(installation: Installation, run_id: str, path: str = "") -> set[str]:
     url = f"{installation.settings.mlflow_url}/api/2.0/mlflow/artifacts/list"
     found = httpx.get(url, params={"run_id": run_id, "path": path}).json().get("files", [])
@@ -34,8 +41,10 @@ def test_a_refused_or_promoted_version_carries_its_card_pictures_and_verdict(ins
     assert {"data.first_day", "data.last_day"} <= version.tags.keys()
 
 
-def test_every_model_is_registered_by_one_path_and_everybody_who_allows_it_is_scored(installation: Installation):
-    made = installation.run("customers_job")
+def test_every_model_is_registered_by_one_path_and_everybody_who_allows_it_is_scored(
+    installation: Installation, customers: Outcome
+):
+    made = customers
     assert (made.succeeded, set(made.assets)) == (True, {"lifetime_value_model", "churn_model"})
     registries = Registries(installation.settings.mlflow_url or "")
     for name in ("lifetime_value", "churn"):
@@ -57,6 +66,7 @@ def test_every_model_is_registered_by_one_path_and_everybody_who_allows_it_is_sc
     assert WITHDREW not in set(engaged["recipient_id"])
 
 
+@pytest.mark.usefixtures("customers")
 def test_a_registered_model_scores_in_mlflow_as_it_does_here(installation: Installation):
     import mlflow
     import pandas as pd
