@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.exit_codes import ExitCode, Refused
-from cli.installation import opened
+from cli.exit_codes import ExitCode
+from cli.installation import opened, tenant_named
 
 if TYPE_CHECKING:
     from adapters.postgres.compliance import Found
@@ -37,7 +37,7 @@ def report(
 
     settings = load_settings()
     with opened() as here:
-        document = _document(here, _tenant(here, tenant), settings)
+        document = _document(here, tenant_named(here, tenant), settings)
     print(json.dumps(document, default=str) if as_json else _text(document))
     if any(each["is_met"] is False for each in document["duties"]):
         raise typer.Exit(ExitCode.FAILED)
@@ -109,12 +109,3 @@ def _text(document: dict[str, Any]) -> str:
     lines += [f"  {name}: {json.dumps(assessed[name])}" for name in ("people", "automated_decisions", "retention")]
     lines += [f"  {each['purpose']}: {json.dumps(each['people_by_status'])}" for each in assessed["purposes"]]
     return "\n".join(lines)
-
-
-def _tenant(here: "Installation", name: str) -> "Tenant":
-    from adapters.postgres.tenants import UnknownTenant
-
-    try:
-        return here.tenants.get(name)
-    except UnknownTenant as error:
-        raise Refused(f"--tenant: {error}", ExitCode.USAGE) from None

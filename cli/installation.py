@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from adapters.postgres.api_keys import ApiKeys
     from adapters.postgres.engine import Database
     from adapters.postgres.tenants import Tenants
+    from domain.tenants import Tenant
 
 
 @dataclass(frozen=True)
@@ -53,3 +54,29 @@ def opened() -> Iterator[Installation]:
         raise Refused(f"{error}; try again when it is back", ExitCode.NOT_RUNNING) from None
     finally:
         database.close()
+
+
+def tenant_named(here: Installation, name: str) -> "Tenant":
+    """Return the tenant that ``--tenant`` names.
+
+    Raises:
+        Refused: there is no such tenant.
+    """
+    from adapters.postgres.tenants import UnknownTenant
+
+    try:
+        return here.tenants.get(name)
+    except UnknownTenant as error:
+        raise Refused(f"--tenant: {error}", ExitCode.USAGE) from None
+
+
+def tenants_named(here: Installation, name: str | None) -> "Iterator[Tenant]":
+    """Yield the tenant that ``--tenant`` names, or every tenant where it names none.
+
+    Raises:
+        Refused: there is no such tenant.
+    """
+    if name is None:
+        yield from here.tenants.all()
+    else:
+        yield tenant_named(here, name)

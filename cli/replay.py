@@ -5,19 +5,16 @@ Nothing is asked again and nothing is changed. Exit codes: 0 done, 1 a replay di
 """
 
 import json
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.exit_codes import ExitCode, Refused
-from cli.installation import opened
+from cli.installation import opened, tenants_named
 from cli.moments import moment_of
 from cli.replayed_period import Period
 
 if TYPE_CHECKING:
-    from cli.installation import Installation
-    from domain.tenants import Tenant
     from domain.what_if import Changes
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object per tenant.")]
@@ -45,7 +42,7 @@ def replay(
     differing = 0
     with opened() as here:
         found = False
-        for each in _tenants(here, tenant):
+        for each in tenants_named(here, tenant):
             period = Period(here, each)
             records = period.one(decision) if decision is not None else period.since(moment)
             document = period.replayed(records) if changes is None else period.otherwise(records, changes)
@@ -69,18 +66,6 @@ def _changes(policy: str | None, given: list[str]) -> "Changes | None":
         return changes(policy, given)
     except BadChange as error:
         raise Refused(str(error), ExitCode.USAGE) from None
-
-
-def _tenants(here: "Installation", name: str | None) -> "Iterator[Tenant]":
-    from adapters.postgres.tenants import UnknownTenant
-
-    if name is None:
-        yield from here.tenants.all()
-        return
-    try:
-        yield here.tenants.get(name)
-    except UnknownTenant as error:
-        raise Refused(f"--tenant: {error}", ExitCode.USAGE) from None
 
 
 def _text(document: dict[str, Any]) -> str:

@@ -5,14 +5,13 @@ Exit codes: 0 done, 2 wrong use, 6 the servers do not run.
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.exit_codes import ExitCode, Refused
-from cli.installation import opened
+from cli.installation import opened, tenants_named
 from cli.moments import moment_of
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def diff(
     """Replay the law's gate over recorded decisions under both rule sets; nothing is decided again or changed."""
     old, new, moment = _loaded(before), _loaded(after), moment_of(since, "--since")
     with opened() as here:
-        for each in _tenants(here, tenant):
+        for each in tenants_named(here, tenant):
             document = _compared(here, each, old, new, moment)
             print(json.dumps(document) if as_json else _text(document))
 
@@ -115,18 +114,6 @@ def _text(document: dict[str, Any]) -> str:
     if len(document["decisions"]) > _SHOWN:
         lines.append(f"    and {len(document['decisions']) - _SHOWN} more; --json names all")
     return "\n".join(lines)
-
-
-def _tenants(here: "Installation", name: str | None) -> "Iterator[Tenant]":
-    from adapters.postgres.tenants import UnknownTenant
-
-    if name is None:
-        yield from here.tenants.all()
-        return
-    try:
-        yield here.tenants.get(name)
-    except UnknownTenant as error:
-        raise Refused(f"--tenant: {error}", ExitCode.USAGE) from None
 
 
 def _loaded(name: str) -> "RuleSet":

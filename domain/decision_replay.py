@@ -86,16 +86,7 @@ def past(kept: Mapping[str, Any], definition: MessageType, rules: RuleSet) -> Pa
     first = kept["read_first"]
     drawn_from = locked
     if first is not None:
-        drawn_from = Situation(
-            definition=definition,
-            allowances=_allowances(first, first["version"], known.decided_at),
-            profile=locked.profile,
-            law=locked.law,
-            quiet=locked.quiet,
-            now=locked.now,
-            ruled=locked.ruled,
-            tenant_zone=locked.tenant_zone,
-        )
+        drawn_from = replace(locked, allowances=_allowances(first, first["version"], known.decided_at))
     asked = Asked(
         decision_id=kept["decision_id"],
         request=_request(kept["request"]),

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 from domain import content, timing
 from domain.content import RenderedContent
@@ -16,7 +15,7 @@ from domain.content_lint import lint
 from domain.content_quality import Quality, quality
 from domain.decision_request import DecisionRequest
 from domain.expected import Expected
-from domain.gates import Refusal, Screened, Situation, late_refusal, next_opening, opening, screen
+from domain.gates import Screened, Situation, late_refusal, next_opening, opening, screen
 from domain.handover import Follows, Kind
 from domain.policy import NO_SEND, Action, Choice, PolicyName, Stage, StageName, settle
 from domain.stages import Asked, Settings, channel_stage, slot_stage, variant_stage
@@ -71,8 +70,9 @@ class Draft:
     @property
     def probability(self) -> float:
         """The chance of what was done; 1.0 when the gates left no choice, at first or at last, or a rule made it."""
-        is_certain = self.choice is None or self.overridden is not None or self.replaced_by is not None
-        return 1.0 if is_certain or self.choice is None else self.choice.probability
+        if self.choice is None or self.overridden is not None or self.replaced_by is not None:
+            return 1.0
+        return self.choice.probability
 
 
 def decide(asked: Asked, screened: Screened) -> Draft:
@@ -346,8 +346,3 @@ _LEADING_GATES = (
 def _leading(reasons: Sequence[Reason]) -> Reason:
     """Return the reason told for the whole decision: that of the most binding gate, the first channel's on a tie."""
     return min(reasons, key=lambda reason: _LEADING_GATES.index(reason.value.split(".")[0]))
-
-
-def refusals_as_json(refusals: Sequence[Refusal]) -> list[dict[str, Any]]:
-    """Return refusals as they are answered and recorded."""
-    return [refusal.model_dump(mode="json") for refusal in refusals]
