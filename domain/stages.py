@@ -31,6 +31,10 @@ class Settings(Frozen):
     activity_weight: float = Field(default=0.45, ge=0, description="Of log activity in the log-odds of an open.")
     may_wait: bool = Field(default=True, description="False where the service level chooses no hour.")
 
+    def where(self, *, may_wait: bool) -> "Settings":
+        """Return the same for a decision that may choose its hour, or may not."""
+        return self if self.may_wait is may_wait else self.model_copy(update={"may_wait": may_wait})
+
 
 @dataclass(frozen=True)
 class Asked:

@@ -289,7 +289,7 @@ class Decider:
             opened.situation,
             opened.expected,
             self._is_holdout(tenant, ask.request.recipient_id),
-            self._settings.model_copy(update={"may_wait": opened.plan.has(Stage.SEND_TIME)}),
+            self._settings.where(may_wait=opened.plan.has(Stage.SEND_TIME)),
             ask.follows,
         )
 
@@ -311,7 +311,7 @@ class Decider:
             is_holdout=self._is_holdout(tenant, opened.ask.request.recipient_id),
             may_personalize=_may_personalize(opened),
             degraded=scored.degraded if scored is not None else None,
-            settings=self._settings.model_copy(update={"may_wait": opened.plan.has(Stage.SEND_TIME)}),
+            settings=self._settings.where(may_wait=opened.plan.has(Stage.SEND_TIME)),
             type_version=opened.type_version,
             model=_model_facts(asked) if asked is not None else None,
             features=scored.features if scored is not None else None,

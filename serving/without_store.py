@@ -117,7 +117,7 @@ class WithoutStore:
             situation,
             Expected(),
             self._is_holdout(tenant, request.recipient_id),
-            self._settings.model_copy(update={"may_wait": plan_of(level).has(Stage.SEND_TIME)}),
+            self._settings.where(may_wait=plan_of(level).has(Stage.SEND_TIME)),
         )
         return decisioning.filled(decisioning.decide(asked, screen(request, situation)))
 
@@ -131,7 +131,7 @@ class WithoutStore:
             is_holdout=self._is_holdout(tenant, who),
             may_personalize=False,
             degraded=TENANT_DEFAULT if is_owed else CONSENT_UNAVAILABLE,
-            settings=self._settings.model_copy(update={"may_wait": plan.has(Stage.SEND_TIME)}),
+            settings=self._settings.where(may_wait=plan.has(Stage.SEND_TIME)),
             type_version=published.version,
             service_level=plan.facts() | {"is_late": False} if plan.level is not None else None,
         )
