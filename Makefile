@@ -28,7 +28,7 @@ demo: setup  ## set up, then the main job on real input; KEEP=1 leaves it runnin
 	@$(RUN) kairos demo $(if $(KEEP),--keep) $(if $(DATA),--data "$(DATA)")
 
 test: setup  ## set up, then every test
-	@$(RUN) pytest
+	@$(RUN) pytest -n 2
 
 up: setup  ## all servers, until Ctrl-C
 	@$(RUN) kairos up
