@@ -14,7 +14,7 @@ from adapters.listening import address
 from adapters.settings import Settings, child_environment
 
 ROOT = Path(__file__).parents[1]
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 180
 SERVE = (sys.executable, "-m", "bentoml", "serve", "serving.service:KairosService")
 
 

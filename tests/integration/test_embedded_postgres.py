@@ -185,7 +185,7 @@ def test_an_ordinary_user_needs_no_rights(folder):
     with psycopg.connect(url) as connection:
         assert connection.execute("SELECT 1").fetchall() == [(1,)]
     assert {p.uids().real for p in processes_in(folder)} == {user}
-    owner.communicate("stop\n", timeout=60)
+    owner.communicate("stop\n", timeout=180)
     assert owner.returncode == 0
     assert processes_in(folder) == []
 
@@ -194,7 +194,7 @@ def test_an_ordinary_user_needs_no_rights(folder):
 def test_a_user_without_a_name_is_told_what_postgres_needs(folder):
     os.chown(folder.parent, 12345, 12345)
     refused = owner_process(folder, user=12345, group=12345, extra_groups=[])
-    _, said = refused.communicate(timeout=60)
+    _, said = refused.communicate(timeout=180)
     assert refused.returncode == 1
     assert "user id 12345 has no name on this machine" in said
 

@@ -67,7 +67,7 @@ def test_nothing_acknowledged_is_lost_when_the_deliverer_is_killed(world: World)
             receiver.free.clear()
             with delivering(world):
                 # It has sent and waits for an answer that it will not live to keep.
-                assert receiver.came.acquire(timeout=60)
+                assert receiver.came.acquire(timeout=180)
             receiver.free.set()
             assert states(world)["waiting"] > 0
             as_if_leases_had_ended(world)

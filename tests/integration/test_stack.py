@@ -21,7 +21,7 @@ from cli.stack import Stack
 from cli.status import survey
 from cli.supervisor import ChildDied
 
-RECOVERY_SECONDS = 60.0
+RECOVERY_SECONDS = 180.0
 
 
 @pytest.fixture(scope="module")

@@ -89,7 +89,7 @@ class Up:
     def end(self, number: signal.Signals | None = None) -> tuple[int, str, str]:
         if number:
             self.process.send_signal(number)
-        out, errors = self.process.communicate(timeout=60)
+        out, errors = self.process.communicate(timeout=180)
         return self.process.returncode, out, errors
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.pages import walked
 
 OFF = {"value": {"enabled": False}}
-WAIT_SECONDS = 60
+WAIT_SECONDS = 180
 
 
 def finished(api, job_id):

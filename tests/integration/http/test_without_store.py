@@ -22,7 +22,7 @@ from tests.api import serve, settings_for
 from tests.builders import a_type
 from tests.pausing import paused
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 
 
 @pytest.fixture
