@@ -3,8 +3,9 @@
 The stack of ``kairos up`` runs on free ports in a folder of its own. Each recipient is asked about once a day; Kairos
 says whether, where and with which wording to send. Every other week the lineage is run as at night: whether a model
 comes out of it, and whether it serves, is the gate's say. The same people, drawn from the same seed, are then written
-to by a sender without Kairos, with a fixed cap of messages a week: same channels, same hours, same wordings by chance.
-In the first weeks no model serves, so that both send what they may.
+to by senders without Kairos: same channels, same hours, same wordings by chance. Two have a fixed cap of messages a
+week; one sends as many messages as Kairos each day, to people by chance. In the first weeks no model serves, so that
+all but the lower cap send what they may.
 
 ``--json`` prints one line for machines at the end; ``--figure`` writes the plot.
 """
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -39,12 +40,15 @@ from cli.screen import Screen
 from cli.simulate import summary
 from cli.stack import Stack
 from models.simulator import sender
+from models.simulator.population import Booleans
+from models.simulator.rhythms import Integers
 from models.simulator.run import Day, simulate, together
 from models.simulator.scenarios import CHANNELS, SCENARIOS
 from models.simulator.state import DayState, Policy, Sends
 
 NEEDED = (services.MLFLOW, services.API, services.RELAY, services.CONSUMER)
 CAPS = (3, 7)
+AS_MANY = "as_many"
 ACTOR = "bench"
 _WEEK = 7
 _LOADED_SECONDS = 4.0
@@ -73,7 +77,11 @@ def main() -> None:
         runs[f"cap:{cap}"] = summary(
             simulate(cast.scenario, fixed_cap(cap), people=cast.people, days=cast.days, seed=cast.seed)
         )
-    found = cast.about() | {"runs": runs, "trainings": trainings, "service": told}
+    counts = [len(day.sends) for day in played]
+    runs[AS_MANY] = summary(
+        simulate(cast.scenario, as_many(counts), people=cast.people, days=cast.days, seed=cast.seed)
+    )
+    found = cast.about() | {"runs": runs, "served": _served(runs, trainings), "trainings": trainings, "service": told}
     found["seconds"] = round(time.monotonic() - began)
     if asked.figure:
         draw(runs, trainings, Path(asked.figure))
@@ -86,14 +94,50 @@ def fixed_cap(times: int) -> Policy:
     def policy(state: DayState) -> Sends:
         offset = np.arange(state.people) % _WEEK
         due = ((state.day + 1 + offset) * times) // _WEEK - ((state.day + offset) * times) // _WEEK
-        hours = sender.hours(state)
-        push, email = (state.seen.consent[:, CHANNELS.index(name)] for name in sender.LIVE_CHANNELS)
-        who = np.flatnonzero((due > 0) & (push | email)).astype(np.int64)
-        channel = np.where(push[who], CHANNELS.index("push"), CHANNELS.index("email")).astype(np.int64)
-        variant = state.dice.choice(state.shown, len(who))
-        return Sends(who, channel, variant, hours[who].astype(np.float64), np.full(len(who), 1 / len(state.shown)))
+        return _to(state, np.flatnonzero((due > 0) & _may_be_sent(state)))
 
     return policy
+
+
+def as_many(counts: Sequence[int]) -> Policy:
+    """Return a sender without Kairos: ``counts[day]`` messages, or as many as may be sent, to people by chance."""
+
+    def policy(state: DayState) -> Sends:
+        may = np.flatnonzero(_may_be_sent(state))
+        some = state.dice.permutation(may)[: counts[state.day]]
+        return _to(state, np.sort(some))
+
+    return policy
+
+
+def _may_be_sent(state: DayState) -> Booleans:
+    push, email = (state.seen.consent[:, CHANNELS.index(name)] for name in sender.LIVE_CHANNELS)
+    found: Booleans = push | email
+    return found
+
+
+def _to(state: DayState, people: Integers) -> Sends:
+    who = people.astype(np.int64)
+    push = state.seen.consent[who, CHANNELS.index("push")]
+    channel = np.where(push, CHANNELS.index("push"), CHANNELS.index("email")).astype(np.int64)
+    variant = state.dice.choice(state.shown, len(who))
+    hours = sender.hours(state)[who].astype(np.float64)
+    return Sends(who, channel, variant, hours, np.full(len(who), 1 / len(state.shown)))
+
+
+def _served(runs: Mapping[str, Any], trainings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what each run came to in the weeks in which a model served; nothing where none ever did."""
+    first = next((each["week"] for each in trainings if each["promoted"]), None)
+    if first is None:
+        return {}
+    found: dict[str, Any] = {"from_week": first + 1}
+    for name, run in runs.items():
+        weeks = [week for week in run["weeks"] if week["week"] > first]
+        total = {part: sum(week[part] for week in weeks) for part in ("sent", "opened", "opted_out")}
+        active = sum(week["active_share"] for week in weeks) / len(weeks)
+        rate = round(total["opened"] / total["sent"], 4) if total["sent"] else None
+        found[name] = total | {"rate": rate, "active_share": round(active, 4)}
+    return found
 
 
 def _start(days: int) -> datetime:
@@ -204,6 +248,7 @@ def _table(found: dict[str, Any]) -> str:
     ]
     lines.append("   all " + "".join(_cell(run["total"]) for run in found["runs"].values()))
     lines += [f"training after week {each['week']}: {each}" for each in found["trainings"]]
+    lines += [f"while a model served: {name}: {told}" for name, told in found["served"].items()]
     lines += [f"{name}: {counts}" for name, counts in found["service"].items()]
     return "\n".join([*lines, f"{found['seconds']} s"])
 

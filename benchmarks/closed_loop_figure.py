@@ -8,8 +8,13 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-_COLOURS = {"kairos": "#0b6e4f", "cap:3": "#8a8f98", "cap:7": "#c0392b"}
-_NAMES = {"kairos": "Kairos", "cap:3": "fixed cap, 3 a week", "cap:7": "fixed cap, 7 a week"}
+_COLOURS = {"kairos": "#0b6e4f", "cap:3": "#8a8f98", "cap:7": "#c0392b", "as_many": "#2f6fb0"}
+_NAMES = {
+    "kairos": "Kairos",
+    "cap:3": "fixed cap, 3 a week",
+    "cap:7": "fixed cap, 7 a week",
+    "as_many": "as many, by chance",
+}
 
 
 def draw(runs: Mapping[str, Any], trainings: Sequence[Mapping[str, Any]], path: Path) -> None:

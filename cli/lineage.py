@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.exit_codes import ExitCode, Refused
-from cli.installation import opened
+from cli.installation import opened, tenants_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,9 +39,7 @@ def lineage(
     with opened() as here:
         from cli.traced import Trace
 
-        for each in here.tenants.all():
-            if tenant is not None and each.tenant != tenant:
-                continue
+        for each in tenants_named(here, tenant):
             trace = Trace(here, each, limit=limit)
             follow: dict[str, Callable[[Trace], dict[str, Any] | None]] = {
                 "decision": lambda one: one.decision(name),
@@ -52,9 +50,7 @@ def lineage(
             if document is not None:
                 found.append(document)
     if not found:
-        raise Refused(
-            f"there is no {kind} {name}" if kind != "partition" else "there is no such tenant", ExitCode.USAGE
-        )
+        raise Refused(f"there is no {kind} {name}", ExitCode.USAGE)
     for document in found:
         print(json.dumps(document) if as_json else _text(document))
 

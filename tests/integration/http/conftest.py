@@ -39,8 +39,9 @@ def signer(issuers_file: Path, tenant: Tenant) -> Iterator[Signer]:
 def server(
     tmp_path_factory: pytest.TempPathFactory, databases: DatabaseUrls, box: SecretBox, issuers_file: Path
 ) -> Iterator[httpx.Client]:
-    """A client without credentials."""
-    settings = settings_for(tmp_path_factory.mktemp("api"), databases, box, token_issuers_file=issuers_file)
+    """A client without credentials; nobody is held out, so that what rules do is certain."""
+    folder = tmp_path_factory.mktemp("api")
+    settings = settings_for(folder, databases, box, token_issuers_file=issuers_file, holdout_share=0)
     with serve(lambda: open_parts(settings)) as client:
         yield client
 

@@ -4,18 +4,9 @@ import pytest
 from sqlalchemy import select
 
 from adapters.postgres.tables import audit
-from serving.wiring import open_parts
-from tests.api import serve, settings_for
 
 WHERE = "/v1/brand-rules"
 RULES = {"required": ["Kairos"], "banned": ["cheap"]}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory, databases, box):
-    settings = settings_for(tmp_path_factory.mktemp("brand"), databases, box)
-    with serve(lambda: open_parts(settings)) as client:
-        yield client
 
 
 def test_rules_are_published_in_versions_and_audited(api, db, tenant):

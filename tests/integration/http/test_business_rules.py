@@ -11,8 +11,6 @@ from adapters.postgres.tables import audit
 from adapters.postgres.tenants import Tenants
 from domain.consent import ConsentChange, ConsentStatus
 from domain.values import Purpose
-from serving.wiring import open_parts
-from tests.api import serve, settings_for
 from tests.builders import NOON, a_type
 
 WHERE = "/v1/business-rules"
@@ -23,13 +21,6 @@ NO_EMAIL_IN_RAIN = {
     "when": {"field": "context.external.weather.rain_mm", "greater_than": 2},
 }
 ONLY_B = {"id": "only_b", "action": "require", "variants": ["b"], "when": {"field": "profile.country", "equals": "FR"}}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory, databases, box):
-    settings = settings_for(tmp_path_factory.mktemp("rules"), databases, box, holdout_share=0)
-    with serve(lambda: open_parts(settings)) as client:
-        yield client
 
 
 @pytest.fixture

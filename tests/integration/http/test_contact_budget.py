@@ -11,19 +11,10 @@ from adapters.postgres.tables import audit
 from adapters.postgres.tenants import Tenants
 from domain.consent import ConsentChange, ConsentStatus
 from domain.values import Purpose
-from serving.wiring import open_parts
-from tests.api import serve, settings_for
 from tests.builders import NOON, a_type
 
 WHERE = "/v1/admin/contact-budget"
 ONE_A_DAY = {"rules": [{"id": "one", "limit": 1, "calendar": "day", "scope": {"class": "marketing"}}]}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory, databases, box):
-    settings = settings_for(tmp_path_factory.mktemp("budget"), databases, box, holdout_share=0)
-    with serve(lambda: open_parts(settings)) as client:
-        yield client
 
 
 @pytest.fixture

@@ -13,18 +13,9 @@ from domain.consent import ConsentChange, ConsentStatus
 from domain.decision_preview import Question
 from domain.values import Purpose
 from serving import decision_metrics
-from serving.wiring import open_parts
-from tests.api import serve, settings_for
 from tests.builders import NOON, a_type
 
 WHERE = "/v1/decisions/preview"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory, databases, box):
-    settings = settings_for(tmp_path_factory.mktemp("previews"), databases, box, holdout_share=0)
-    with serve(lambda: open_parts(settings)) as client:
-        yield client
 
 
 @pytest.fixture

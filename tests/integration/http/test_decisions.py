@@ -16,21 +16,11 @@ from adapters.postgres.tables import audit, decision
 from adapters.postgres.tenants import Tenants
 from domain.consent import ConsentChange, ConsentStatus
 from domain.values import Purpose
-from serving.wiring import open_parts
-from tests.api import serve, settings_for
 from tests.builders import a_type
 
 TYPES = Path(__file__).parents[3] / "deploy/message_types"
 NOON = datetime(2026, 3, 2, 17, tzinfo=UTC)
 """Noon in New York, where the tenant is."""
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory, databases, box):
-    """A service without hold-out, so that what rules do is certain."""
-    settings = settings_for(tmp_path_factory.mktemp("decisions"), databases, box, holdout_share=0)
-    with serve(lambda: open_parts(settings)) as client:
-        yield client
 
 
 @pytest.fixture

@@ -12,16 +12,7 @@ from adapters.postgres.tenants import Tenants
 from domain.consent import ConsentChange, ConsentStatus
 from domain.profiles import Profile
 from domain.values import Purpose
-from serving.wiring import open_parts
-from tests.api import serve, settings_for
 from tests.builders import NOON, a_type
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory, databases, box):
-    settings = settings_for(tmp_path_factory.mktemp("plans"), databases, box, holdout_share=0)
-    with serve(lambda: open_parts(settings)) as client:
-        yield client
 
 
 @pytest.fixture

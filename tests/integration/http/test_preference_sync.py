@@ -10,20 +10,11 @@ from adapters.postgres import audit
 from adapters.postgres.engine import Unavailable
 from adapters.postgres.preference_sync import PreferenceSync
 from domain.preference_edits import DeviceEdits
-from serving.wiring import open_parts
-from tests.api import serve, settings_for
 
 BASE = "/v1/recipients/r/preferences"
 EMAIL = {"channel": "email"}
 ON, OFF = {"enabled": True}, {"enabled": False}
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory, databases, box):
-    settings = settings_for(tmp_path_factory.mktemp("sync"), databases, box)
-    with serve(lambda: open_parts(settings)) as client:
-        yield client
 
 
 def edit(number, value, *, seen=(), minute=0, **more):

@@ -16,8 +16,6 @@ from domain.consent import ConsentChange, ConsentStatus
 from domain.identity import subject_key
 from domain.ingest import parse
 from domain.values import Purpose
-from serving.wiring import open_parts
-from tests.api import serve, settings_for
 from tests.builders import NOON, a_type
 from tests.integration.http.test_bulk_preferences import finished
 
@@ -31,14 +29,6 @@ FRENCH = {"field": "profile.country", "equals": "FR"}
 
 def template(*values, **fields):
     return {"type": "segment", "description": "For those who like it calm", "values": list(values) or [OFF]} | fields
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory, databases, box):
-    """A service without hold-out, so that what rules do is certain."""
-    settings = settings_for(tmp_path_factory.mktemp("templates"), databases, box, holdout_share=0)
-    with serve(lambda: open_parts(settings)) as client:
-        yield client
 
 
 def allow(db, tenant, who, purpose=Purpose.MARKETING):

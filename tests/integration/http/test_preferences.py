@@ -13,22 +13,12 @@ from adapters.postgres.tenants import Tenants
 from domain.consent import ConsentChange, ConsentStatus
 from domain.identity import subject_key
 from domain.values import Purpose
-from serving.wiring import open_parts
-from tests.api import serve, settings_for
 from tests.builders import NOON, a_type
 
 HELD = {("defer", "preference.frequency"), ("suppress", "preference.frequency"), ("suppress", "policy.no_send")}
 OFF = {"value": {"enabled": False}}
 EMAIL_OFF = {"scope": {"channel": "email"}, "value": {"enabled": False}}
 BASE = "/v1/recipients/r/preferences"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory, databases, box):
-    """A service without hold-out, so that what rules do is certain."""
-    settings = settings_for(tmp_path_factory.mktemp("preferences"), databases, box, holdout_share=0)
-    with serve(lambda: open_parts(settings)) as client:
-        yield client
 
 
 @pytest.fixture
