@@ -132,7 +132,7 @@ class Settings(Frozen):
         description="Share of the probability that is spread evenly over all allowed actions.",
     )
     policy_temperature: PositiveFloat = Field(
-        0.02, description="Softmax temperature in units of value; smaller follows the scores more closely."
+        0.005, description="Softmax temperature in units of value; smaller follows the scores more closely."
     )
     send_cost: NonNegativeFloat = Field(
         0.02, description="Value a send must promise to match sending nothing, in expected conversions."

@@ -64,7 +64,7 @@ def main() -> None:
         every=(2, "weeks between two trainings"),
         seed=(100, "of the people and their days"),
         scenario=("realistic", "laws they follow"),
-        temperature=(0.02, "of the policy, in conversions"),
+        temperature=(0.005, "of the policy, in conversions"),
         figure=("", "where the plot goes, .png; none where empty"),
     )
     began = time.monotonic()
@@ -94,7 +94,7 @@ def fixed_cap(times: int) -> Policy:
     def policy(state: DayState) -> Sends:
         offset = np.arange(state.people) % _WEEK
         due = ((state.day + 1 + offset) * times) // _WEEK - ((state.day + offset) * times) // _WEEK
-        return _to(state, np.flatnonzero((due > 0) & _may_be_sent(state)))
+        return by_push_else_email(state, np.flatnonzero((due > 0) & may_be_sent(state)))
 
     return policy
 
@@ -103,20 +103,22 @@ def as_many(counts: Sequence[int]) -> Policy:
     """Return a sender without Kairos: ``counts[day]`` messages, or as many as may be sent, to people by chance."""
 
     def policy(state: DayState) -> Sends:
-        may = np.flatnonzero(_may_be_sent(state))
+        may = np.flatnonzero(may_be_sent(state))
         some = state.dice.permutation(may)[: counts[state.day]]
-        return _to(state, np.sort(some))
+        return by_push_else_email(state, np.sort(some))
 
     return policy
 
 
-def _may_be_sent(state: DayState) -> Booleans:
+def may_be_sent(state: DayState) -> Booleans:
+    """Return who may be written to on a channel of the message, shape (n,)."""
     push, email = (state.seen.consent[:, CHANNELS.index(name)] for name in sender.LIVE_CHANNELS)
     found: Booleans = push | email
     return found
 
 
-def _to(state: DayState, people: Integers) -> Sends:
+def by_push_else_email(state: DayState, people: Integers) -> Sends:
+    """Return a message to each of these people, its wording by chance."""
     who = people.astype(np.int64)
     push = state.seen.consent[who, CHANNELS.index("push")]
     channel = np.where(push, CHANNELS.index("push"), CHANNELS.index("email")).astype(np.int64)
