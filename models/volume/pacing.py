@@ -3,15 +3,17 @@
     planned_h = what is left of the day's volume, by the expected share of this step among those that are left
     price <- max(0, price + scale (P (e_h - e_h-1) + I e_h)),    e_h = sent_h / planned_h - 1
 
-The plan catches up with itself, so an error of the morning is not carried through the day.
+The plan catches up with itself, so an error of the morning is not carried through the day. A price has a ceiling: a
+volume below what exploration alone sends must not drive it to where it takes days to come back from.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
-from models.volume.spec import INTEGRAL, MOST_ERROR, PROPORTIONAL
+from models.volume.spec import INTEGRAL, MOST_ERROR, MOST_PRICE, PROPORTIONAL
 
 Floats = npt.NDArray[np.float64]
 
@@ -44,18 +46,20 @@ class Pace:
     def after(self, sent: float, planned: float) -> "Pace":
         """Return the pace after a step in which ``sent`` messages went out instead of ``planned``.
 
-        A step without a plan changes nothing.
+        Where nothing was planned, the volume being used up, whatever is sent is the largest error that counts; a step
+        with neither changes nothing.
 
         Raises:
             ValueError: a number is negative.
         """
         if sent < 0 or planned < 0:
             raise ValueError("sent and planned: expected at least 0")
-        if planned == 0:
+        if planned == 0 and sent == 0:
             return self
-        error = min(sent / planned - 1, MOST_ERROR)
+        error = min(sent / planned - 1, MOST_ERROR) if planned else MOST_ERROR
         change = self.scale * (PROPORTIONAL * (error - self.error) + INTEGRAL * error)
-        return replace(self, price=max(0.0, self.price + change), error=error)
+        price = min(max(0.0, self.price + change), max(self.price, MOST_PRICE * self.scale))
+        return replace(self, price=price, error=error)
 
 
 def planned(left: float, shares: Floats, step: int) -> float:
@@ -75,3 +79,31 @@ def first_price(values: Floats, total: float) -> float:
     if len(values) <= total:
         return 0.0
     return max(0.0, float(np.quantile(values, 1 - total / len(values))))
+
+
+def softened_price(values: Floats, total: float, *, temperature: float, floor: float) -> float:
+    """Return the price under which messages, each drawn against sending nothing, come to ``total``, at least 0.
+
+    A message is sent with the chance ``(1 - 2 floor) expit((value - price) / temperature) + floor``. Where the floor
+    alone sends more, the price is the one above which nearly nothing else is sent.
+
+    Args:
+        values: of messages like those to come, shape (n,), n >= 1.
+        total: messages, of n, at least 0.
+        temperature: of the softmax, in the unit of the values, above 0.
+        floor: least chance of a message, in [0, 0.5).
+    """
+    low, high = 0.0, max(0.0, float(values.max())) + _CLOSED * temperature
+    if _sends(values, 0.0, temperature, floor) <= total:
+        return 0.0
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _sends(values, middle, temperature, floor) > total else (low, middle)
+    return high
+
+
+_HALVINGS, _CLOSED = 50, 7
+
+
+def _sends(values: Floats, price: float, temperature: float, floor: float) -> float:
+    return float(((1 - 2 * floor) * expit((values - price) / temperature) + floor).sum())

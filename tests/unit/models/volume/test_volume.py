@@ -80,7 +80,9 @@ def test_the_price_rises_after_too_much_and_falls_after_too_little_but_not_below
     pace = Pace(price=0.1, scale=1.0)
     assert pace.after(20, 10).price > 0.1 > pace.after(5, 10).price
     assert Pace(price=0.0, scale=1.0).after(0, 10).price == 0
-    assert pace.after(5, 0) == pace
+    assert pace.after(0, 0) == pace
+    assert pace.after(5, 0) == pace.after(1e6, 10), "nothing is left of the volume"
+    assert pace.after(20, 0).price <= 10
 
 
 def test_a_wild_step_counts_no_more_than_twice_the_plan():
