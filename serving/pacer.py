@@ -4,7 +4,7 @@ A price is a row with all that its next step needs: killed at any moment, a pace
 two of them move nothing twice.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,6 +19,7 @@ from domain.volume_targets import VolumeTarget, windows
 from serving import volume_pacing
 from serving.stream_wiring import StreamParts
 from serving.volume_pacing import Clock
+from serving.volume_values import Valued
 
 EVERY_SECONDS = 60.0
 LEAST_SECONDS = 50.0
@@ -89,15 +90,16 @@ class Pacer:
             for each in self._types.all(tenant)
             if each.definition.message_class is MessageClass.MARKETING
         ]
-        moved = 0
+        prices = {scope: standing.price for scope, (_, standing) in before.items()}
+        told: dict[str, float] = {}
         for scope in sorted(targets.keys() | before.keys()):
             version, standing = before.get(scope, (0, None))
-            after = self._after(book, scope, types, targets.get(scope), standing, clock)
+            after = self._after(book, scope, types, targets.get(scope), standing, clock, prices | told)
             if after is not None:
                 book.keep(scope, version + 1, after)
                 self._tell(tenant, scope, after)
-                moved += 1
-        return moved
+                told[scope] = after.price
+        return len(told)
 
     @staticmethod
     def _after(
@@ -107,6 +109,7 @@ class Pacer:
         target: VolumeTarget | None,
         before: Standing | None,
         clock: Clock,
+        prices: Mapping[str, float],
     ) -> Standing | None:
         """Return the next standing of one price; None when nothing is due."""
         if target is None:
@@ -116,8 +119,10 @@ class Pacer:
         day, _, week = windows(clock.now, clock.zone)
         since = before.counted_until if before is not None else None
         counted = book.counted(scope, types, since=since, day=day, week=week)
-        if before is None or before.at < day:
-            return volume_pacing.opened(before, target, counted, book.drawn(types, most=SAMPLE), scope, clock)
+        if volume_pacing.is_opening(before, counted, clock):
+            valued = Valued.of(book.drawn(types, most=SAMPLE), prices)
+            return volume_pacing.opened(before, target, counted, valued, scope, clock)
+        assert before is not None  # noqa: S101 - nothing was opened otherwise
         return volume_pacing.stepped(before, target, counted, clock)
 
     def _tell(self, tenant: Tenant, scope: str, after: Standing) -> None:

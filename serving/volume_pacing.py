@@ -5,28 +5,31 @@ whenever it comes, while an even plan would push sends into hours in which there
 tenant's hours are known, the plan is even over the hours that are not quiet.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from adapters.postgres.channel_prices import Counted, Drawn, Standing
-from domain.expected import ChannelTerms
+from adapters.postgres.channel_prices import Counted, Standing
 from domain.quiet_hours import QuietHours
-from domain.stages import Settings
-from domain.volume_targets import TENANT, VolumeTarget, windows
+from domain.volume_targets import VolumeTarget, windows
 from models.volume import pacing
-from models.volume.pacing import Floats, Pace
+from models.volume.pacing import Pace
+from models.volume.spec import STEPS_A_DAY
+from serving.volume_values import Valued
 
-LEAST = 20
+LEAST = 5
 """Messages a step needs to be judged: with fewer, chance is most of the error."""
 FADED = 6 / 7
 """What is left each day of what earlier days say about the hours."""
-KNOWN = 100.0
-"""Decisions from which on the hours are taken from them."""
+KNOWN = 100
+"""Decisions from which on the hours, and what messages are worth, are taken from them."""
+AGAIN = timedelta(minutes=10)
+"""After which it is looked again whether what messages are worth is known."""
+WHOLE = timedelta(hours=20)
+"""Of a day must have been seen to say anything of its hours."""
 ELSEWHERE = 0.05
 """Share of a day's plan that is spread over all of its hours, whatever was seen."""
 _HOURS = 24
@@ -43,24 +46,25 @@ class Clock:
 
 
 def opened(
-    before: Standing | None, target: VolumeTarget, counted: Counted, drawn: Drawn, scope: str, clock: Clock
+    before: Standing | None, target: VolumeTarget, counted: Counted, valued: Valued, scope: str, clock: Clock
 ) -> Standing:
-    """Return the price with which a day begins, or with which pacing begins: from what was worth what a day ago.
+    """Return the price with which a day begins, or pacing: the one under which the day before had sent so much.
 
-    Without a day ago, the price goes on as it was; it is 0 at first.
+    Where nothing says what messages are worth, the price goes on as it was, 0 at first, and its scale is 0: unknown.
     """
-    _, _, week = windows(clock.now, clock.zone)
+    day, day_end, week = windows(clock.now, clock.zone)
+    sent_day = counted.day + (before.sent_day if before is not None and before.at >= day else 0)
     sent_week = counted.week + (before.sent_week if before is not None and before.at >= week else 0)
-    settings = Settings.model_validate(drawn.settings) if drawn.settings is not None else None
-    values = worths(drawn.expected, settings, scope) if settings is not None else np.zeros(0)
-    price, scale = (before.price, before.scale) if before is not None else (0.0, _SCALE)
-    if settings is not None and len(values):
-        volume = target.of_today(sent_week - counted.day, now=clock.now, zone=clock.zone)
-        total = volume * len(drawn.expected) / drawn.decisions
-        price = pacing.softened_price(values, total, temperature=settings.temperature, floor=settings.epsilon / 2)
-        # Below the temperature of the draw no difference in value moves a chance much.
-        scale = max(float(values.std()), settings.temperature)
     hours = before.hours if before is not None else (0.0,) * _HOURS
+    if clock.now - valued.since >= WHOLE and (before is None or before.at < day):
+        hours = tuple(FADED * old + new for old, new in zip(hours, valued.hours, strict=True))
+    price, scale = (before.price, before.scale) if before is not None else (0.0, 0.0)
+    if (found := valued.without(scope)) is not None:
+        left = target.of_today(sent_week - sent_day, now=clock.now, zone=clock.zone) - sent_day
+        plan = profile(hours, clock.quiet)
+        # As many decisions as were seen, for what their share of the day is of the share that is left of it.
+        ratio = share(plan, valued.since, clock.now, clock.zone) / share(plan, clock.now, day_end, clock.zone)
+        price, scale = found.price(max(left, 0.0) * ratio * valued.sampled)
     return Standing(
         price=price,
         scale=scale,
@@ -69,34 +73,25 @@ def opened(
         counted_until=clock.counted_until,
         sent=counted.day,
         planned=0.0,
-        sent_day=counted.day,
+        sent_day=sent_day,
         sent_week=sent_week,
-        hours=tuple(FADED * old + new for old, new in zip(hours, counted.hours, strict=True)),
+        hours=hours,
     )
 
 
-_SCALE = 0.02
-
-
-def worths(expected: Sequence[Mapping[str, Any]], settings: Settings, scope: str) -> Floats:
-    """Return what each decision expected of a message on the scope, before any price; none where it was no option.
-
-    Args:
-        expected: terms by channel, as records keep them.
-        settings: the weights of outcomes.
-        scope: a channel, or everything: the best channel counts.
-    """
-    found = []
-    for channels in expected:
-        terms = [ChannelTerms.model_validate(kept) for name, kept in channels.items() if scope in {TENANT, name}]
-        valued = [each.value(settings.weights) for each in terms if each.p_convert is not None]
-        if valued:
-            found.append(max(valued))
-    return np.array(found, dtype=np.float64)
+def is_opening(before: Standing | None, counted: Counted, clock: Clock) -> bool:
+    """Tell whether the day or pacing begins, or what messages are worth may be known by now for the first time."""
+    day, _, _ = windows(clock.now, clock.zone)
+    if before is None or before.at < day:
+        return True
+    # By rules nothing is ever worth anything: that is not asked every minute.
+    return before.scale == 0 and counted.decisions >= KNOWN and clock.now - before.at >= AGAIN
 
 
 def stepped(before: Standing, target: VolumeTarget, counted: Counted, clock: Clock) -> Standing | None:
     """Return the price after the stretch since the last step, or None while too little was planned to judge it."""
+    if before.scale == 0:
+        return None
     _, day_end, week = windows(clock.now, clock.zone)
     # A week begins at a day's beginning, and with every day a price is opened again.
     sent_week = (before.sent_week if before.at >= week else 0) + counted.week
@@ -109,7 +104,9 @@ def stepped(before: Standing, target: VolumeTarget, counted: Counted, clock: Clo
     is_over = left <= 0 and counted.day > 0
     if max(planned, counted.day / 2) < min(LEAST, volume / 4) and not is_over:
         return None
-    pace = Pace(before.price, before.scale, before.error).after(counted.day, planned)
+    pace = Pace(before.price, before.scale, before.error).after(
+        counted.day, planned, steps=STEPS_A_DAY * planned / volume if volume else 1.0
+    )
     return replace(
         before,
         price=pace.price,
@@ -120,7 +117,6 @@ def stepped(before: Standing, target: VolumeTarget, counted: Counted, clock: Clo
         planned=planned,
         sent_day=sent_day,
         sent_week=sent_week,
-        hours=tuple(old + new for old, new in zip(before.hours, counted.hours, strict=True)),
     )
 
 

@@ -37,18 +37,22 @@ class Standing:
 
 @dataclass(frozen=True)
 class Counted:
-    """What was recorded since a price's last step: sends of its scope, and decisions of the tenant by local hour."""
+    """What was recorded since a price's last step: sends of its scope, and decisions of the tenant."""
 
     day: int = 0
     week: int = 0
-    hours: tuple[float, ...] = (0.0,) * 24
+    decisions: int = 0
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """The newest decisions that came to a draw: their expectations by channel, with the constants of the policy."""
+    """Decisions of a day that came to a draw: by local hour, since when, and what the newest expected by channel.
 
-    decisions: int
+    ``settings`` are the constants of the policy; None when there was no decision.
+    """
+
+    hours: tuple[float, ...]
+    since: datetime
     expected: tuple[Mapping[str, Any], ...]
     settings: Mapping[str, Any] | None
 
@@ -89,19 +93,18 @@ class Book:
             "day": day,
             "week": week,
             "since": since,
-            "zone": self._tenant.zone.key,
         }
-        hours, sent = [0.0] * 24, [0, 0]
-        for row in self._connection.execute(_COUNTED if since is not None else _COUNTED_FIRST, given):
-            hours[int(row.hour)] += row.drawn
-            sent = [sent[0] + row.day, sent[1] + row.week]
-        return Counted(sent[0], sent[1], tuple(hours))
+        row = self._connection.execute(_COUNTED if since is not None else _COUNTED_FIRST, given).one()
+        return Counted(row.day, row.week, row.decisions)
 
     def drawn(self, types: Sequence[str], *, most: int) -> Drawn:
-        """Return the newest decisions of the last 24 hours that came to a draw, and how many there were in all."""
+        """Return the newest decisions of the last 24 hours that came to a draw, and how many there were each hour."""
         rows = self._connection.execute(_DRAWN, self._of(types) | {"most": most}).all()
-        total = self._connection.execute(_DRAWN_COUNT, self._of(types)).scalar_one()
-        return Drawn(total, tuple(row.channels for row in rows), rows[0].settings if rows else None)
+        hours, since = [0.0] * 24, self.until
+        for row in self._connection.execute(_DRAWN_HOURS, self._of(types) | {"zone": self._tenant.zone.key}):
+            hours[int(row.hour)], since = float(row.decisions), min(since, row.since)
+        settings = rows[0].settings if rows else None
+        return Drawn(tuple(hours), since, tuple(row.channels for row in rows), settings)
 
     def keep(self, scope: str, version: int, standing: Standing) -> None:
         """Put a price in force; the oldest are forgotten."""
@@ -166,8 +169,7 @@ SELECT p.* FROM unnest(CAST(:scopes AS text[])) AS known (scope), LATERAL (
 _SCOPES = [TENANT, *(channel.value for channel in Channel)]
 
 _COUNTS = """
-SELECT extract(hour FROM decided_at AT TIME ZONE :zone) AS hour,
-    count(*) FILTER (WHERE reason LIKE 'policy.%' AND outcome <> 'defer') AS drawn,
+SELECT count(*) FILTER (WHERE reason LIKE 'policy.%' AND outcome <> 'defer') AS decisions,
     count(*) FILTER (WHERE outcome = 'send_now' AND decided_at >= :day
         AND channel = coalesce(CAST(:channel AS text), channel)) AS day,
     count(*) FILTER (WHERE outcome = 'send_now' AND decided_at >= :week
@@ -175,9 +177,9 @@ SELECT extract(hour FROM decided_at AT TIME ZONE :zone) AS hour,
 FROM decision WHERE tenant = :tenant AND message_type = ANY(CAST(:types AS text[])) AND recorded_at <= :until
 """
 
-_COUNTED = text(f"{_COUNTS} AND recorded_at > :since GROUP BY 1")
+_COUNTED = text(f"{_COUNTS} AND recorded_at > :since")
 
-_COUNTED_FIRST = text(f"{_COUNTS} AND outcome = 'send_now' AND decided_at >= :week GROUP BY 1")
+_COUNTED_FIRST = text(f"{_COUNTS} AND outcome = 'send_now' AND decided_at >= :week")
 
 _OF_DRAWN = """FROM decision WHERE tenant = :tenant AND message_type = ANY(CAST(:types AS text[]))
 AND recorded_at <= :until AND recorded_at > CAST(:until AS timestamptz) - interval '1 day'
@@ -188,7 +190,10 @@ SELECT record->'expected'->'channels' AS channels, record->'policy_settings' AS 
 ORDER BY recorded_at DESC, decision_id LIMIT :most
 """)
 
-_DRAWN_COUNT = text(f"SELECT count(*) {_OF_DRAWN}")
+_DRAWN_HOURS = text(f"""
+SELECT extract(hour FROM decided_at AT TIME ZONE :zone) AS hour, count(*) AS decisions, min(decided_at) AS since
+{_OF_DRAWN} GROUP BY 1
+""")
 
 _INSERT = text("""
 INSERT INTO channel_price (tenant, scope, version, price, scale, error, at, counted_until, sent, planned, sent_day,
