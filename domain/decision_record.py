@@ -181,6 +181,7 @@ def _facts(draft: Draft) -> dict[str, Any]:
         ),
         "external_ignored": list(request.context.undeclared(declared)),
         "business_rules": situation.ruled.model_dump(mode="json"),
+        "volume_prices": situation.prices.model_dump(mode="json") if situation.prices is not None else None,
         "decided_at": situation.now.isoformat(),
         "zone": str(situation.zone),
         "tenant_zone": situation.tenant_zone.key,

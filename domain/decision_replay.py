@@ -31,6 +31,7 @@ from domain.stages import Asked, Settings
 from domain.suppression import Suppression
 from domain.switches import ChannelSwitch
 from domain.values import Reason
+from domain.volume_prices import VolumePrices
 
 SOMEBODY = "somebody"
 """Stands for the recipient, whom a record does not name."""
@@ -82,6 +83,7 @@ def past(kept: Mapping[str, Any], definition: MessageType, rules: RuleSet) -> Pa
         now=known.decided_at,
         ruled=Ruled.model_validate(kept.get("business_rules", {})),
         tenant_zone=ZoneInfo(kept["tenant_zone"]),
+        prices=VolumePrices.model_validate(prices) if (prices := kept.get("volume_prices")) is not None else None,
     )
     first = kept["read_first"]
     drawn_from = locked

@@ -79,6 +79,7 @@ def explain(record: Mapping[str, Any]) -> list[str]:
     sentences += [f"{each['channel']}: {SENTENCES[Reason(each['reason'])]}" for each in record["refusals"]]
     if fired := (record.get("business_rules") or {}).get("fired"):
         sentences.append(f"Rules of the sender that applied: {', '.join(each['rule'] for each in fired)}.")
+    sentences += _prices(record)
     stages = record["stages"]
     sentences += [_chances(stage) for stage in stages if len(stage["options"]) > 1]
     if record.get("overridden") is not None:
@@ -92,6 +93,19 @@ def explain(record: Mapping[str, Any]) -> list[str]:
     if record.get("send_at") is not None:
         sentences.append(f"It may be sent from {record['send_at']}.")
     return sentences
+
+
+def _prices(record: Mapping[str, Any]) -> list[str]:
+    """Return what volume cost, where the price moved a chance: by rules and in the hold-out it does not."""
+    valued = {name: each for name, each in record["expected"]["channels"].items() if each["p_convert"] is not None}
+    told = [f"{name} {each['price']:.4g}" for name, each in valued.items() if each.get("price")]
+    if not told or record.get("is_holdout"):
+        return []
+    said = f"The price of volume came off the value, in conversions a message: {', '.join(told)}."
+    return [said, _STALE] if record["volume_prices"]["is_stale"] else [said]
+
+
+_STALE = "That price is the last one known: its store had not answered lately."
 
 
 def _headline(record: Mapping[str, Any]) -> str:

@@ -39,6 +39,7 @@ from domain.quiet_hours import QuietHours
 from domain.suppression import Suppression
 from domain.switches import ChannelSwitch
 from domain.values import Channel, Frozen, MessageClass, Purpose, Reason
+from domain.volume_prices import VolumePrices
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,8 @@ class Situation:
     unsubscribe_url: str = ""
     ruled: Ruled = field(default_factory=Ruled)
     tenant_zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    prices: VolumePrices | None = None
+    """What volume costs; None where nothing is paced, as for all that is owed. No gate looks at it."""
 
     @property
     def zone(self) -> ZoneInfo:

@@ -3,7 +3,7 @@
 A model that is not there leaves its prior in place; nothing here reads a store.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,6 @@ def expected(
     scored: Sequence[Scored | None],
     *,
     send_cost: float,
-    prices: Mapping[Channel, float] | None = None,
     tires: Sequence[bool] | None = None,
 ) -> list[Expected]:
     """Return what is expected of each decision's permitted channels, in the order given.
@@ -43,7 +42,6 @@ def expected(
         screened: what the gates left of each.
         scored: what the engagement model said of each, None where it was not asked.
         send_cost: of one message, in conversions.
-        prices: of a unit of each channel's volume, in conversions.
         tires: of each decision, whether weariness counts; None is all of them.
     """
     places = [(row, channel) for row, each in enumerate(screened) for channel in each.permitted]
@@ -64,7 +62,7 @@ def expected(
             p_opt_out=float(p_opt_out[place]),
             channel_value=CHANNEL_VALUE,
             cost=send_cost,
-            price=(prices or {}).get(channel, 0.0),
+            price=prices.of(channel) if (prices := situations[row].prices) is not None else 0.0,
             fatigue=float(weary[place]),
             boost=situations[row].ruled.boost(channel),
         )

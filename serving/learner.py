@@ -1,7 +1,7 @@
 """The learner: every minute it learns which variants are answered, from sends whose attribution windows have closed.
 
 It writes versions of each type's belief; the service swaps them in. Killed at any moment it loses nothing: what was not
-committed is learnt again, in the same batches, to the same bytes.
+committed is learnt again, in the same batches, to the same bytes. Its process moves the prices of volume too.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,6 +20,7 @@ from domain.message_types import MessageType
 from domain.tenants import Tenant
 from models.variant_belief.belief import BadBelief, VariantBelief, digest, verified
 from serving import stream_wiring
+from serving.pacer import pacer_of
 from serving.stream_wiring import StreamParts
 from serving.variant_lessons import learnt, lesson
 from serving.worker import Numbers, Worker
@@ -85,10 +86,6 @@ class Learner:
         read = self._beliefs.learn(tenant, definition.type, until=self._now(tenant) - longest, learned=learned)
         return read or 0
 
-    def observe(self) -> Numbers:
-        """Return what was done."""
-        return Numbers(asdict(self.counts), {})
-
     def _learned(
         self,
         tenant: Tenant,
@@ -141,8 +138,15 @@ def main() -> None:
     """Run the learner until SIGTERM."""
 
     def work(parts: StreamParts) -> None:
-        learner = learner_of(parts)
-        Worker("learner", learner.step, observe=learner.observe, data_dir=parts.settings.data_dir).run_until_signalled()
+        learner, pacer = learner_of(parts), pacer_of(parts)
+
+        def step() -> float:
+            return min(learner.step(), pacer.step())
+
+        def observe() -> Numbers:
+            return Numbers(asdict(learner.counts) | asdict(pacer.counts), {})
+
+        Worker("learner", step, observe=observe, data_dir=parts.settings.data_dir).run_until_signalled()
 
     stream_wiring.run(load_settings(), work)
 

@@ -51,6 +51,7 @@ from adapters.postgres.template_applications import TemplateApplications
 from adapters.postgres.template_outcomes import TemplateStatistics
 from adapters.postgres.tenants import Tenants
 from adapters.postgres.token_trail import TokenTrail
+from adapters.postgres.volume_targets import TargetBook
 from adapters.redis.rate_limits import RateLimits
 from adapters.settings import Settings
 from adapters.unsubscribe_links import UnsubscribeLinks
@@ -94,6 +95,7 @@ class Parts:
     contact_budgets: ContactBudgets
     brand_rules: BrandBook
     business_rules: BusinessRuleBook
+    volume_targets: TargetBook
     contact_ledger: ContactLedger
     compliance: Compliance
     opt_out_signals: OptOutSignals

@@ -1,6 +1,6 @@
 """Situations: everything the gates look at besides the request, from one reading of the stores."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from adapters import legal_rule_files
@@ -21,7 +21,11 @@ from domain.recipient_facts import of_profile
 from domain.service_levels import LevelName
 from domain.tenants import Tenant
 from domain.values import Channel, MessageClass, Purpose
+from domain.volume_prices import VolumePrices
 from serving.local_hooks import PRE_DECISION, LocalHooks
+
+Prices = Callable[[str], VolumePrices | None]
+"""A tenant's prices of volume in memory, or None where nothing is paced; never waits."""
 
 
 class UnknownType(LookupError):
@@ -36,6 +40,7 @@ class Situations:
         self._log = log_of
         self._last_seen: dict[tuple[str, str], PublishedType] = {}
         self.hooks: LocalHooks | None = None
+        self.prices: Prices = lambda _tenant: None
         self._last_rules: dict[str, Published[BusinessRules]] = {}
         self._quiet = QuietHours(start=settings.quiet_hours_start, end=settings.quiet_hours_end)
         self._rules = legal_rule_files.load(settings.legal_rules)
@@ -150,6 +155,7 @@ class Situations:
             now=now,
             unsubscribe_url=self.unsubscribe_url(tenant, request, definition, now),
             tenant_zone=tenant.zone,
+            prices=self.prices(tenant.tenant) if definition.message_class is MessageClass.MARKETING else None,
         )
 
     def _tightened(self, tenant: Tenant, request: DecisionRequest, definition: MessageType, ruled: Ruled) -> Ruled:

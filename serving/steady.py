@@ -14,13 +14,22 @@ from serving.breakers import Breaker, Open
 from serving.decide import Decider
 from serving.decision_answers import AskRefused, KeyReused
 from serving.local_hooks import LocalHooks
+from serving.situations import Prices
 from serving.without_store import WithoutStore
 
 
 class SteadyDecider(Decider):
     """Answers every decision that can be kept."""
 
-    def __init__(self, *given: Any, spool: DecisionSpool, store: Breaker, hooks: LocalHooks, **named: Any) -> None:
+    def __init__(
+        self,
+        *given: Any,
+        spool: DecisionSpool,
+        store: Breaker,
+        hooks: LocalHooks,
+        prices: Prices,
+        **named: Any,
+    ) -> None:
         """Prepare to decide.
 
         Args:
@@ -28,12 +37,14 @@ class SteadyDecider(Decider):
             spool: keeps decisions while PostgreSQL is away.
             store: the breaker of PostgreSQL on the way of a decision.
             hooks: of this process.
+            prices: of tenants' volume.
             named: as ``Decider``.
         """
         super().__init__(*given, **named)
         self._store = store
         self._spool = spool
         self._hooks = self.situations.hooks = hooks
+        self.situations.prices = prices
         self._without = WithoutStore(spool, self.situations, self._settings, self._is_holdout, self._answers.tokens)
 
     def decide_each(

@@ -23,6 +23,7 @@ class Strategy(Frozen):
     p_opt_out: float | None
     p_active: float | None
     fatigue: float | None
+    price: float
     contact_rules: tuple[Standing, ...]
     experiments: tuple[dict[str, str], ...] = ()
     versions: dict[str, str]
@@ -63,6 +64,7 @@ def strategy(
         p_opt_out=terms.p_opt_out,
         p_active=terms.p_active,
         fatigue=terms.fatigue,
+        price=prices.of(channel) if (prices := decider.situations.prices(tenant.tenant)) is not None else 0.0,
         contact_rules=rules,
         versions={
             "law": situation.law.rules.version,

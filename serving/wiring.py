@@ -25,6 +25,7 @@ from adapters.postgres.brand_rules import BrandBook
 from adapters.postgres.budgets import ContactBudgets
 from adapters.postgres.business_rules import BusinessRuleBook
 from adapters.postgres.changes import ChangeFeed
+from adapters.postgres.channel_prices import ChannelPrices
 from adapters.postgres.compliance import Compliance
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.contacts import ContactLedger
@@ -67,6 +68,7 @@ from adapters.postgres.template_outcomes import TemplateStatistics
 from adapters.postgres.tenants import Tenants
 from adapters.postgres.token_trail import TokenTrail
 from adapters.postgres.variant_beliefs import VariantBeliefs
+from adapters.postgres.volume_targets import TargetBook
 from adapters.redis.client import connect
 from adapters.redis.rate_limits import RateLimits
 from adapters.retention import periods_of
@@ -88,6 +90,7 @@ from serving.score_jobs import ScoreJobs
 from serving.spool_drain import SpoolDrain
 from serving.steady import SteadyDecider
 from serving.variant_beliefs import ServingBeliefs
+from serving.volume_prices import ServingPrices
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,7 @@ class _Deciding:
     spool: DecisionSpool
     drain: SpoolDrain
     beliefs: ServingBeliefs
+    prices: ServingPrices
     hooks: LocalHooks
     decider: SteadyDecider
 
@@ -113,6 +117,7 @@ class _Deciding:
         )
         store, spool, tenants = consent_store(), DecisionSpool.of(settings, box), Tenants(database, box)
         beliefs, hooks = ServingBeliefs(VariantBeliefs(database), tenants.names), LocalHooks.installed()
+        prices = ServingPrices(ChannelPrices(database), tenants.names)
         decider = SteadyDecider(
             decisions,
             lambda: models.current,
@@ -124,9 +129,20 @@ class _Deciding:
             spool=spool,
             store=store,
             hooks=hooks,
+            prices=prices,
         )
         drain = SpoolDrain(spool, decisions, tenants)
-        return cls(decisions, links, tokens, store, spool, drain, beliefs, hooks, decider)
+        return cls(decisions, links, tokens, store, spool, drain, beliefs, prices, hooks, decider)
+
+    def start(self) -> None:
+        """Begin to follow what was learnt and what volume costs."""
+        self.beliefs.start()
+        self.prices.start()
+
+    def stop(self) -> None:
+        """End what ``start`` began."""
+        self.prices.stop()
+        self.beliefs.stop()
 
     def close(self) -> None:
         """Let go of what is open."""
@@ -170,7 +186,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
     deciding = _Deciding.of(settings, database, box, models)
     versions = ModelVersions(endpoints.mlflow_url)
     models.start()
-    deciding.beliefs.start()
+    deciding.start()
     try:
         yield Parts(
             settings=settings,
@@ -188,7 +204,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             **_operations(database, box),
         )
     finally:
-        deciding.beliefs.stop()
+        deciding.stop()
         models.stop()
         versions.close()
         redis.close()
@@ -210,6 +226,7 @@ def _kept_in_postgres(settings: Settings, database: Database, box: SecretBox) ->
         "consents": ConsentStore(database),
         "contact_budgets": ContactBudgets(database),
         "brand_rules": BrandBook(database),
+        "volume_targets": TargetBook(database),
         "business_rules": BusinessRuleBook(database),
         "contact_ledger": ContactLedger(database),
         "preferences": Preferences(database),

@@ -82,6 +82,7 @@ def bodies(person: str) -> dict[str, Any]:
         "POST /v1/plans": {"recipient_id": person, "message": {"type": "news"}},
         "PUT /v1/business-rules": {"rules": []},
         "PUT /v1/brand-rules": {"banned": ["cheap"]},
+        "PUT /v1/volume-targets": {"channels": {"push": {"messages_a_day": 1000}}},
         "PUT /v1/recipients/{recipient_id}/profile": {"locale": "fr"},
         "PATCH /v1/recipients/{recipient_id}/profile": {"locale": "de"},
         "POST /v1/recipients/{recipient_id}/consents": {"purpose": "marketing", "status": "given", "source": "fuzz"},

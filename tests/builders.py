@@ -18,6 +18,7 @@ from domain.preferences import Preference
 from domain.quiet_hours import QuietHours
 from domain.stages import Asked, Settings
 from domain.values import ANY_CHANNEL, Channel, Purpose
+from domain.volume_prices import VolumePrice, VolumePrices
 
 NOON = datetime(2026, 3, 2, 17, tzinfo=UTC)
 """Noon of a Monday in New York."""
@@ -74,6 +75,11 @@ def a_preference(**fields: Any) -> Preference:
     scope = fields.pop("scope", None)
     document = {"value": value, "scope": scope.model_dump(mode="json") if scope is not None else {}}
     return Preference.model_validate(document | fields)
+
+
+def a_price(**by_scope: float) -> VolumePrices:
+    """Prices of volume by scope: a channel, or the tenant."""
+    return VolumePrices(scopes={scope: VolumePrice(price=price, version=1) for scope, price in by_scope.items()})
 
 
 SETTINGS = Settings(epsilon=0.1, temperature=0.02, send_cost=0.02)

@@ -30,6 +30,7 @@ from adapters.postgres import (
     subject_key_tables,
     tables,
     variant_belief_tables,
+    volume_tables,
 )
 
 SUBJECTS = (
@@ -58,6 +59,7 @@ SUBJECTS = (
     service_level_tables,
     subject_key_tables,
     variant_belief_tables,
+    volume_tables,
 )
 metadata = tables.metadata
 APPEND_ONLY = (
@@ -74,4 +76,5 @@ APPEND_ONLY = (
     *profile_tables.APPEND_ONLY,
     *rights_tables.APPEND_ONLY,
     *service_level_tables.APPEND_ONLY,
+    *volume_tables.APPEND_ONLY,
 )

@@ -68,6 +68,7 @@ from serving.http import (
     template_previews,
     tenants,
     unsubscribe,
+    volume_targets,
 )
 from serving.http.access_log import AccessLog
 from serving.http.address import PlainAddress
@@ -110,6 +111,7 @@ ROUTERS = (
     contact_budget.router,
     brand_rules.router,
     business_rules.router,
+    volume_targets.router,
     plans.router,
     performance.router,
     strategies.router,

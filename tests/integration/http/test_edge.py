@@ -142,6 +142,7 @@ TAGGED = {
     "/v1/admin/contact-budget": '"0"',
     "/v1/business-rules": '"0"',
     "/v1/brand-rules": '"0"',
+    "/v1/volume-targets": '"0"',
     "/v1/preferences/policy": '"0"',
     "/v1/admin/service-levels/basic": '"0"',
 }

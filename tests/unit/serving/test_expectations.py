@@ -9,7 +9,7 @@ from domain.gates import screen
 from domain.values import Channel
 from serving.expectations import expected
 from serving.scoring import Scored
-from tests.builders import NOON, a_request, a_situation
+from tests.builders import NOON, a_price, a_request, a_situation
 
 EMAIL, PUSH = Channel.EMAIL, Channel.PUSH
 
@@ -44,7 +44,8 @@ def test_messages_tire_by_channel_and_the_tiredness_halves_in_two_days():
 
 
 def test_what_the_model_said_goes_in_by_channel_and_makes_it_personal():
-    (told,) = believed(a_situation(), scored=Scored({EMAIL: 0.2, PUSH: 0.1}, None), prices={PUSH: 0.05})
+    paced = a_situation(prices=a_price(push=0.05))
+    (told,) = believed(paced, scored=Scored({EMAIL: 0.2, PUSH: 0.1}, None))
     assert (told.channels[EMAIL].p_convert, told.channels[PUSH].p_convert) == (0.2, 0.1)
     assert (told.channels[EMAIL].price, told.channels[PUSH].price) == (0.0, 0.05)
     assert told.is_personal

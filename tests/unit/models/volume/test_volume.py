@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import volume as bench
+from domain.policy import epsilon_softmax
 from models.volume import pacing, score
 from models.volume.pacing import Pace
 
@@ -80,7 +81,9 @@ def test_the_price_rises_after_too_much_and_falls_after_too_little_but_not_below
     pace = Pace(price=0.1, scale=1.0)
     assert pace.after(20, 10).price > 0.1 > pace.after(5, 10).price
     assert Pace(price=0.0, scale=1.0).after(0, 10).price == 0
-    assert pace.after(5, 0) == pace
+    assert pace.after(0, 0) == pace
+    assert pace.after(5, 0) == pace.after(1e6, 10), "nothing is left of the volume"
+    assert pace.after(20, 0).price <= 10
 
 
 def test_a_wild_step_counts_no_more_than_twice_the_plan():
@@ -110,3 +113,19 @@ def test_a_days_volume_is_met_within_two_percent():
 def test_a_pace_that_cannot_be_is_refused_by_name(price, scale, named):
     with pytest.raises(ValueError, match=f"{named}: expected"):
         Pace(price, scale)
+
+
+def test_the_price_of_a_policy_makes_it_send_so_many():
+    dice = np.random.default_rng(0)
+    values = dice.lognormal(-3, 1, (300, 2))
+    values[:50, 0] = -np.inf
+    mine = np.array([True, False])
+    price = pacing.policy_price(values, mine, 40, temperature=0.02, epsilon=0.1)
+    chances = [
+        epsilon_softmax([0.0, first - price, second], epsilon=0.1, temperature=0.02)[1]
+        for first, second in values[50:].tolist()
+    ]
+    assert sum(chances) == pytest.approx(40, abs=0.01)
+    assert pacing.policy_price(values, mine, 299, temperature=0.02, epsilon=0.1) == 0
+    closed = pacing.policy_price(values, mine, 0, temperature=0.02, epsilon=0.1)
+    assert closed == pytest.approx(values[:, 0].max() + 0.14)
