@@ -76,11 +76,11 @@ def _parsed(digest: bytes, document: dict[str, Any]) -> MessageType:
 def _publish(connection: Connection, tenant: Tenant, definition: MessageType) -> PublishedType | None:
     newest = select(message_type.c.version, message_type.c.digest).where(message_type.c.type == definition.type)
     row = connection.execute(newest.order_by(message_type.c.version.desc()).limit(1)).one_or_none()
-    if row is not None and bytes(row.digest) == definition.digest():
+    if row is not None and bytes(row.digest) == definition.sha256():
         return None
     version = row.version + 1 if row is not None else 1
     values = {"type": definition.type, "version": version, "document": definition.document()}
-    connection.execute(insert(message_type).values(**values, tenant=tenant.tenant, digest=definition.digest()))
+    connection.execute(insert(message_type).values(**values, tenant=tenant.tenant, digest=definition.sha256()))
     return PublishedType(version=version, definition=definition)
 
 
