@@ -33,6 +33,7 @@ from serving.http import (
     decision_batches,
     decision_previews,
     decisions,
+    digests,
     docs,
     errors,
     events,
@@ -86,6 +87,7 @@ ROUTERS = (
     dead_letters.router,
     # Before the one that reads any last part as the id of a decision.
     handovers.router,
+    digests.router,
     decisions.router,
     decision_batches.router,
     decision_previews.router,
