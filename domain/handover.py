@@ -101,7 +101,13 @@ class FollowUp:
 
 
 def before_the_gates(
-    state: State, reason: Reason | None, *, due_at: datetime, expires_at: datetime, now: datetime
+    state: State,
+    reason: Reason | None,
+    *,
+    due_at: datetime,
+    expires_at: datetime,
+    now: datetime,
+    kind: Kind = Kind.DEFERRAL,
 ) -> tuple[Verdict, Reason] | None:
     """Return what a hand-over comes to without asking the gates, or None where they decide.
 
@@ -111,6 +117,7 @@ def before_the_gates(
         due_at: before this moment it waits.
         expires_at: from this moment on it is worthless.
         now: the tenant's clock.
+        kind: what waits for a digest is due with it, never by itself.
     """
     if state is State.REACHED:
         return Verdict.STOP, Reason.HANDOVER_REACHED
@@ -118,4 +125,6 @@ def before_the_gates(
         return Verdict.STOP, reason if state is State.STOPPED and reason is not None else Reason.HANDOVER_DONE
     if expires_at <= now:
         return Verdict.STOP, Reason.EXPIRY_PASSED
-    return (Verdict.WAIT, Reason.HANDOVER_NOT_DUE) if now < due_at else None
+    if now < due_at:
+        return Verdict.WAIT, Reason.HANDOVER_NOT_DUE
+    return (Verdict.WAIT, Reason.HANDOVER_IN_DIGEST) if kind is Kind.DIGEST else None

@@ -149,11 +149,13 @@ class Handovers:
     def _plain(self, waiting: Waiting, now: datetime) -> HandedOver | None:
         """Return what it comes to without asking the gates, or None where they decide."""
         found = before_the_gates(
-            waiting.state, waiting.reason, due_at=waiting.due_at, expires_at=waiting.expires_at, now=now
+            waiting.state,
+            waiting.reason,
+            due_at=waiting.due_at,
+            expires_at=waiting.expires_at,
+            now=now,
+            kind=waiting.kind,
         )
-        if found is None and waiting.kind is Kind.DIGEST:
-            # It is due with everything that waits for it, which the scheduler puts together.
-            found = Verdict.WAIT, Reason.HANDOVER_IN_DIGEST
         if found is None:
             return None
         verdict, reason = found

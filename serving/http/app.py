@@ -68,6 +68,7 @@ from serving.http import (
     template_applications,
     template_previews,
     tenants,
+    type_lint,
     unsubscribe,
 )
 from serving.http.access_log import AccessLog
@@ -111,6 +112,7 @@ ROUTERS = (
     changes.router,
     contact_budget.router,
     brand_rules.router,
+    type_lint.router,
     business_rules.router,
     plans.router,
     performance.router,
