@@ -1,4 +1,4 @@
-"""Digests as a sender meets them: what is listed as due, tokens, keys, verdicts, and what is refused for which field."""
+"""Digests as a sender meets them: what is listed as due, tokens, keys, verdicts, and what is refused by field."""
 
 from datetime import timedelta
 
