@@ -56,14 +56,13 @@ def apply(
 def _refuse_off_brand(definitions: "list[MessageType]", brand: "BrandRules", reader: "Reader") -> None:
     """Refuse all types when one breaks the tenant's brand rules, and tell of those that do not sound like it."""
     from domain import type_lint
-    from domain.content_lint import LintCode
 
     for definition in definitions:
         found = type_lint.of_type(definition, brand, reader if brand.tone is not None else None)
         if wrong := [each for each in found if each.is_error]:
             raise Refused(f"{definition.type}: {wrong[0]}", ExitCode.USAGE)
         for each in found:
-            if each.code == LintCode.BRAND_TONE:
+            if each.code == type_lint.BRAND_TONE:
                 typer.echo(f"warning: {definition.type}: {each}", err=True)
 
 

@@ -37,7 +37,6 @@ class LintCode(StrEnum):
     SCRIPT = "language.script"
     BRAND_REQUIRED = "brand.required_word_missing"
     BRAND_BANNED = "brand.banned_word"
-    BRAND_TONE = "brand.tone"
 
     @property
     def is_error(self) -> bool:

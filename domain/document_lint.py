@@ -35,7 +35,7 @@ SENTENCES = {
     LintCode.SCRIPT.value: "The letters are not those of the language.",
     LintCode.BRAND_REQUIRED.value: "A word that the brand rules ask for is missing.",
     LintCode.BRAND_BANNED.value: "A word is one that the brand rules ban.",
-    LintCode.BRAND_TONE.value: "The text does not sound as the brand rules ask, by an estimate.",
+    type_lint.BRAND_TONE: "The text does not sound as the brand rules ask, by an estimate.",
 }
 """One sentence for each code; a test walks the list."""
 

@@ -13,6 +13,7 @@ from domain.templates import CannotRender
 from domain.text_reading import Reader
 from domain.values import Channel, Frozen
 
+BRAND_TONE = "brand.tone"
 SAMPLE_UNSUBSCRIBE = "https://unsubscribe.example/u/sample"
 
 
@@ -134,7 +135,7 @@ def _estimated(place: str, text: str, locale: str, looked: _Looked) -> Iterator[
     tone = looked.reader.tone(text)
     if not wanted.least <= tone <= wanted.most:
         detail = f"expected a tone from {wanted.least:g} to {wanted.most:g}, the estimate is {tone:.2f}"
-        yield Placed(place=place, code=LintCode.BRAND_TONE.value, is_error=False, detail=detail)
+        yield Placed(place=place, code=BRAND_TONE, is_error=False, detail=detail)
 
 
 _HAS_TONES = "en"

@@ -171,11 +171,15 @@ def _told(row: Row[Any]) -> Released:
 
 
 _FOUND = """
-FROM unnest(CAST(:ids AS text[]), CAST(:attempts AS integer[])) AS given (decision_id, attempt)
-WHERE follow_up.decision_id = given.decision_id AND follow_up.attempts = given.attempt
-    AND follow_up.state = 'waiting' AND follow_up.kind = 'digest'
+WHERE state = 'waiting' AND kind = 'digest' AND decision_id = ANY(ARRAY(
+    SELECT f.decision_id FROM follow_up f
+    JOIN unnest(CAST(:ids AS text[]), CAST(:attempts AS integer[])) AS given (decision_id, attempt)
+        ON f.decision_id = given.decision_id AND f.attempts = given.attempt
+    WHERE f.state = 'waiting' AND f.kind = 'digest'
+    ORDER BY f.decision_id COLLATE "C" FOR UPDATE OF f))
 """
-_NOT_TOLD = " AND follow_up.released_at IS NULL AND follow_up.due_at <= :now"
+"""Rows are taken in the order in which a hand-over takes them."""
+_NOT_TOLD = "AND released_at IS NULL AND due_at <= :now"
 _RELEASE = text(f"UPDATE follow_up SET released_at = :now, digest_id = :digest_id {_FOUND} {_NOT_TOLD}")
 _LET_GO = text(f"UPDATE follow_up SET kind = 'deferral' {_FOUND} {_NOT_TOLD}")
 _POSTPONE = text(f"UPDATE follow_up SET due_at = :due_at, attempts = attempts + 1, released_at = NULL {_FOUND}")

@@ -108,6 +108,12 @@ def test_too_few_go_by_themselves_and_too_many_make_another(scene, heard) -> Non
     step(scene, EVENING)
     assert sorted(len(each["decision_ids"]) for each in digests(heard)) == [2, 3]
     assert [each for told in digests(heard) for each in told["decision_ids"]] == list(many)
+    listed = scene.digests.queue.released(scene.tenant, now=EVENING, limit=1)
+    after = (listed[0].due_at, listed[0].digest_id)
+    listed += scene.digests.queue.released(scene.tenant, now=EVENING, after=after, limit=10)
+    assert sorted(each.decision_ids for each in listed) == sorted(
+        tuple(each["decision_ids"]) for each in digests(heard)
+    )
     assert [data["decision_id"] for event, data in heard() if event == "decision_released"] == [lone]
     handed = scene.hand_over({"decision_id": lone}, now=EVENING, variables={"name": "Ada"})
     assert (handed.verdict, handed.answer["variant_id"]) == (Verdict.GO, "a")
