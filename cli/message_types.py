@@ -15,6 +15,7 @@ from cli.exit_codes import ExitCode, Refused
 if TYPE_CHECKING:
     from domain.content_lint import BrandRules
     from domain.message_types import MessageType
+    from domain.text_reading import Reader
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Publish and list message types.")
 READ, WRITE = "types:read", "types:write"
@@ -31,13 +32,15 @@ def apply(
     from adapters import message_type_files
     from adapters.postgres.brand_rules import BrandBook
     from adapters.postgres.message_types import MessageTypes
+    from adapters.text_reader import TextReader
 
     try:
         definitions = message_type_files.load(path)
     except message_type_files.BadTypeFile as error:
         raise Refused(str(error), ExitCode.USAGE) from None
     with session(WRITE) as opened:
-        _refuse_off_brand(definitions, BrandBook(opened.database).get(opened.tenant).document)
+        brand = BrandBook(opened.database).get(opened.tenant).document
+        _refuse_off_brand(definitions, brand, TextReader())
         published = MessageTypes(opened.database).publish(opened.tenant, definitions, actor=opened.actor)
     versions = {each.definition.type: each.version for each in published}
     unchanged = sorted({each.type for each in definitions} - set(versions))
@@ -50,14 +53,17 @@ def apply(
         print(f"unchanged {name}")
 
 
-def _refuse_off_brand(definitions: "list[MessageType]", brand: "BrandRules") -> None:
-    """Refuse all types when one breaks the tenant's brand rules."""
+def _refuse_off_brand(definitions: "list[MessageType]", brand: "BrandRules", reader: "Reader") -> None:
+    """Refuse all types when one breaks the tenant's brand rules, and tell of those that do not sound like it."""
     from domain import type_lint
 
     for definition in definitions:
-        wrong = [each for each in type_lint.of_type(definition, brand) if each.is_error]
-        if wrong:
+        found = type_lint.of_type(definition, brand, reader if brand.tone is not None else None)
+        if wrong := [each for each in found if each.is_error]:
             raise Refused(f"{definition.type}: {wrong[0]}", ExitCode.USAGE)
+        for each in found:
+            if each.code == type_lint.BRAND_TONE:
+                typer.echo(f"warning: {definition.type}: {each}", err=True)
 
 
 @app.command()
@@ -68,13 +74,14 @@ def lint(
 ) -> None:
     """Tell what is wrong with message types, filled with sample values; nothing is published, no server is asked."""
     from adapters import message_type_files
+    from adapters.text_reader import TextReader
     from domain import type_lint
 
     try:
         read = message_type_files.read(path)
     except message_type_files.BadTypeFile as error:
         raise Refused(str(error), ExitCode.USAGE) from None
-    found = {str(file): type_lint.of_type(definition) for file, definition in read}
+    found = {str(file): type_lint.of_type(definition, reader=TextReader()) for file, definition in read}
     errors = sum(each.is_error for listed in found.values() for each in listed)
     if as_json:
         told = {file: [each.model_dump() for each in listed] for file, listed in found.items()}

@@ -105,9 +105,12 @@ def _set_clock(opened: Session, at: datetime) -> None:
 
 
 def _publish(opened: Session, definition: Any) -> None:
-    from adapters.postgres.message_types import MessageTypes
+    from adapters.postgres.message_types import MessageTypes, OffBrand
 
-    MessageTypes(opened.database).publish(opened.tenant, [definition], actor=opened.actor)
+    try:
+        MessageTypes(opened.database).publish(opened.tenant, [definition], actor=opened.actor)
+    except OffBrand as error:
+        raise Refused(str(error)) from None
 
 
 def _tell(day: "Day", days: "list[Day]") -> None:

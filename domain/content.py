@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 from pydantic import Field, JsonValue
 
 from domain import links, one_click, plain_text, sms_segments, templates
+from domain.digest_types import as_type
 from domain.message_types import Content, MessageType
 from domain.templates import CannotRender
 from domain.values import Channel, Frozen
@@ -145,6 +146,8 @@ def check(definition: MessageType) -> None:
     Raises:
         CannotRender: with the place that is at fault.
     """
+    if definition.digest is not None:
+        _check_digest(definition)
     for place, template in _templates(definition):
         allowed = set(PROVIDED) if f".{Channel.EMAIL.value}." in place else set()
         variables, filters = templates.used(template, place)
@@ -153,6 +156,13 @@ def check(definition: MessageType) -> None:
         # A filter is looked up when it is reached, which may be in one decision of a thousand.
         if missing := sorted(name for name in filters if not templates.knows_filter(name)):
             raise CannotRender(f"{place} uses the filter {missing[0]}, which there is not")
+
+
+def _check_digest(definition: MessageType) -> None:
+    try:
+        check(as_type(definition))
+    except CannotRender as error:
+        raise CannotRender(str(error).removeprefix("variants.")) from None
 
 
 def _templates(definition: MessageType) -> Iterator[tuple[str, str]]:

@@ -61,11 +61,30 @@ class Finding(Frozen):
 Word = Annotated[str, StringConstraints(min_length=1, max_length=80, strip_whitespace=True)]
 
 
+Tone = Annotated[float, Field(ge=-1, le=1)]
+
+
+class ToneRange(Frozen):
+    """How messages may sound, as an estimate: -1 is hostile, 0 neutral, 1 enthusiastic."""
+
+    least: Tone = -1.0
+    most: Tone = 1.0
+
+    @model_validator(mode="after")
+    def _is_some(self) -> Self:
+        if self.most < self.least:
+            raise ValueError("most must be least or more")
+        return self
+
+
 class BrandRules(Frozen):
-    """Words a sender's messages must or must not hold, whatever their case."""
+    """Words a sender's messages must or must not hold, whatever their case, and how they sound."""
 
     required: tuple[Word, ...] = Field(default=(), max_length=20)
     banned: tuple[Word, ...] = Field(default=(), max_length=500)
+    tone: ToneRange | None = Field(
+        default=None, description="Looked at in English texts only; beyond it is a warning, for it is an estimate."
+    )
 
     @model_validator(mode="after")
     def _can_be_kept(self) -> Self:
@@ -97,6 +116,11 @@ def lint(
     ]
     order = list(LintCode)
     return tuple(sorted(found, key=lambda each: (order.index(each.code), each.part)))
+
+
+def read_aloud(said: RenderedContent, channel: Channel) -> str:
+    """Return everything that is read of a message, without markup, a part in each line."""
+    return "\n".join(_texts(said, channel).values())
 
 
 def _texts(said: RenderedContent, channel: Channel) -> dict[str, str]:

@@ -129,7 +129,7 @@ def record(draft: Draft, evidence: Evidence) -> dict[str, Any]:
     return {
         "decision_id": draft.decision_id,
         "subject_key": evidence.subject_key,
-        "follows": draft.follows.model_dump(mode="json") if draft.follows is not None else None,
+        "follows": draft.follows.facts() if draft.follows is not None else None,
         **_outcome(draft),
         **_facts(draft),
         "is_holdout": evidence.is_holdout,

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from domain import digest_types
 from domain.business_rules import Ruled
 from domain.consent import ConsentState
 from domain.contact_budget import Contact, ContactBudget, Spent
@@ -74,8 +75,9 @@ def past(kept: Mapping[str, Any], definition: MessageType, rules: RuleSet) -> Pa
     known = legal.past(kept)
     if known is None or "stages" not in kept or "tenant_zone" not in kept:
         raise NotReplayable("the decision was recorded before records held what a replay needs")
+    follows = Follows.model_validate(kept["follows"]) if kept.get("follows") is not None else None
     locked = Situation(
-        definition=definition,
+        definition=digest_types.followed(definition, follows),
         allowances=_allowances(kept["allowances"], kept["consent_version"], known.decided_at),
         profile=_profile(kept),
         law=known.facts(rules),
@@ -96,7 +98,7 @@ def past(kept: Mapping[str, Any], definition: MessageType, rules: RuleSet) -> Pa
         expected=Expected.model_validate(kept["expected"]),
         is_holdout=kept["is_holdout"],
         settings=Settings.model_validate(kept["policy_settings"]),
-        follows=Follows.model_validate(kept["follows"]) if kept.get("follows") is not None else None,
+        follows=follows,
     )
     return Past(kept, asked, locked)
 

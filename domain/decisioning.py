@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
-from domain import content, timing
+from domain import content, digests, timing
 from domain.content import RenderedContent
 from domain.content_lint import lint
 from domain.content_quality import Quality, quality
@@ -86,7 +86,17 @@ def decide(asked: Asked, screened: Screened) -> Draft:
     follows = asked.follows
     if follows is not None:
         return replace(_followed(asked, screened, follows), follows=follows)
-    return _as_first(asked, screened)
+    return _in_digest(asked, screened) or _as_first(asked, screened)
+
+
+def _in_digest(asked: Asked, screened: Screened) -> Draft | None:
+    """Return the decision of a message that waits for its recipient's digest: nothing is drawn before that."""
+    until = digests.collected_until(asked, screened)
+    if until is None:
+        return None
+    request, situation, reason = asked.request, asked.situation, Reason.POLICY_DIGEST
+    draft = Draft(asked.decision_id, request, situation, screened, Outcome.DEFER, reason, asked.expected)
+    return replace(draft, send_at=until)
 
 
 def _followed(asked: Asked, screened: Screened, follows: Follows) -> Draft:
@@ -232,6 +242,9 @@ def recheck(draft: Draft, situation: Situation) -> Draft:
 def _moved(draft: Draft) -> Draft:
     """Return a message that waits with no hour drawn, for as long as the locked reading says it must."""
     if draft.outcome is not Outcome.DEFER or draft.choice is not None or draft.send_at is None:
+        return draft
+    if draft.reason is Reason.POLICY_DIGEST:
+        # The gates are asked when the digest's time has come.
         return draft
     waiting = [each.channel for each in draft.screened.refusals if each.reason.is_temporary]
     found = [at for each in waiting if (at := opening(draft.request, draft.situation, each)) is not None]

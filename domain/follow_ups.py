@@ -5,7 +5,7 @@ from domain.decisioning import Draft
 from domain.gates import contact_of, is_permitted
 from domain.handover import LIFE, FollowUp, Kind
 from domain.policy import Action
-from domain.values import Channel, Outcome
+from domain.values import Channel, Outcome, Reason
 
 
 def follow_up(draft: Draft) -> FollowUp | None:
@@ -19,14 +19,15 @@ def _deferral(draft: Draft) -> FollowUp | None:
     due_at = draft.send_at
     if due_at is None:
         return None
+    if draft.reason is Reason.POLICY_DIGEST:
+        # It reserves nothing: of everything in a digest one contact is made.
+        return FollowUp(kind=Kind.DIGEST, due_at=due_at, expires_at=timing.deadline(draft.request) or due_at + LIFE)
     action = draft.action
     channel = action.channel or _likeliest(draft)
     settled = Action(channel=action.channel, variant_id=action.variant_id) if action.is_send else None
     contact = contact_of(draft.request, draft.situation, channel) if channel is not None else None
-    follows = draft.follows
-    is_escalation = follows is not None and follows.kind is Kind.ESCALATION
     return FollowUp(
-        kind=Kind.ESCALATION if is_escalation else Kind.DEFERRAL,
+        kind=draft.follows.kind if draft.follows is not None else Kind.DEFERRAL,
         due_at=due_at,
         expires_at=timing.deadline(draft.request) or due_at + LIFE,
         settled=settled,

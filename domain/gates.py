@@ -189,6 +189,11 @@ def opening(request: DecisionRequest, situation: Situation, channel: Channel) ->
     return None
 
 
+def situation_at(situation: Situation, moment: datetime) -> Situation:
+    """Return the situation as far as it is known now, at another moment."""
+    return replace(situation, now=moment)
+
+
 def is_permitted(request: DecisionRequest, situation: Situation, channel: Channel, *, at: datetime) -> bool:
     """Tell whether no gate would hold the message back on a channel at a moment, as far as is known now."""
     return _held(request, replace(situation, now=at), channel) is None

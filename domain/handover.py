@@ -7,6 +7,7 @@ same gates, on the reading that is locked when it commits. What was drawn before
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from pydantic import Field
 
@@ -24,6 +25,7 @@ class Kind(StrEnum):
 
     DEFERRAL = "deferral"
     ESCALATION = "escalation"
+    DIGEST = "digest"
 
 
 class State(StrEnum):
@@ -43,11 +45,18 @@ class Verdict(StrEnum):
     STOP = "stop"
 
 
+class Followed(Frozen):
+    """A decision that is followed together with others, under the attempt that is decided about."""
+
+    decision_id: str
+    attempt: int = Field(ge=0)
+
+
 class Follows(Frozen):
     """What a decision goes on with: the one before it, and what that one had drawn already.
 
     ``attempt`` counts the times it was asked and had to wait again; ``sends``, for a message that must reach, how many
-    were sent before.
+    were sent before. A digest goes on with ``others`` too.
     """
 
     decision_id: str
@@ -55,6 +64,22 @@ class Follows(Frozen):
     attempt: int = Field(ge=0)
     sends: int = Field(default=0, ge=0)
     settled: Action | None = None
+    others: tuple[Followed, ...] = ()
+
+    @property
+    def every(self) -> tuple[Followed, ...]:
+        """All decisions that are followed, in the order in which their rows are taken."""
+        first = Followed(decision_id=self.decision_id, attempt=self.attempt)
+        return tuple(sorted((first, *self.others), key=lambda each: each.decision_id))
+
+    @property
+    def decision_ids(self) -> tuple[str, ...]:
+        """The ids of all decisions that are followed."""
+        return tuple(each.decision_id for each in self.every)
+
+    def facts(self) -> dict[str, Any]:
+        """Return it as it is recorded."""
+        return self.model_dump(mode="json", exclude=None if self.others else {"others"})
 
 
 @dataclass(frozen=True)
@@ -76,7 +101,13 @@ class FollowUp:
 
 
 def before_the_gates(
-    state: State, reason: Reason | None, *, due_at: datetime, expires_at: datetime, now: datetime
+    state: State,
+    reason: Reason | None,
+    *,
+    due_at: datetime,
+    expires_at: datetime,
+    now: datetime,
+    kind: Kind = Kind.DEFERRAL,
 ) -> tuple[Verdict, Reason] | None:
     """Return what a hand-over comes to without asking the gates, or None where they decide.
 
@@ -86,6 +117,7 @@ def before_the_gates(
         due_at: before this moment it waits.
         expires_at: from this moment on it is worthless.
         now: the tenant's clock.
+        kind: what waits for a digest is due with it, never by itself.
     """
     if state is State.REACHED:
         return Verdict.STOP, Reason.HANDOVER_REACHED
@@ -93,4 +125,6 @@ def before_the_gates(
         return Verdict.STOP, reason if state is State.STOPPED and reason is not None else Reason.HANDOVER_DONE
     if expires_at <= now:
         return Verdict.STOP, Reason.EXPIRY_PASSED
-    return (Verdict.WAIT, Reason.HANDOVER_NOT_DUE) if now < due_at else None
+    if now < due_at:
+        return Verdict.WAIT, Reason.HANDOVER_NOT_DUE
+    return (Verdict.WAIT, Reason.HANDOVER_IN_DIGEST) if kind is Kind.DIGEST else None

@@ -7,6 +7,8 @@ the schema of its variables is itself valid.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from datetime import time
+from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
 from jsonschema import Draft202012Validator
@@ -21,9 +23,13 @@ from domain.profiles import Locale
 from domain.request_context import ExternalName
 from domain.slots import Generated, Slots, Template, VariantId, combined
 from domain.values import Channel, Frozen, MessageClass
+from domain.weekly_windows import WallTime, Weekday
 
 MAX_VARIANTS = 50
 MAX_WINDOW_HOURS = 24 * 90
+MAX_DIGEST = 50
+DIGEST_VARIANT = "digest"
+"""What a digest is called among the variants of its type."""
 
 
 def _no_variables() -> dict[str, JsonValue]:
@@ -87,6 +93,49 @@ def _fits_channels(place: str, blocks: Mapping[Channel, Content]) -> None:
                 raise ValueError(f"{place}.{channel.value}.{name}: there is none on this channel")
 
 
+class Collects(StrEnum):
+    """Which messages of a type wait for the digest, besides those of recipients who chose to hear less often."""
+
+    CHOSEN = "chosen"
+    HELD = "held"
+    ALL = "all"
+
+
+class Digest(Frozen):
+    """One message made of several of its type, at set times on the recipient's clock."""
+
+    at: tuple[WallTime, ...] = Field(min_length=1, max_length=24, description="Times of day, such as 18:00.")
+    weekdays: tuple[Weekday, ...] = Field(default=tuple(Weekday), min_length=1, max_length=len(Weekday))
+    collects: Collects = Field(
+        default=Collects.HELD,
+        description="Besides what recipients chose to get daily or less often: nothing, what may not go now, or all.",
+    )
+    at_least: Annotated[int, Field(ge=1, le=MAX_DIGEST)] = Field(
+        default=2, description="Fewer go by themselves when the digest's time has come."
+    )
+    at_most: Annotated[int, Field(ge=1, le=MAX_DIGEST)] = Field(default=20, description="More make another digest.")
+    content: dict[Channel, Content] = Field(
+        min_length=1, description="With the variables items, each message's own in a list, and count."
+    )
+    translations: dict[Locale, dict[Channel, Content]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _is_some(self) -> Self:
+        if self.at_most < self.at_least:
+            raise ValueError("at_most must be at_least or more")
+        if len(set(self.at)) != len(self.at) or "24:00" in self.at:
+            raise ValueError("at must name different times before 24:00")
+        _fits_channels("content", self.content)
+        for locale, blocks in self.translations.items():
+            _fits_channels(f"translations.{locale}", blocks)
+        return self
+
+    @property
+    def times(self) -> tuple[time, ...]:
+        """The times of day."""
+        return tuple(time.fromisoformat(each) for each in self.at)
+
+
 class MessageType(Frozen):
     """One kind of message a tenant sends."""
 
@@ -128,6 +177,7 @@ class MessageType(Frozen):
     variant_policy: VariantPolicy | None = Field(
         default=None, description="Which policy draws the variant; null for inverse_gap."
     )
+    digest: Digest | None = Field(default=None, description="Lets messages of the type wait for each other.")
 
     @model_validator(mode="before")
     @classmethod
@@ -169,12 +219,26 @@ class MessageType(Frozen):
             raise ValueError(f"must_reach.channels must be among channels; {unknown[0]} is not")
         return self
 
+    @model_validator(mode="after")
+    def _can_be_digested(self) -> Self:
+        if self.digest is None:
+            return self
+        if self.message_class is MessageClass.TRANSACTIONAL or self.is_emergency or self.must_reach is not None:
+            raise ValueError("digest is not for transactional messages, emergencies or what must_reach")
+        if unknown := sorted({*self.digest.content} - {*self.channels}):
+            raise ValueError(f"digest.content must be for channels of the type; {unknown[0]} is none")
+        if DIGEST_VARIANT in {variant.id for variant in self.variants}:
+            raise ValueError(f"variants must not be called {DIGEST_VARIANT} where there is a digest")
+        return self
+
     def document(self) -> dict[str, Any]:
         """Return the type as it is stored."""
         told = self.model_dump(mode="json", by_alias=True)
         if self.variant_policy is None:
             # Types that name none keep the digest they had before there was anything to name.
             del told["variant_policy"]
+        if self.digest is None:
+            del told["digest"]
         for variant in told["variants"]:
             if variant["generated"] is None:
                 del variant["generated"]
@@ -182,8 +246,8 @@ class MessageType(Frozen):
         del told["slots" if self.slots is None else "variants"]
         return told
 
-    def digest(self) -> bytes:
-        """Return the SHA-256 of the document: equal digests mean nothing was changed."""
+    def sha256(self) -> bytes:
+        """Return the SHA-256 of the document: equal ones mean nothing was changed."""
         text = json.dumps(self.document(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(text.encode()).digest()
 

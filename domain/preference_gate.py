@@ -6,7 +6,7 @@ like the channel switches. Transactional and emergency messages are not asked ab
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from domain import weekly_windows
@@ -111,6 +111,17 @@ def _counts_against(scope: Scope, sent: LastSent) -> bool:
     """Tell whether a message counts: one that the scope is about, whatever the circumstances were."""
     anywhere: Context = {name: frozenset({value}) for name, value in scope.context.items()}
     return scope.fits(channel=sent.channel, category=sent.category, content_type=sent.content_type, context=anywhere)
+
+
+def wants_digest(choices: Choices, asked: Asked) -> bool:
+    """Tell whether the recipient chose to get such messages once a day or less often."""
+    if asked.is_mandatory or not choices.all:
+        return False
+    period = resolve(choices.stack(), asked).frequency.value.period
+    return period is not None and period >= _A_DAY
+
+
+_A_DAY = timedelta(days=1)
 
 
 def limits_frequency(choices: Choices) -> bool:

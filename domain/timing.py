@@ -55,6 +55,12 @@ def without_deadline(request: DecisionRequest) -> DecisionRequest:
     return request.model_copy(update={"message": message, "delivery_window": window})
 
 
+def has_patience(request: DecisionRequest, *, now: datetime, until: datetime) -> bool:
+    """Tell whether the message may wait until a moment by its urgency; one that names none may."""
+    urgency = request.message.urgency
+    return urgency is None or until <= now + _PATIENCE.get(urgency, timedelta(0))
+
+
 def chooses_its_hour(request: DecisionRequest) -> bool:
     """Tell whether the message may wait for a better hour than the first that is allowed."""
     return request.message.urgency in _CHOOSES_ITS_HOUR

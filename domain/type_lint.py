@@ -1,15 +1,19 @@
 """Lint of a message type before it is published: every variant, channel and language, filled with sample values."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from domain import content, generation, language_lint, locale_filters
-from domain.content_lint import BrandRules, Finding, lint
-from domain.message_types import MessageType
+from domain.content_lint import BrandRules, Finding, LintCode, lint, read_aloud
+from domain.digest_types import as_type
+from domain.message_types import MessageType, Variant
 from domain.sample_variables import sample
 from domain.templates import CannotRender
+from domain.text_reading import Reader
 from domain.values import Channel, Frozen
 
+BRAND_TONE = "brand.tone"
 SAMPLE_UNSUBSCRIBE = "https://unsubscribe.example/u/sample"
 
 
@@ -25,13 +29,59 @@ class Placed(Frozen):
         return f"{self.place}: {self.code}: {self.detail}"
 
 
-def of_type(definition: MessageType, brand: BrandRules | None = None) -> list[Placed]:
-    """Return what is wrong with a type, in the order of its document.
+def of_type(definition: MessageType, brand: BrandRules | None = None, reader: Reader | None = None) -> list[Placed]:
+    """Return what is wrong with a type, in the order of its document, its digest last.
 
     Args:
         definition: its templates are valid by themselves (``content.check``).
-        brand: the tenant's words, none unless given.
+        brand: the tenant's words and tone, none unless given.
+        reader: estimates languages and tones; without it neither is looked at.
     """
+    looked = _Looked(brand or BrandRules(), reader)
+    digest = _variants(as_type(definition), looked) if definition.digest is not None else []
+    moved = [each.model_copy(update={"place": each.place.removeprefix("variants.")}) for each in digest]
+    return _variants(definition, looked) + moved
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """What texts are looked at with."""
+
+    brand: BrandRules
+    reader: Reader | None
+
+
+def errors_of(
+    definition: MessageType, brand: BrandRules | None = None, reader: Reader | None = None
+) -> Callable[[Variant], list[str]]:
+    """Return lint of a variant as if it were the only one of a type, for variants that are proposed.
+
+    Args:
+        definition: what it would be part of.
+        brand: the tenant's words and tone, none unless given.
+        reader: estimates languages and tones.
+    """
+
+    def found(variant: Variant) -> list[str]:
+        # Whether a person approved it is asked later.
+        alone = {"variants": (variant.model_copy(update={"generated": None}),), "slots": None, "digest": None}
+        of_one = definition.model_copy(update=alone)
+        return [str(each) for each in of_type(of_one, brand, reader) if each.is_error]
+
+    return found
+
+
+def off_brand(definition: MessageType, brand: BrandRules) -> list[Placed]:
+    """Return where a type breaks the words of a tenant."""
+    if not brand.required and not brand.banned:
+        return []
+    return [each for each in of_type(definition, brand) if each.is_error and each.code in _BRAND]
+
+
+_BRAND = frozenset((LintCode.BRAND_REQUIRED.value, LintCode.BRAND_BANNED.value))
+
+
+def _variants(definition: MessageType, looked: _Looked) -> list[Placed]:
     unread = generation.unapproved(definition)
     found = [
         Placed(
@@ -43,12 +93,12 @@ def of_type(definition: MessageType, brand: BrandRules | None = None) -> list[Pl
         for name in unread
     ]
     for place, variant_id, channel, locale in _contents(definition):
-        found += _of_content(definition, place, variant_id, channel, locale, brand)
+        found += _of_content(definition, place, variant_id, channel, locale, looked)
     return found
 
 
 def _of_content(
-    definition: MessageType, place: str, variant_id: str, channel: Channel, locale: str | None, brand: BrandRules | None
+    definition: MessageType, place: str, variant_id: str, channel: Channel, locale: str | None, looked: _Looked
 ) -> list[Placed]:
     try:
         said = content.render(
@@ -61,12 +111,8 @@ def _of_content(
         )
     except CannotRender as error:
         return [Placed(place=place, code="template.unfillable", is_error=True, detail=f"with sample values, {error}")]
-    found = [_placed(place, each) for each in lint(definition, channel, said, brand)]
-    words = said.text or said.body
-    other = language_lint.other_language(f"{said.subject or ''}\n{words}", said.locale)
-    if other is not None:
-        detail = f"expected a text in {said.locale}, it looks like {other}"
-        found.append(Placed(place=f"{place}.body", code="language.other", is_error=False, detail=detail))
+    found = [_placed(place, each) for each in lint(definition, channel, said, looked.brand)]
+    found += _estimated(f"{place}.body", read_aloud(said, channel), said.locale, looked)
     spoken = definition.variant(variant_id).in_language(channel, [locale] if locale is not None else [])[1]
     return found + [
         Placed(place=f"{place}.{part}", code="plural.incomplete", is_error=False, detail=f"no form for {missing}")
@@ -75,6 +121,24 @@ def _of_content(
     ]
 
 
+def _estimated(place: str, text: str, locale: str, looked: _Looked) -> Iterator[Placed]:
+    """Find what a library makes of a text: none of it is sure, so none of it is an error."""
+    if looked.reader is None:
+        return
+    other = language_lint.other_language(text, locale, looked.reader)
+    if other is not None:
+        detail = f"expected a text in {locale}, by an estimate it is in {other}"
+        yield Placed(place=place, code="language.other", is_error=False, detail=detail)
+    wanted = looked.brand.tone
+    if wanted is None or other is not None or locale.partition("-")[0] != _HAS_TONES:
+        return
+    tone = looked.reader.tone(text)
+    if not wanted.least <= tone <= wanted.most:
+        detail = f"expected a tone from {wanted.least:g} to {wanted.most:g}, the estimate is {tone:.2f}"
+        yield Placed(place=place, code=BRAND_TONE, is_error=False, detail=detail)
+
+
+_HAS_TONES = "en"
 _PLURAL = re.compile(r"\|\s*plural\s*:([^|}]*)")
 _FORM = re.compile(r"\b(zero|one|two|few|many|other)\s*:")
 

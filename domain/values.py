@@ -125,10 +125,12 @@ class Reason(StrEnum):
     POLICY_SLOT = "policy.slot"
     POLICY_DEFAULT_VARIANT = "policy.default_variant"
     POLICY_SETTLED = "policy.settled"
+    POLICY_DIGEST = "policy.digest"
     HANDOVER_NOT_DUE = "handover.not_due"
     HANDOVER_DONE = "handover.done"
     HANDOVER_REACHED = "handover.reached"
     HANDOVER_WITHDRAWN = "handover.withdrawn"
+    HANDOVER_IN_DIGEST = "handover.in_digest"
 
     @property
     def is_refusal(self) -> bool:

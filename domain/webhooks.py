@@ -48,6 +48,7 @@ class HookEvent(StrEnum):
     QUALITY_THRESHOLD_FAILED = "quality_threshold_failed"
     DECISION_RELEASED = "decision_released"
     DECISION_STOPPED = "decision_stopped"
+    DIGEST_RELEASED = "digest_released"
 
 
 TEST = "test"

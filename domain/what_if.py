@@ -15,6 +15,7 @@ from domain.calendar_units import CalendarUnit
 from domain.contact_budget import BudgetRule, ContactBudget, Scope
 from domain.decision_replay import Past
 from domain.decisioning import Draft, decide
+from domain.digests import collected_until
 from domain.expected import Expected
 from domain.gates import Situation, screen
 from domain.policy import NO_SEND, Action, StageName
@@ -131,6 +132,8 @@ def distribution(asked: Asked) -> dict[str, float]:
     The hour is left out: it is drawn after these, and from the same chances whatever they are.
     """
     screened = screen(asked.request, asked.situation)
+    if collected_until(asked, screened) is not None:
+        return {LATER: 1.0}
     if not screened.permitted:
         return {LATER if drawn(asked).send_at is not None else NOTHING: 1.0}
     stage = channel_stage(asked, screened.permitted)

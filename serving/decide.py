@@ -38,7 +38,7 @@ from serving.decision_answers import Answers, AskRefused
 from serving.decision_rows import row_of
 from serving.expectations import expected
 from serving.scoring import Model, Scored, ToScore, score
-from serving.situations import Situations, UnknownType
+from serving.situations import Situations, UnknownType, as_followed
 from serving.timing import Timing
 from serving.variant_scores import Beliefs, ToVary, with_variants
 
@@ -199,7 +199,7 @@ class Decider:
         """Return what the gates look at for one request, unlocked, with who stands for its recipient now."""
         request = self.standing(tenant, ask).request
         known = self.situations.known(tenant, [request], now=now, leaving_out=_followed([ask]))
-        return self.situations.of_request(tenant, request, known, now)
+        return self.situations.of_request(tenant, request, as_followed(known, request, ask.follows), now)
 
     def standing(self, tenant: Tenant, ask: Ask) -> Ask:
         """Return the request about who stands for its recipient now."""
@@ -237,6 +237,7 @@ class Decider:
         return opened
 
     def _open(self, tenant: Tenant, ask: Ask, known: Known, now: datetime) -> _Open:
+        known = as_followed(known, ask.request, ask.follows)
         situation = self.situations.of_request(tenant, ask.request, known, now)
         check_variables(situation.definition, dict(ask.request.message.variables))
         version = known.types[ask.request.message.type].version
@@ -348,7 +349,7 @@ def _served(plan: Plan, timing: Timing) -> dict[str, Any] | None:
 
 def _followed(asks: Sequence[Ask]) -> list[str]:
     """Return the decisions that are followed; what they reserve is theirs to use."""
-    return [ask.follows.decision_id for ask in asks if ask.follows is not None]
+    return [each for ask in asks if ask.follows is not None for each in ask.follows.decision_ids]
 
 
 def _to_vary(opened: _Open) -> ToVary:

@@ -7,6 +7,7 @@ from typing import Any
 from adapters.handover_tokens import HandoverTokens
 from adapters.postgres.decision_rows import Recorded
 from adapters.postgres.decisions import DecisionLog
+from domain import digest_types
 from domain.content import RenderedContent, render
 from domain.decisioning import Draft
 from domain.message_types import BadVariables
@@ -68,7 +69,8 @@ class Answers:
         if recorded.locale is None:
             return None
         answer = recorded.answer
-        definition = self.log.definition(tenant, ask.request.message.type, answer["versions"]["message_type"])
+        published = self.log.definition(tenant, ask.request.message.type, answer["versions"]["message_type"])
+        definition = digest_types.followed(published, ask.follows)
         return render(
             definition,
             channel=Channel(answer["channel"]),

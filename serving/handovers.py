@@ -28,8 +28,9 @@ from serving import handover_metrics
 from serving.asks import Ask
 from serving.decide import Decider, new_id
 
-_TRIES = 3
-_VERDICTS = {
+TRIES = 3
+"""Times that a hand-over is tried while others are faster."""
+VERDICTS = {
     Outcome.SEND_NOW.value: Verdict.GO,
     Outcome.DEFER.value: Verdict.WAIT,
     Outcome.SUPPRESS.value: Verdict.STOP,
@@ -93,7 +94,7 @@ class Handovers:
             CannotRender: a template cannot be filled with the variables.
             Unavailable: PostgreSQL is away, or others were faster again and again; nothing was decided.
         """
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             waiting = self.queue.get(tenant, decision_id)
             if waiting is None:
                 raise NothingLeft("the decision left nothing to hand over")
@@ -116,7 +117,7 @@ class Handovers:
         now: datetime,
         actor: str,
     ) -> HandedOver:
-        request = _request(tenant, waiting, variables)
+        request = request_of(tenant, waiting, variables)
         wanted = _id(tenant, waiting, key) if key is not None else new_id()
         if wanted != waiting.settled_as and (found := self._plain(waiting, now)) is not None:
             if found.verdict is Verdict.STOP and waiting.state is State.WAITING:
@@ -128,7 +129,7 @@ class Handovers:
             ask = self._decider.standing(tenant, ask)
         (recorded,) = self._decider.decide(tenant, [ask], now=now, actor=actor)
         answer = recorded.answer
-        verdict = _VERDICTS[answer["outcome"]]
+        verdict = VERDICTS[answer["outcome"]]
         opens_at = datetime.fromisoformat(answer["send_at"]) if verdict is Verdict.WAIT else None
         told = waiting.decision_id if verdict is Verdict.WAIT else wanted
         return HandedOver(verdict, Reason(answer["reason"]), told, opens_at, answer)
@@ -143,12 +144,17 @@ class Handovers:
         draft = self._draft(tenant, waiting, now)
         if draft is None:
             return HandedOver(Verdict.GO, Reason.POLICY_SETTLED, waiting.decision_id)
-        return HandedOver(_VERDICTS[draft.outcome.value], draft.reason, waiting.decision_id, draft.send_at)
+        return HandedOver(VERDICTS[draft.outcome.value], draft.reason, waiting.decision_id, draft.send_at)
 
     def _plain(self, waiting: Waiting, now: datetime) -> HandedOver | None:
         """Return what it comes to without asking the gates, or None where they decide."""
         found = before_the_gates(
-            waiting.state, waiting.reason, due_at=waiting.due_at, expires_at=waiting.expires_at, now=now
+            waiting.state,
+            waiting.reason,
+            due_at=waiting.due_at,
+            expires_at=waiting.expires_at,
+            now=now,
+            kind=waiting.kind,
         )
         if found is None:
             return None
@@ -162,7 +168,7 @@ class Handovers:
 
     def _draft(self, tenant: Tenant, waiting: Waiting, now: datetime) -> Draft | None:
         """Return what the gates alone decide, or None where they leave something to do."""
-        request = _without_variables(waiting)
+        request = without_variables(waiting)
         ask = Ask(waiting.decision_id, request, follows=waiting.follows)
         situation = self._decider.situation(tenant, ask, now=now)
         screened = screen(request, situation)
@@ -188,14 +194,20 @@ def _id(tenant: Tenant, waiting: Waiting, key: str) -> str:
     return identity.decision_id(tenant.subject_secret, named)
 
 
-def _request(tenant: Tenant, waiting: Waiting, variables: Mapping[str, Any]) -> DecisionRequest:
+def request_of(tenant: Tenant, waiting: Waiting, variables: Mapping[str, Any]) -> DecisionRequest:
+    """Return the request that a decision answered, with its variables again.
+
+    Raises:
+        OtherVariables: they are not those it was asked with.
+    """
     request = _rebuilt(waiting, dict(variables))
     if request.fingerprint(tenant.subject_secret) != waiting.fingerprint:
         raise OtherVariables("the variables are not those that the decision was asked with")
     return _narrowed(request, waiting)
 
 
-def _without_variables(waiting: Waiting) -> DecisionRequest:
+def without_variables(waiting: Waiting) -> DecisionRequest:
+    """Return the request that a decision answered, as it is kept."""
     return _narrowed(_rebuilt(waiting, {}), waiting)
 
 

@@ -23,6 +23,7 @@ REMEMBERED = Counter("kairos_http_remembered", "Requests let pass as their calle
 TOKENS_REFUSED = Counter("kairos_http_tokens_refused", "Bearer tokens that were not taken.", ("why",))
 IDEMPOTENT = Counter("kairos_http_idempotent", "Requests with an idempotency key, done or replayed.", ("what",))
 
+LINT_FINDINGS = Counter("kairos_lint_findings", "Findings told of message types that were looked over.", ("code",))
 JOBS = Counter("kairos_jobs", "Jobs ended, by kind and how.", ("kind", "how"))
 
 _RECEIVED = Counter("kairos_ingest_received", "Items received by this service.", ("tenant",))

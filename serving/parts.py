@@ -58,6 +58,7 @@ from adapters.unsubscribe_links import UnsubscribeLinks
 from serving.admission import Admission
 from serving.change_streams import ChangeStreams
 from serving.decide import Decider
+from serving.digests import Digests
 from serving.handovers import Handovers
 from serving.local_hooks import LocalHooks
 from serving.planner import Planner
@@ -131,6 +132,7 @@ class Parts:
     cursor_key: bytes
     decider: Decider
     handovers: Handovers
+    digests: Digests
     sent_decisions: SentDecisions
     spool_drain: SpoolDrain
     local_hooks: LocalHooks

@@ -15,6 +15,7 @@ import structlog
 from adapters.clock import Clock
 from adapters.handover_tokens import HandoverTokens
 from adapters.postgres.decisions import DecisionLog
+from adapters.postgres.digest_queue import Digests as DigestQueue
 from adapters.postgres.engine import Unavailable
 from adapters.postgres.follow_up_queue import FollowUps, Waiting
 from adapters.secrets import SecretBox
@@ -23,6 +24,8 @@ from domain.handover import Verdict
 from domain.tenants import Tenant
 from serving import stream_wiring
 from serving.decide import Decider
+from serving.digest_round import DigestRound
+from serving.digests import Digests
 from serving.handovers import HandedOver, Handovers
 from serving.stream_wiring import StreamParts
 from serving.worker import LAG, Numbers, Worker
@@ -47,24 +50,34 @@ class SchedulerCounts:
     stopped: int = 0
     faults: int = 0
     forgotten: int = 0
+    digests: int = 0
+    digested: int = 0
+    undigested: int = 0
 
 
 class Scheduler:
     """Goes through what is due, tenant by tenant."""
 
     def __init__(
-        self, *, handovers: Handovers, tenants: Callable[[], Sequence[Tenant]], clock: Callable[[], Clock] = Clock
+        self,
+        *,
+        handovers: Handovers,
+        digests: Digests,
+        tenants: Callable[[], Sequence[Tenant]],
+        clock: Callable[[], Clock] = Clock,
     ) -> None:
         """Connect nothing yet.
 
         Args:
             handovers: checks what is due.
+            digests: checks what is due together.
             tenants: names every tenant.
             clock: tells each tenant's time.
         """
         self.counts = SchedulerCounts()
         self._handovers = handovers
         self._queue = handovers.queue
+        self._digests = DigestRound(digests, handovers.queue, actor=ACTOR)
         self._tenants = tenants
         self._clock = clock()
         self._rests_until: dict[str, float] = {}
@@ -78,7 +91,7 @@ class Scheduler:
         """
         started = time.monotonic()
         tenants = self._tenants()
-        done = sum(self._due(tenant) for tenant in tenants)
+        done = sum(self._due_together(tenant) + self._due(tenant) for tenant in tenants)
         if started >= self._forget_at:
             self._forget_at = started + FORGET_SECONDS
             self._rests_until = {each: until for each, until in self._rests_until.items() if until > started}
@@ -101,6 +114,29 @@ class Scheduler:
         due = self._queue.due(tenant, now=now, limit=AT_A_TIME, leaving_out=self._resting())
         return sum(self._settle(tenant, each) for each in due)
 
+    def _due_together(self, tenant: Tenant) -> int:
+        now = self._clock.now(tenant)
+        due = self._digests.queue.due(tenant, now=now, limit=AT_A_TIME, leaving_out=self._resting())
+        return sum(self._settle_together(tenant, items) for items in due)
+
+    def _settle_together(self, tenant: Tenant, items: Sequence[Waiting]) -> int:
+        try:
+            done = asdict(self._digests.settle(tenant, items, now=self._clock.now(tenant)))
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - like one message that cannot be checked
+            self._rest(tenant, items[0], error)
+            return 0
+        for name, count in done.items():
+            setattr(self.counts, name, getattr(self.counts, name) + count)
+        return sum(done.values())
+
+    def _rest(self, tenant: Tenant, waiting: Waiting, error: Exception) -> None:
+        # The text of an error may hold somebody's data; its kind does not.
+        _log.error("scheduler.fault", tenant=tenant.tenant, decision=waiting.decision_id, kind=type(error).__name__)
+        self.counts.faults += 1
+        self._rests_until[waiting.decision_id] = time.monotonic() + REST_SECONDS
+
     def _resting(self) -> list[str]:
         now = time.monotonic()
         return [decision_id for decision_id, until in self._rests_until.items() if until > now]
@@ -112,10 +148,7 @@ class Scheduler:
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001 - what cannot be checked must not hold up everything else that is due
-            # The text of an error may hold somebody's data; its kind does not.
-            _log.error("scheduler.fault", tenant=tenant.tenant, decision=waiting.decision_id, kind=type(error).__name__)
-            self.counts.faults += 1
-            self._rests_until[waiting.decision_id] = time.monotonic() + REST_SECONDS
+            self._rest(tenant, waiting, error)
             return False
         return self._told(tenant, waiting, found)
 
@@ -144,8 +177,10 @@ def scheduler_of(parts: StreamParts) -> Scheduler:
     """Return the scheduler of this installation; it asks no model, for it draws nothing."""
     box = SecretBox.of(parts.settings)
     decider = Decider(DecisionLog(parts.database), lambda: None, parts.settings)
-    handovers = Handovers(decider, FollowUps(parts.database), HandoverTokens(box))
-    return Scheduler(handovers=handovers, tenants=lambda: list(parts.tenants.all()))
+    queue, tokens = FollowUps(parts.database), HandoverTokens(box)
+    handovers = Handovers(decider, queue, tokens)
+    digests = Digests(decider, DigestQueue(parts.database), queue, tokens)
+    return Scheduler(handovers=handovers, digests=digests, tenants=lambda: list(parts.tenants.all()))
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """Situations: everything the gates look at besides the request, from one reading of the stores."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from adapters import legal_rule_files
@@ -8,9 +9,11 @@ from adapters.postgres.decisions import DecisionLog, Known
 from adapters.postgres.versioned_documents import Published
 from adapters.settings import Settings
 from adapters.unsubscribe_links import UnsubscribeLinks
+from domain import digest_types
 from domain.business_rules import BusinessRules, Ruled, evaluate
 from domain.decision_request import DecisionRequest
 from domain.gates import Allowances, Situation
+from domain.handover import Follows, Kind
 from domain.legal.gate import LegalFacts
 from domain.legal.places import place_of
 from domain.message_types import MessageType, PublishedType
@@ -190,6 +193,17 @@ class Situations:
             issued_at=decided_at,
         )
         return self._links.url(grant)
+
+
+def as_followed(known: Known, request: DecisionRequest, follows: Follows | None) -> Known:
+    """Return what is known with the type's digest in its place, where the decision is about a digest."""
+    published = known.types.get(request.message.type)
+    if follows is None or follows.kind is not Kind.DIGEST or published is None:
+        return known
+    definition = digest_types.followed(published.definition, follows)
+    return replace(
+        known, types={**known.types, definition.type: published.model_copy(update={"definition": definition})}
+    )
 
 
 def _ruled(

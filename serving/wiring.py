@@ -32,6 +32,7 @@ from adapters.postgres.contacts import ContactLedger
 from adapters.postgres.contests import Contests
 from adapters.postgres.dead_letters import DeadLetters
 from adapters.postgres.decisions import DecisionLog
+from adapters.postgres.digest_queue import Digests as DigestQueue
 from adapters.postgres.engine import Database
 from adapters.postgres.erasures import Erasures
 from adapters.postgres.event_effects import EventEffects
@@ -79,6 +80,7 @@ from adapters.unsubscribe_links import UnsubscribeLinks
 from serving.admission import Admission
 from serving.breakers import Breaker, consent_store, online_features
 from serving.change_streams import ChangeStreams
+from serving.digests import Digests
 from serving.handovers import Handovers
 from serving.local_hooks import LocalHooks
 from serving.models import EngagementModels
@@ -162,6 +164,7 @@ class _Deciding:
             "unsubscribe_links": self.links,
             "decider": self.decider,
             "handovers": Handovers(self.decider, FollowUps(database), self.tokens),
+            "digests": Digests(self.decider, DigestQueue(database), FollowUps(database), self.tokens),
             "plans": Plans(database, Jobs(database)),
             "planner": Planner(self.decider, facts, Clock()),
             "spool_drain": self.drain,

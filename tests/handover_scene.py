@@ -5,6 +5,7 @@ from datetime import timedelta
 from adapters.handover_tokens import HandoverTokens
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.decisions import DecisionLog
+from adapters.postgres.digest_queue import Digests as DigestQueue
 from adapters.postgres.event_effects import EventEffects
 from adapters.postgres.events import EventLog
 from adapters.postgres.follow_up_queue import FollowUps
@@ -16,6 +17,7 @@ from domain.ingest import parse
 from domain.values import Purpose
 from serving.asks import Ask
 from serving.decide import Decider, new_id
+from serving.digests import Digests
 from serving.handovers import Handovers
 from tests.builders import NOON, a_type
 
@@ -43,6 +45,7 @@ class Scene:
         self.decider = Decider(DecisionLog(db), lambda: None, Settings(holdout_share=0), tokens=HandoverTokens(box))
         self.queue = FollowUps(db)
         self.handovers = Handovers(self.decider, self.queue, HandoverTokens(box))
+        self.digests = Digests(self.decider, DigestQueue(db), self.queue, HandoverTokens(box))
         MessageTypes(db).publish(tenant, [a_type(**ON_EMAIL, **WITH_NAME), a_type(**ALERT)], actor="test")
         self.say(ConsentStatus.GIVEN, *recipients, at=NOON - timedelta(days=1))
 

@@ -15,12 +15,14 @@ from adapters.clock import Clock
 from adapters.handover_tokens import HandoverTokens
 from adapters.keyring import Keyring
 from adapters.postgres.decisions import DecisionLog
+from adapters.postgres.digest_queue import Digests as DigestQueue
 from adapters.postgres.engine import Database
 from adapters.postgres.follow_up_queue import FollowUps
 from adapters.postgres.tenants import Tenants
 from adapters.secrets import SecretBox
 from adapters.settings import load_settings
 from serving.decide import Decider
+from serving.digests import Digests
 from serving.handovers import Handovers
 from serving.scheduler import Scheduler
 
@@ -31,10 +33,12 @@ def step(tenant, now, *, dies_at=None):
     database = Database(settings.postgres_url.get_secret_value(), keyring=Keyring.of(settings))
     box = SecretBox.of(settings)
     whose = Tenants(database, box).get(tenant)
-    handovers = Handovers(
-        Decider(DecisionLog(database), lambda: None, settings), FollowUps(database), HandoverTokens(box)
+    decider, tokens = Decider(DecisionLog(database), lambda: None, settings), HandoverTokens(box)
+    handovers = Handovers(decider, FollowUps(database), tokens)
+    digests = Digests(decider, DigestQueue(database), handovers.queue, tokens)
+    scheduler = Scheduler(
+        handovers=handovers, digests=digests, tenants=lambda: [whose], clock=lambda: Clock(lambda: now)
     )
-    scheduler = Scheduler(handovers=handovers, tenants=lambda: [whose], clock=lambda: Clock(lambda: now))
     reached = [0]
 
     def maybe_die(*_):

@@ -43,6 +43,7 @@ class Waiting:
     follows: Follows
     request: dict[str, Any]
     fingerprint: bytes
+    digest_id: str | None = None
 
 
 class FollowUps:
@@ -54,24 +55,26 @@ class FollowUps:
     def get(self, tenant: Tenant, decision_id: str) -> Waiting | None:
         """Return what a decision left to do, or None when it left nothing or is not there."""
         with self._database.tenant(tenant.tenant) as connection:
-            row = connection.execute(_SELECT.where(follow_up.c.decision_id == decision_id)).one_or_none()
-        return _waiting(row) if row is not None else None
+            row = connection.execute(FOLLOW_UPS.where(follow_up.c.decision_id == decision_id)).one_or_none()
+        return waiting_of(row) if row is not None else None
 
     def due(self, tenant: Tenant, *, now: datetime, limit: int, leaving_out: Sequence[str] = ()) -> list[Waiting]:
-        """Return what senders are to be told of, or what has expired, the longest due first."""
+        """Return what senders are to be told of, or what has expired, the longest due first; no digests."""
         is_due = (follow_up.c.due_at <= now) & follow_up.c.released_at.is_(None)
-        query = _SELECT.where(follow_up.c.state == State.WAITING.value, or_(is_due, follow_up.c.expires_at <= now))
+        query = FOLLOW_UPS.where(follow_up.c.state == State.WAITING.value, or_(is_due, follow_up.c.expires_at <= now))
+        query = query.where(follow_up.c.kind != Kind.DIGEST.value)
         query = query.where(follow_up.c.decision_id.not_in(list(leaving_out)))
         with self._database.tenant(tenant.tenant) as connection:
             rows = connection.execute(query.order_by(follow_up.c.due_at, follow_up.c.decision_id).limit(limit)).all()
-        return [_waiting(row) for row in rows]
+        return [waiting_of(row) for row in rows]
 
     def released(
         self, tenant: Tenant, *, now: datetime, after: tuple[datetime, str] | None = None, limit: int
     ) -> list[Waiting]:
         """Return what may be handed over now and was not yet, the longest due first; ``after`` a moment and an id."""
-        query = _SELECT.where(
+        query = FOLLOW_UPS.where(
             follow_up.c.state == State.WAITING.value,
+            follow_up.c.kind != Kind.DIGEST.value,
             follow_up.c.due_at <= now,
             follow_up.c.expires_at > now,
             follow_up.c.released_at.is_not(None),
@@ -80,7 +83,7 @@ class FollowUps:
             query = query.where(func.row(follow_up.c.due_at, follow_up.c.decision_id) > func.row(*after))
         with self._database.tenant(tenant.tenant) as connection:
             rows = connection.execute(query.order_by(follow_up.c.due_at, follow_up.c.decision_id).limit(limit)).all()
-        return [_waiting(row) for row in rows]
+        return [waiting_of(row) for row in rows]
 
     def release(self, tenant: Tenant, waiting: Waiting, *, now: datetime) -> bool:
         """Tell senders that it is due, once: the note that they were told commits with what tells them.
@@ -148,7 +151,7 @@ class FollowUps:
                     detail={"reason": reason.value},
                 )
                 audit.write(connection, tenant, [entry])
-            connection.execute(_HOOKS, {"event": event.value, "told": json.dumps([_data(waiting, reason)])})
+            connection.execute(TOLD, {"event": event.value, "told": json.dumps([_data(waiting, reason)])})
         return True
 
 
@@ -165,7 +168,8 @@ def _data(waiting: Waiting, reason: Reason | None) -> dict[str, Any]:
     }
 
 
-def _waiting(row: Row[Any]) -> Waiting:
+def waiting_of(row: Row[Any]) -> Waiting:
+    """Return a row of ``FOLLOW_UPS``."""
     settled = Action(channel=row.channel, variant_id=row.variant_id) if row.channel is not None else None
     return Waiting(
         decision_id=row.decision_id,
@@ -185,11 +189,12 @@ def _waiting(row: Row[Any]) -> Waiting:
         ),
         request=row.request,
         fingerprint=bytes(row.request_fingerprint),
+        digest_id=row.digest_id,
     )
 
 
 _LAST = decision.alias("last")
-_SELECT = (
+FOLLOW_UPS = (
     select(
         follow_up,
         decision.c.record["request"].label("request"),
@@ -216,7 +221,7 @@ UPDATE follow_up SET state = 'stopped', settled_at = :now, reason = :reason
 WHERE decision_id = :decision_id AND attempts = :attempt AND state = 'waiting'
 """)
 
-_HOOKS = text("""
+TOLD = text("""
 INSERT INTO hook_delivery (tenant, delivery_id, hook_id, event, recipient_id, data)
 SELECT h.tenant, 'msg_' || replace(CAST(gen_random_uuid() AS text), '-', ''), h.hook_id, :event,
     t->>'recipient_id', t

@@ -28,8 +28,10 @@ follow_up = Table(
     Column("settled_as", Text, comment="the decision that handed it over or stopped it"),
     Column("settled_at", MOMENT, comment="the tenant's clock"),
     Column("reason", Text, comment="why it was stopped"),
+    Column("digest_id", Text, comment="the digest it goes in, once that was put together"),
     recorded(),
     Index("follow_up_due", "tenant", "due_at", postgresql_where=text("state = 'waiting'")),
+    Index("follow_up_digest", "tenant", "digest_id", postgresql_where=text("digest_id IS NOT NULL")),
     Index("follow_up_root", "tenant", "root_id"),
     Index("follow_up_recipient", "tenant", "recipient_id"),
 )

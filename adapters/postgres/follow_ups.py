@@ -80,7 +80,7 @@ def keep(connection: Connection, tenant: Tenant, rows: Sequence[Decided]) -> Non
             _move(connection, tenant, row, row.follows, left)
             continue
         root_id = _settle(connection, row, row.follows)
-        reservations.release(connection, [row.follows.decision_id])
+        reservations.release(connection, row.follows.decision_ids)
         if row.outcome == Outcome.SEND_NOW and left is not None:
             made.append(_Made(row, root_id, left))
     if made:
@@ -118,12 +118,15 @@ def _values(tenant: Tenant, made: _Made) -> dict[str, Any]:
 
 def _move(connection: Connection, tenant: Tenant, row: Decided, follows: Follows, left: FollowUp) -> None:
     settled = left.settled
-    values: dict[str, Any] = {"due_at": left.due_at, "expires_at": left.expires_at, "released_at": None}
+    values: dict[str, Any] = {"due_at": left.due_at, "released_at": None}
+    if follows.kind is not Kind.DIGEST:
+        # Each message of a digest expires by itself.
+        values["expires_at"] = left.expires_at
     values["attempts"] = follow_up.c.attempts + 1
     if settled is not None and settled.channel is not None:
         values |= {"channel": settled.channel.value, "variant_id": settled.variant_id}
     _changed(connection, follows, values)
-    reservations.release(connection, [follows.decision_id])
+    reservations.release(connection, follows.decision_ids)
     reserved = _reserved(row, left, follows.decision_id)
     reservations.reserve(connection, tenant, [reserved] if reserved is not None else [])
 
@@ -143,25 +146,30 @@ def _settle(connection: Connection, row: Decided, follows: Follows) -> str:
 
 
 def _changed(connection: Connection, follows: Follows, values: dict[str, Any]) -> str:
-    statement = update(follow_up).where(
-        follow_up.c.decision_id == follows.decision_id,
-        follow_up.c.state == State.WAITING.value,
-        follow_up.c.attempts == follows.attempt,
-    )
-    root_id = connection.execute(statement.values(values).returning(follow_up.c.root_id)).scalar_one_or_none()
-    if root_id is None:
-        raise Settled("what the decision left to do does not wait any more")
-    return str(root_id)
+    """Change the rows of everything that is followed, or none; returns the root of the one it is named after."""
+    roots = {}
+    for each in follows.every:
+        statement = update(follow_up).where(
+            follow_up.c.decision_id == each.decision_id,
+            follow_up.c.kind == follows.kind.value,
+            follow_up.c.state == State.WAITING.value,
+            follow_up.c.attempts == each.attempt,
+        )
+        root_id = connection.execute(statement.values(values).returning(follow_up.c.root_id)).scalar_one_or_none()
+        if root_id is None:
+            raise Settled("what the decision left to do does not wait any more")
+        roots[each.decision_id] = str(root_id)
+    return roots[follows.decision_id]
 
 
 def renamed(connection: Connection, events: Sequence[EngagementEvent]) -> list[EngagementEvent]:
-    """Return the events under the decision that was sent: what is told of a deferral is told of its hand-over."""
+    """Return the events under the decision that was sent: what is told of what waited is told of its hand-over."""
     named = sorted({each.decision_id for each in events if each.decision_id is not None})
     if not named:
         return list(events)
     query = select(follow_up.c.decision_id, follow_up.c.settled_as).where(
         follow_up.c.decision_id.in_(named),
-        follow_up.c.kind == Kind.DEFERRAL.value,
+        follow_up.c.kind.in_([Kind.DEFERRAL.value, Kind.DIGEST.value]),
         follow_up.c.state == State.HANDED_OVER.value,
     )
     sent_as = {row.decision_id: row.settled_as for row in connection.execute(query)}

@@ -7,12 +7,18 @@ from typing import Any
 from sqlalchemy import Connection, select, text
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
-from adapters.postgres import audit
+from adapters.postgres import audit, brand_rules
 from adapters.postgres.audit import AuditEntry
 from adapters.postgres.engine import Database
 from adapters.postgres.tables import message_type
+from domain import type_lint
+from domain.content_lint import BrandRules
 from domain.message_types import MessageType, PublishedType
 from domain.tenants import Tenant
+
+
+class OffBrand(ValueError):
+    """A type breaks the brand rules of its tenant; the message names the place and the word."""
 
 
 class MessageTypes:
@@ -22,11 +28,18 @@ class MessageTypes:
         self._database = database
 
     def publish(self, tenant: Tenant, definitions: Iterable[MessageType], *, actor: str) -> list[PublishedType]:
-        """Publish a new version of each type whose content changed, all or nothing; return those published."""
+        """Publish a new version of each type whose content changed, all or nothing; return those published.
+
+        Raises:
+            OffBrand: a type that changed breaks the tenant's brand rules.
+        """
         with self._database.tenant(tenant.tenant) as connection:
             # One publisher at a time, so that two never give the same number to different content.
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('kairos.types.' || :tenant))"), _of(tenant))
+            brand = brand_rules.KIND.read_shared(connection, tenant.tenant).document
             published = [each for definition in definitions if (each := _publish(connection, tenant, definition))]
+            for each in published:
+                _refuse_off_brand(each.definition, brand)
             audit.write(connection, tenant, [_entry(each, actor) for each in published])
         return published
 
@@ -76,12 +89,17 @@ def _parsed(digest: bytes, document: dict[str, Any]) -> MessageType:
 def _publish(connection: Connection, tenant: Tenant, definition: MessageType) -> PublishedType | None:
     newest = select(message_type.c.version, message_type.c.digest).where(message_type.c.type == definition.type)
     row = connection.execute(newest.order_by(message_type.c.version.desc()).limit(1)).one_or_none()
-    if row is not None and bytes(row.digest) == definition.digest():
+    if row is not None and bytes(row.digest) == definition.sha256():
         return None
     version = row.version + 1 if row is not None else 1
     values = {"type": definition.type, "version": version, "document": definition.document()}
-    connection.execute(insert(message_type).values(**values, tenant=tenant.tenant, digest=definition.digest()))
+    connection.execute(insert(message_type).values(**values, tenant=tenant.tenant, digest=definition.sha256()))
     return PublishedType(version=version, definition=definition)
+
+
+def _refuse_off_brand(definition: MessageType, brand: BrandRules) -> None:
+    if wrong := type_lint.off_brand(definition, brand):
+        raise OffBrand(f"{definition.type}: {wrong[0]}")
 
 
 def _of(tenant: Tenant) -> dict[str, str]:

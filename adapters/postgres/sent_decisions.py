@@ -48,7 +48,7 @@ class SentDecisions:
             select(follow_up.c.settled_as)
             .where(
                 follow_up.c.decision_id == decision_id,
-                follow_up.c.kind == Kind.DEFERRAL.value,
+                follow_up.c.kind.in_([Kind.DEFERRAL.value, Kind.DIGEST.value]),
                 follow_up.c.state == State.HANDED_OVER.value,
             )
             .scalar_subquery()

@@ -1,6 +1,7 @@
 """What a message type must contain before it is published: a commercial e-mail's postal address and way out."""
 
 from domain.content import PROVIDED
+from domain.digest_types import as_type
 from domain.message_types import MessageType
 from domain.values import Channel, MessageClass
 
@@ -19,7 +20,8 @@ def check(definition: MessageType) -> None:
         return
     if definition.postal_address is None:
         raise CannotPublish("postal_address: a marketing e-mail shows where its sender is (15 U.S.C. 7704(a)(5))")
-    for variant in definition.variants:
+    digest = as_type(definition).variants if definition.digest is not None else ()
+    for variant in (*definition.variants, *digest):
         for language in (variant.content, *variant.translations.values()):
             for name in PROVIDED if Channel.EMAIL in language else ():
                 if f"{{{{ {name} }}}}" not in language[Channel.EMAIL].body:

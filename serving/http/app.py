@@ -33,6 +33,7 @@ from serving.http import (
     decision_batches,
     decision_previews,
     decisions,
+    digests,
     docs,
     errors,
     events,
@@ -67,6 +68,7 @@ from serving.http import (
     template_applications,
     template_previews,
     tenants,
+    type_lint,
     unsubscribe,
     volume_targets,
 )
@@ -87,6 +89,7 @@ ROUTERS = (
     dead_letters.router,
     # Before the one that reads any last part as the id of a decision.
     handovers.router,
+    digests.router,
     decisions.router,
     decision_batches.router,
     decision_previews.router,
@@ -110,6 +113,7 @@ ROUTERS = (
     changes.router,
     contact_budget.router,
     brand_rules.router,
+    type_lint.router,
     business_rules.router,
     volume_targets.router,
     plans.router,

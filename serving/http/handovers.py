@@ -132,10 +132,11 @@ def post_handover(
     except (OtherVariables, BadVariables, CannotRender) as error:
         raise _refused(error) from None
     request.state.decision_id = handed.decision_id
-    return _told(handed)
+    return told_of(handed)
 
 
-def _told(handed: HandedOver) -> HandoverAnswer:
+def told_of(handed: HandedOver) -> HandoverAnswer:
+    """Return what a hand-over is answered."""
     answer: dict[str, Any] = dict(handed.answer or {})
     given: dict[str, Any] = {}
     if handed.verdict is Verdict.GO:

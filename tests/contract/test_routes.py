@@ -47,6 +47,8 @@ def test_only_decisions_give_a_key_a_meaning_of_its_own():
         "/v1/decisions/batch",
         "/v1/decisions/preview",
         "/v1/decisions/{decision_id}/handover",
+        "/v1/digests/{digest_id}/handover",
+        "/v1/types/lint",
     }
 
 

@@ -39,7 +39,7 @@ def scene(db, box, tenant):
 @pytest.fixture
 def heard(db, box, tenant):
     """Somebody who wants to be told; returns what was told, by event."""
-    events = [HookEvent.DECISION_RELEASED, HookEvent.DECISION_STOPPED]
+    events = [HookEvent.DECISION_RELEASED, HookEvent.DECISION_STOPPED, HookEvent.DIGEST_RELEASED]
     Hooks(db, box).create(tenant, url="https://hooks.example.com/in", events=events, description="", actor="test")
 
     def told():
@@ -52,7 +52,12 @@ def heard(db, box, tenant):
 
 
 def scheduler(scene, now) -> Scheduler:
-    return Scheduler(handovers=scene.handovers, tenants=lambda: [scene.tenant], clock=lambda: Clock(lambda: now))
+    return Scheduler(
+        handovers=scene.handovers,
+        digests=scene.digests,
+        tenants=lambda: [scene.tenant],
+        clock=lambda: Clock(lambda: now),
+    )
 
 
 def step(scene, now) -> Scheduler:

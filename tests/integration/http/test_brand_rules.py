@@ -3,10 +3,12 @@
 import pytest
 from sqlalchemy import select
 
+from adapters.postgres.message_types import MessageTypes, OffBrand
 from adapters.postgres.tables import audit
+from domain.message_types import MessageType
 
 WHERE = "/v1/brand-rules"
-RULES = {"required": ["Kairos"], "banned": ["cheap"]}
+RULES = {"required": ["Kairos"], "banned": ["cheap"], "tone": {"least": -0.5, "most": 0.9}}
 
 
 def test_rules_are_published_in_versions_and_audited(api, db, tenant):
@@ -37,3 +39,29 @@ def test_rules_that_make_no_sense_are_refused_by_field(api, body, field):
     assert refused.status_code == 422
     assert field in str(refused.json()["errors"])
     assert api.get(WHERE).json()["version"] == 0
+
+
+DOCUMENT = {"type": "news", "class": "service", "category": "news", "channels": ["push"]}
+SAYS = {"variants": [{"id": "a", "content": {"push": {"body": "A cheap and terrible disaster"}}}]}
+
+
+def test_a_document_is_held_against_the_rules_before_it_is_published(api):
+    api.put(WHERE, json=RULES).raise_for_status()
+    told = api.post("/v1/types/lint", json=DOCUMENT | SAYS).raise_for_status().json()
+    assert (told["can_be_published"], told["brand_rules"]) == (False, 1)
+    assert [(each["code"], each["severity"]) for each in told["findings"]] == [
+        ("brand.required_word_missing", "error"),
+        ("brand.banned_word", "error"),
+        ("brand.tone", "warning"),
+    ]
+    assert {each["field"] for each in told["findings"]} == {"variants.a.content.push.body"}
+    assert all("estimate" in each["sentence"] for each in told["findings"] if each["code"] == "brand.tone")
+    wrong = api.post("/v1/types/lint", json=DOCUMENT | {"variants": []}).raise_for_status().json()
+    assert [(each["code"], each["field"]) for each in wrong["findings"]] == [("document.invalid", "variants")]
+
+
+def test_nobody_publishes_against_the_rules_by_any_way(api, db, tenant):
+    api.put(WHERE, json=RULES).raise_for_status()
+    with pytest.raises(OffBrand, match=r"news: variants\.a\.content\.push\.body: brand\.required_word_missing: Kairos"):
+        MessageTypes(db).publish(tenant, [MessageType.model_validate(DOCUMENT | SAYS)], actor="test")
+    assert MessageTypes(db).all(tenant) == []

@@ -131,8 +131,8 @@ def test_a_type_that_makes_no_sense_is_refused(fields):
 
 
 def test_a_digest_changes_with_the_content_and_only_with_it():
-    assert a_type().digest() == a_type().digest()
-    assert a_type().digest() != a_type(category="other").digest()
+    assert a_type().sha256() == a_type().sha256()
+    assert a_type().sha256() != a_type(category="other").sha256()
 
 
 def test_the_types_we_ship_can_be_published():

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from domain import generation
+from domain import generation, type_lint
+from domain.content_lint import BrandRules
 from domain.generation import Brief, Combinator, NotApprovable, State, approve, capped, propose
 from domain.message_types import Variant
 from domain.slots import MAX_GENERATED_SHARE, Generated, Slots
@@ -59,15 +60,26 @@ def test_what_lint_refuses_nobody_can_approve():
     (found,) = propose(Model(), BRIEF.model_copy(update={"most": 1}), errors_of=lambda _: ("slot.unresolved",))
     assert found.state is State.REFUSED
     with pytest.raises(NotApprovable, match=r"made_0 cannot be approved: slot\.unresolved"):
-        approve(found, by="ann", at=AT)
+        approve(found, errors_of=lambda _: (), by="ann", at=AT)
+
+
+def test_words_that_were_banned_after_the_proposal_keep_it_from_being_approved():
+    definition = a_type(channels=["push"])
+    (found,) = propose(
+        Model(), BRIEF.model_copy(update={"most": 1}), errors_of=type_lint.errors_of(definition, BrandRules())
+    )
+    assert found.state is State.PROPOSED
+    now = type_lint.errors_of(definition, BrandRules(banned=("b",)))
+    with pytest.raises(NotApprovable, match=r"brand\.banned_word"):
+        approve(found, errors_of=now, by="ann", at=AT)
 
 
 def test_an_approval_says_who_and_when():
     candidate = propose(Model(), BRIEF, errors_of=lambda _: ())[0]
-    passed = approve(candidate, by="ann", at=AT)
+    passed = approve(candidate, errors_of=lambda _: (), by="ann", at=AT)
     assert (passed.state, passed.variant.generated.approved_by) == (State.APPROVED, "ann")
     assert passed.variant.generated.approved_at == AT
-    assert approve(passed, by="bob", at=AT) == passed
+    assert approve(passed, errors_of=lambda _: (), by="bob", at=AT) == passed
 
 
 def test_a_type_tells_which_of_its_variants_nobody_approved():

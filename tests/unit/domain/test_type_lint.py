@@ -7,9 +7,10 @@ from typer.testing import CliRunner
 
 from adapters import message_type_files
 from adapters.message_type_files import BadTypeFile
+from adapters.text_reader import TextReader
 from cli.app import app
-from domain import language_lint, type_lint
-from domain.content_lint import BrandRules
+from domain import document_lint, language_lint, type_lint
+from domain.content_lint import BrandRules, LintCode, ToneRange
 from domain.message_types import BadVariables, check_variables
 from domain.sample_variables import sample
 from tests.builders import a_type
@@ -17,8 +18,13 @@ from tests.builders import a_type
 WRITTEN = "type: news\nclass: service\ncategory: news\nchannels: [push]\nvariants:\n  - id: a\n    content:\n"
 
 
-def found(definition, brand=None):
-    return [(each.place, each.code, each.is_error) for each in type_lint.of_type(definition, brand)]
+READER = TextReader()
+BODY = "variants.a.content.push.body"
+ON_EMAIL = {"variants": [{"id": "a", "content": {"email": {"subject": "s", "body": "b"}}}]}
+
+
+def found(definition, brand=None, reader=None):
+    return [(each.place, each.code, each.is_error) for each in type_lint.of_type(definition, brand, reader)]
 
 
 def a_push(body, **fields):
@@ -62,18 +68,75 @@ def test_a_tenants_words_are_looked_for():
         ("de", "Ihre Bestellung ist auf dem Weg zu Ihnen", None),
         ("de", "Su pedido está en camino, gracias por su compra", "es"),
         ("ar", "طلبك في الطريق إليك", None),
-        ("ar", "Your order is on the way", "LATIN"),
-        ("en", "Ваш заказ уже в пути", "CYRILLIC"),
+        ("ar", "Your order is on the way", "en"),
+        ("en", "Ваш заказ отправлен и прибудет в понедельник", "ru"),
         ("ja", "ご注文の商品を発送しました", None),
+        ("zh", "ご注文の商品を発送しました", "ja"),
+        ("nb", "Din ordre er afsendt og ankommer mandag", None),
+        ("pl", "Cześć Sample text, nowe Sample text", None),
+        ("xx", "Votre commande est dans la boîte pour vous", None),
         ("en", "OK", None),
         ("sw", "Agizo lako liko njiani", None),
     ],
 )
 def test_a_text_in_another_language_than_it_says_is_told(locale, body, looks):
-    assert language_lint.other_language(body, locale) == looks
+    assert language_lint.other_language(body, locale, READER) == looks
     if looks is not None:
-        told = [each for each in type_lint.of_type(a_push(body, locale=locale)) if each.code == "language.other"]
-        assert [(each.place, each.is_error) for each in told] == [("variants.a.content.push.body", False)]
+        told = type_lint.of_type(a_push(body, locale=locale), reader=READER)
+        wanted = [each for each in told if each.code == "language.other"]
+        assert [(each.place, each.is_error) for each in wanted] == [("variants.a.content.push.body", False)]
+
+
+@pytest.mark.parametrize(
+    ("locale", "body", "tone"),
+    [
+        ("en", "We are thrilled, this is wonderful!", None),
+        ("en", "This is a terrible disaster", "-0.80"),
+        ("en-GB", "Your order has been shipped", "0.00"),
+        ("de", "Das ist eine schreckliche Katastrophe", None),
+    ],
+)
+def test_an_english_text_that_does_not_sound_like_the_brand_is_told_as_an_estimate(locale, body, tone):
+    brand = BrandRules(tone=ToneRange(least=0.2))
+    told = [each for each in type_lint.of_type(a_push(body, locale=locale), brand, READER) if each.code == "brand.tone"]
+    wanted = [f"expected a tone from 0.2 to 1, the estimate is {tone}"] if tone is not None else []
+    assert [each.detail for each in told] == wanted
+    assert not any(each.is_error for each in told)
+
+
+def test_a_digest_is_looked_at_like_a_variant():
+    digest = {"at": ["18:00"], "content": {"push": {"body": "${count} new"}}}
+    assert found(a_push("Hello", digest=digest)) == [("digest.content.push.body", "slot.unresolved", True)]
+
+
+def test_a_variant_is_looked_at_as_part_of_its_type_before_it_is_proposed():
+    errors = type_lint.errors_of(a_push("Hello", locale="en"), BrandRules(banned=("cheap",)))
+    made = a_push("So cheap").variants[0]
+    assert errors(made) == ["variants.a.content.push.body: brand.banned_word: cheap"]
+    assert errors(a_push("So dear").variants[0]) == []
+
+
+def test_every_code_has_a_sentence():
+    assert set(document_lint.SENTENCES) >= {each.value for each in LintCode}
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "field"),
+    [
+        ({"channels": []}, "document.invalid", "channels"),
+        ({"tone": 1}, "document.invalid", "tone"),
+        ({"variants": [{"id": "a", "content": {"push": {"body": "{{ x }}"}}}]}, "template.invalid", BODY),
+        ({"variants": [{"id": "a", "content": {"push": {"body": "${x}"}}}]}, "slot.unresolved", BODY),
+        ({"class": "marketing", "channels": ["email"]} | ON_EMAIL, "duty.missing", "postal_address"),
+    ],
+)
+def test_a_document_is_told_what_is_wrong_by_field(fields, code, field):
+    document = {"type": "news", "class": "service", "category": "news", "channels": ["push"]}
+    document |= {"variants": [{"id": "a", "content": {"push": {"body": "Hello"}}}]}
+    assert document_lint.of_document(document, BrandRules(), READER) == []
+    first, *_ = document_lint.of_document(document | fields, BrandRules(), READER)
+    assert (first.code, first.field, first.severity) == (code, field, "error")
+    assert first.sentence.startswith(document_lint.SENTENCES[code])
 
 
 @pytest.mark.parametrize(

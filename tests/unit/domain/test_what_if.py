@@ -19,11 +19,12 @@ SCORES = {EMAIL: 0.05, PUSH: 0.01}
 LAST_WEEK = Spent(tuple(Contact(channel=PUSH, at=NOON - timedelta(hours=n)) for n in (1, 2, 3)), {}, NOON)
 
 
-def a_past(number=0, *, spent=LAST_WEEK, scores=SCORES, **situation):
-    situation = a_situation(allowances={"spent": spent}, **situation)
+def a_past(number=0, *, spent=LAST_WEEK, scores=SCORES, definition=None, **situation):
+    definition = definition or builder_type()
+    situation = a_situation(allowances={"spent": spent}, definition=definition, **situation)
     draft = a_decision(a_request(), situation, an_expectation(scores), decision_id=f"d-{number}")
     kept = record(recheck(draft, situation), Evidence("s", False, True, None, SETTINGS, 1))  # noqa: FBT003
-    return decision_replay.past(json.loads(json.dumps(kept)), builder_type(), RULES)
+    return decision_replay.past(json.loads(json.dumps(kept)), definition, RULES)
 
 
 def test_without_changes_everything_is_as_it_was():
@@ -34,6 +35,14 @@ def test_without_changes_everything_is_as_it_was():
         action, chance = what_if.taken(decision.record)
         assert math.isclose(chance, what_if.distribution(asked)[action], rel_tol=1e-12)
         assert math.isclose(sum(what_if.distribution(asked).values()), 1, abs_tol=1e-12)
+
+
+def test_what_waited_for_a_digest_was_later_and_stays_so():
+    digest = {"at": ["18:00"], "collects": "all", "content": {"email": {"body": "{{ count }} new"}}}
+    decision = a_past(definition=builder_type(digest=digest))
+    assert decision_replay.differences(decision) == ()
+    assert what_if.taken(decision.record) == ("later", 1.0)
+    assert what_if.distribution(what_if.changes("uniform", []).of(decision)) == {"later": 1.0}
 
 
 def test_a_cap_closes_its_channel_and_no_other():
