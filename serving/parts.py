@@ -36,6 +36,7 @@ from adapters.postgres.opt_out_signals import OptOutSignals
 from adapters.postgres.pauses import Pauses
 from adapters.postgres.performances import Performances
 from adapters.postgres.plans import Plans
+from adapters.postgres.preference_advice import PreferenceAdvice
 from adapters.postgres.preference_policies import PreferencePolicies
 from adapters.postgres.preference_sync import PreferenceSync
 from adapters.postgres.preference_templates import PreferenceTemplates
@@ -107,6 +108,7 @@ class Parts:
     model_versions: ModelVersions
     score_jobs: ScoreJobs
     preferences: Preferences
+    preference_advice: PreferenceAdvice
     preference_sync: PreferenceSync
     pauses: Pauses
     suppressions: Suppressions

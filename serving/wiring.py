@@ -50,6 +50,7 @@ from adapters.postgres.opt_out_signals import OptOutSignals
 from adapters.postgres.pauses import Pauses
 from adapters.postgres.performances import Performances
 from adapters.postgres.plans import Plans
+from adapters.postgres.preference_advice import PreferenceAdvice
 from adapters.postgres.preference_policies import PreferencePolicies
 from adapters.postgres.preference_sync import PreferenceSync
 from adapters.postgres.preference_templates import PreferenceTemplates
@@ -213,6 +214,7 @@ def _kept_in_postgres(settings: Settings, database: Database, box: SecretBox) ->
         "business_rules": BusinessRuleBook(database),
         "contact_ledger": ContactLedger(database),
         "preferences": Preferences(database),
+        "preference_advice": PreferenceAdvice(database),
         "preference_sync": PreferenceSync(database),
         "jobs": Jobs(database),
         "model_performance": ModelPerformance(database),
