@@ -145,6 +145,7 @@ _PICTURES = {
     _FIRST: ("calibration", "gain"),
     "challenger_makes_no_group_worse": ("groups",),
     "challenger_sees_what_it_was_trained_on": ("drift", "importance"),
+    "challenger_is_no_worse_as_shadow": ("shadow",),
 }
 """Which pictures a check shows; each is kept once."""
 

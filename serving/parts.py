@@ -46,6 +46,7 @@ from adapters.postgres.rectifications import Rectifications
 from adapters.postgres.retention import Retention
 from adapters.postgres.sent_decisions import SentDecisions
 from adapters.postgres.service_levels import ServiceLevels
+from adapters.postgres.shadow_outcomes import ShadowPerformance
 from adapters.postgres.suppressed_addresses import SuppressedAddresses
 from adapters.postgres.suppressions import Suppressions
 from adapters.postgres.template_applications import TemplateApplications
@@ -105,6 +106,7 @@ class Parts:
     performances: Performances
     planner: Planner
     model_performance: ModelPerformance
+    shadow_performance: ShadowPerformance
     model_versions: ModelVersions
     score_jobs: ScoreJobs
     preferences: Preferences

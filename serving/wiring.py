@@ -61,6 +61,8 @@ from adapters.postgres.rectifications import Rectifications
 from adapters.postgres.retention import Retention
 from adapters.postgres.sent_decisions import SentDecisions
 from adapters.postgres.service_levels import ServiceLevels
+from adapters.postgres.shadow_outcomes import ShadowPerformance
+from adapters.postgres.shadow_scores import ShadowScores
 from adapters.postgres.suppressed_addresses import SuppressedAddresses
 from adapters.postgres.suppressions import Suppressions
 from adapters.postgres.template_applications import TemplateApplications
@@ -80,12 +82,13 @@ from serving.breakers import Breaker, consent_store, online_features
 from serving.change_streams import ChangeStreams
 from serving.handovers import Handovers
 from serving.local_hooks import LocalHooks
-from serving.models import EngagementModels
+from serving.models import SHADOW, EngagementModels
 from serving.parts import Parts, Templates
 from serving.planner import Planner
 from serving.probes import Probe
 from serving.remembered import Remembered
 from serving.score_jobs import ScoreJobs
+from serving.shadow import Shadow
 from serving.spool_drain import SpoolDrain
 from serving.steady import SteadyDecider
 from serving.variant_beliefs import ServingBeliefs
@@ -106,7 +109,9 @@ class _Deciding:
     decider: SteadyDecider
 
     @classmethod
-    def of(cls, settings: Settings, database: Database, box: SecretBox, models: EngagementModels) -> "_Deciding":
+    def of(
+        cls, settings: Settings, database: Database, box: SecretBox, models: EngagementModels, shadow: Shadow
+    ) -> "_Deciding":
         decisions, links, tokens = (
             DecisionLog(database),
             UnsubscribeLinks(box, settings.public_url),
@@ -125,6 +130,7 @@ class _Deciding:
             spool=spool,
             store=store,
             hooks=hooks,
+            shadow=shadow,
         )
         drain = SpoolDrain(spool, decisions, tenants)
         return cls(decisions, links, tokens, store, spool, drain, beliefs, hooks, decider)
@@ -168,9 +174,12 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
     database = _database(settings, endpoints)
     models = EngagementModels.of(settings, endpoints, box)
     redis = connect(endpoints.redis_url, timeout_ms=settings.redis_timeout_ms)
-    deciding = _Deciding.of(settings, database, box, models)
+    shadows = EngagementModels.of(settings, endpoints, box, SHADOW)
+    shadow = Shadow(shadows, ShadowScores(database), poll_seconds=settings.model_poll_seconds)
+    deciding = _Deciding.of(settings, database, box, models, shadow)
     versions = ModelVersions(endpoints.mlflow_url)
     models.start()
+    shadow.start()
     deciding.beliefs.start()
     try:
         yield Parts(
@@ -190,6 +199,8 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
         )
     finally:
         deciding.beliefs.stop()
+        shadow.stop()
+        shadows.stop()
         models.stop()
         versions.close()
         redis.close()
@@ -218,6 +229,7 @@ def _kept_in_postgres(settings: Settings, database: Database, box: SecretBox) ->
         "preference_sync": PreferenceSync(database),
         "jobs": Jobs(database),
         "model_performance": ModelPerformance(database),
+        "shadow_performance": ShadowPerformance(database),
         "preference_policies": PreferencePolicies(database),
         "suppressed_addresses": SuppressedAddresses(database),
         "audit_trail": AuditTrail(database),

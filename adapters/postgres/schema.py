@@ -28,6 +28,7 @@ from adapters.postgres import (
     retention_tables,
     rights_tables,
     service_level_tables,
+    shadow_tables,
     subject_key_tables,
     tables,
     variant_belief_tables,
@@ -58,6 +59,7 @@ SUBJECTS = (
     retention_tables,
     rights_tables,
     service_level_tables,
+    shadow_tables,
     subject_key_tables,
     variant_belief_tables,
 )

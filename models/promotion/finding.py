@@ -14,6 +14,7 @@ class Claim(StrEnum):
     FEATURES_AS_TRAINED = "challenger_sees_what_it_was_trained_on"
     FIT_TO_SERVE = "challenger_is_fit_to_serve"
     LIVE = "challenger_holds_on_live_decisions"
+    SHADOW = "challenger_is_no_worse_as_shadow"
 
 
 @dataclass(frozen=True)
