@@ -14,7 +14,7 @@ from adapters.postgres.profile_groups import ProfileGroups
 from adapters.postgres.shadow_outcomes import ShadowOutcomes
 from adapters.tenant_clocks import TenantClocks
 from assets import described, refusals
-from models.promotion.finding import Claim
+from models.promotion.finding import OF_ENGAGEMENT, Claim
 
 _SENTENCES = {
     Claim.BEATS_CHAMPION: "The challenger ranks, is calibrated, and is no worse than the champion on later rows.",
@@ -27,7 +27,7 @@ _SENTENCES = {
 }
 _SPECS = [
     dg.AssetCheckSpec(claim.value, asset="engagement_model", description=_SENTENCES[claim], blocking=True)
-    for claim in Claim
+    for claim in OF_ENGAGEMENT
 ]
 
 
@@ -52,7 +52,7 @@ def promotion_gate_checks(
     with refusals.final():
         weighed = publishing.weigh(lake, model_registry, evidence)
         publishing.stand_as_shadow(weighed, model_registry, bundle_shelf, feature_store, created_at=clock.real())
-    for claim in Claim:
+    for claim in OF_ENGAGEMENT:
         held = all(finding.held for finding in weighed.verdict.of(claim))
         shown = described.weighed(weighed, claim, model_registry)
         yield dg.AssetCheckResult(passed=held, check_name=claim.value, asset_key="engagement_model", metadata=shown)
