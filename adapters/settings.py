@@ -125,6 +125,10 @@ class Settings(Frozen):
     model_poll_seconds: PositiveFloat = Field(
         5.0, description="Seconds between two looks at the champion alias by the service."
     )
+    shadow_decisions: NonNegativeInt = Field(
+        0,
+        description="Live messages a challenger is compared on as shadow before it may decide; 0 asks for none.",
+    )
     exploration_epsilon: float = Field(
         0.1,
         gt=0,

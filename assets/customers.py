@@ -1,4 +1,4 @@
-"""Models of customers: what they will spend and whether they have left, registered and promoted like every model."""
+"""Models of customers: what they will spend and whether they have left, registered, weighed and promoted like any."""
 
 import dagster as dg
 
@@ -10,7 +10,7 @@ from assets.events import AGAIN
 from assets.features import OWNERS
 
 
-def _asset(name: str, sentence: str) -> dg.AssetsDefinition:
+def _model(name: str, sentence: str) -> dg.AssetsDefinition:
     @dg.asset(
         name=f"{name}_model",
         description=sentence,
@@ -32,13 +32,33 @@ def _asset(name: str, sentence: str) -> dg.AssetsDefinition:
         lineage = described.lineage(context.run.run_id, context.asset_key, context.run.tags)
         with refusals.final():
             done = customer_models.fit_and_register(name, lake, registry, tenant_clocks.now(), lineage)
-        shown = described.model(done.version, registry, done.metrics, done.figures)
-        return dg.MaterializeResult(metadata={**shown, **described.promoted(done.is_champion, done.reason)})
+        return dg.MaterializeResult(metadata=described.model(done.version, registry, done.metrics, done.figures))
 
     return made
 
 
-lifetime_value_model = _asset(
-    "lifetime_value", "What each customer will spend in 30 days, champion where purchases came as expected."
-)
-churn_model = _asset("churn", "The chance that each customer has left, champion where purchases came as expected.")
+def _champion(name: str) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=f"{name}_champion",
+        description="The version that scores customers: the challenger, once every check of it has passed.",
+        group_name="customers",
+        owners=OWNERS,
+        kinds={"mlflow"},
+        deps=[f"{name}_model"],
+        retry_policy=AGAIN,
+    )
+    def made(registries: dg.ResourceParam[Registries]) -> dg.MaterializeResult:  # type: ignore[type-arg] # no value
+        from assets.steps import customer_gate
+
+        registry: ModelRegistry = registries.of(name)
+        with refusals.final():
+            version = customer_gate.promote(registry)
+        return dg.MaterializeResult(metadata=described.model(version, registry, {}, {}))
+
+    return made
+
+
+lifetime_value_model = _model("lifetime_value", "What each customer will spend in 30 days, registered as challenger.")
+churn_model = _model("churn", "The chance that each customer has left, registered as challenger.")
+lifetime_value_champion = _champion("lifetime_value")
+churn_champion = _champion("churn")

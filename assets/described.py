@@ -14,6 +14,7 @@ from adapters.lake import Written
 from adapters.model_registry import ModelRegistry, Version
 
 if TYPE_CHECKING:
+    from assets.steps.customer_gate import Weighed as WeighedCustomers
     from assets.steps.online import Parity
     from assets.steps.publishing import Weighed
     from assets.steps.reports import GroupReport, ShiftReport
@@ -114,7 +115,7 @@ def model(
     return {**numbers(metrics), **drawn, **_version(version, registry)}
 
 
-def weighed(weighed: "Weighed", claim: "Claim", registry: ModelRegistry) -> Metadata:
+def weighed(weighed: "Weighed | WeighedCustomers", claim: "Claim", registry: ModelRegistry) -> Metadata:
     """Describe what the gate found of one claim: every condition with its number, and the pictures that show it."""
     found = weighed.verdict.of(claim)
     findings: list[dict[str, str | int | float | bool | None]] = [
@@ -145,6 +146,8 @@ _PICTURES = {
     _FIRST: ("calibration", "gain"),
     "challenger_makes_no_group_worse": ("groups",),
     "challenger_sees_what_it_was_trained_on": ("drift", "importance"),
+    "challenger_is_no_worse_as_shadow": ("shadow",),
+    "challenger_is_calibrated": ("held_out",),
 }
 """Which pictures a check shows; each is kept once."""
 
@@ -176,12 +179,6 @@ def rolled_back(done: "RolledBack", registry: ModelRegistry) -> Metadata:
         return {"rolled_back": dg.MetadataValue.bool(False)}
     why = {"rolled_back": dg.MetadataValue.bool(True), WHY: dg.MetadataValue.text(done.reason)}
     return {**why, "from_version": dg.MetadataValue.text(done.version), **_version(done.back_to, registry)}
-
-
-def promoted(is_champion: bool, reason: str) -> Metadata:  # noqa: FBT001 - a fact, no switch
-    """Say whether a version decides now, and if not why."""
-    why = {WHY: dg.MetadataValue.text(reason)} if reason else {}
-    return {"is_champion": dg.MetadataValue.bool(is_champion), **why}
 
 
 def searched(found: "Found") -> Metadata:

@@ -88,12 +88,13 @@ def engagement_model(
     model_registry: dg.ResourceParam[ModelRegistry],
     model_staging: dg.ResourceParam[ModelStaging],
     training_device: dg.ResourceParam[str],
+    clock: dg.ResourceParam[Clock],
 ) -> dg.MaterializeResult:  # type: ignore[type-arg] # it carries no value
     """The calibrated booster, fitted on the earlier rows and judged on the later ones, registered as challenger."""
     from assets.steps import publishing
 
     lineage = described.lineage(context.run.run_id, context.asset_key, context.run.tags)
-    bench = publishing.Bench(lake, model_registry, model_staging, training_device)
+    bench = publishing.Bench(lake, model_registry, model_staging, training_device, clock.real())
     with refusals.final():
         made = publishing.fit_and_register(
             bench, cut=config.moment(), seed=config.seed, lineage=lineage, report=context.log.info

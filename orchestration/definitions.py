@@ -8,6 +8,7 @@ import dagster as dg
 from adapters.settings import Settings, load_settings, silence_telemetry
 from assets import customers, events, features, reports, retention, scores, search, segments, training, watch
 from assets.checks import contracts, live, parity, promotion
+from assets.checks import customers as customer_checks
 from orchestration import jobs, partitions, resources, schedules
 from orchestration.console import console
 
@@ -22,6 +23,8 @@ ASSETS = (
     segments.out_segment_membership,
     customers.lifetime_value_model,
     customers.churn_model,
+    customers.lifetime_value_champion,
+    customers.churn_champion,
     scores.out_recipient_scores,
     search.engagement_parameters,
     reports.out_engagement_groups,
@@ -33,6 +36,8 @@ ASSETS = (
 CHECKS = (
     contracts.event_contract_checks,
     promotion.promotion_gate_checks,
+    customer_checks.lifetime_value_gate,
+    customer_checks.churn_gate,
     parity.online_equals_offline,
     live.champion_holds_on_live_outcomes,
 )

@@ -22,6 +22,7 @@ from adapters.postgres.model_audit import ModelAudit
 from adapters.postgres.model_outcomes import ModelOutcomes
 from adapters.postgres.profile_groups import ProfileGroups
 from adapters.postgres.retention import Retention
+from adapters.postgres.shadow_outcomes import ShadowOutcomes
 from adapters.postgres.tenants import Tenants
 from adapters.retention import Forgetter, periods_of
 from adapters.secrets import SecretBox
@@ -46,6 +47,8 @@ def of(settings: Settings) -> dict[str, dg.ResourceDefinition]:
         ),
         "learning_facts": lambda open_: LearningFacts(site.batch(open_), settings.legal_rules),
         "model_outcomes": lambda open_: ModelOutcomes(site.batch(open_)),
+        "shadow_outcomes": lambda open_: ShadowOutcomes(site.batch(open_)),
+        "shadow_decisions": lambda _: settings.shadow_decisions,
         "profile_groups": site.profile_groups,
         "model_audit": site.model_audit,
         "tenant_clocks": lambda open_: TenantClocks(Tenants(site.app(open_), SecretBox.of(settings)), Clock()),

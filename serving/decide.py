@@ -47,7 +47,7 @@ log = structlog.get_logger("kairos.decisions")
 
 
 @dataclass(frozen=True)
-class _Open:
+class Opened:
     """A decision under way."""
 
     ask: Ask
@@ -219,7 +219,7 @@ class Decider:
         refused: dict[str, AskRefused],
         *,
         with_heads: bool = True,
-    ) -> list[_Open]:
+    ) -> list[Opened]:
         if not asks:
             return []
         followed = _followed(asks)
@@ -236,16 +236,16 @@ class Decider:
         timing.stages.ended("screen")
         return opened
 
-    def _open(self, tenant: Tenant, ask: Ask, known: Known, now: datetime) -> _Open:
+    def _open(self, tenant: Tenant, ask: Ask, known: Known, now: datetime) -> Opened:
         known = as_followed(known, ask.request, ask.follows)
         situation = self.situations.of_request(tenant, ask.request, known, now)
         check_variables(situation.definition, dict(ask.request.message.variables))
         version = known.types[ask.request.message.type].version
         level = ask.request.service_level
         plan = plan_of(LevelName(level) if level is not None else None, known.levels)
-        return _Open(ask, situation, screen(ask.request, situation), version, plan)
+        return Opened(ask, situation, screen(ask.request, situation), version, plan)
 
-    def _scored(self, model: Model | None, tenant: Tenant, opened: Sequence[_Open], timing: Timing) -> list[_Open]:
+    def _scored(self, model: Model | None, tenant: Tenant, opened: Sequence[Opened], timing: Timing) -> list[Opened]:
         wanted = [each for each in opened if each.screened.permitted and _may_score(each)]
         asked = [ToScore(each.ask.request.recipient_id, each.situation, each.screened) for each in wanted]
         scores = score(model, tenant.tenant, asked, seconds=timing.left, breaker=self._features)
@@ -268,8 +268,8 @@ class Decider:
         return [replace(each, expected=mean) for each, mean in zip(drafts, means, strict=True)]
 
     def _drafts(
-        self, tenant: Tenant, opened: Sequence[_Open], refused: dict[str, AskRefused]
-    ) -> list[tuple[_Open, Draft]]:
+        self, tenant: Tenant, opened: Sequence[Opened], refused: dict[str, AskRefused]
+    ) -> list[tuple[Opened, Draft]]:
         drafts = []
         for each in opened:
             try:
@@ -278,11 +278,11 @@ class Decider:
                 refused[each.ask.decision_id] = error
         return drafts
 
-    def _draft(self, tenant: Tenant, opened: _Open) -> Draft:
+    def _draft(self, tenant: Tenant, opened: Opened) -> Draft:
         draft = decisioning.decide(self._asked(tenant, opened), opened.screened)
         return decisioning.filled(draft, degraded=opened.scored.degraded if opened.scored else None)
 
-    def _asked(self, tenant: Tenant, opened: _Open) -> Asked:
+    def _asked(self, tenant: Tenant, opened: Opened) -> Asked:
         ask = opened.ask
         return Asked(
             ask.decision_id,
@@ -294,7 +294,7 @@ class Decider:
             ask.follows,
         )
 
-    def _finish(self, tenant: Tenant, opened: _Open, draft: Draft, model: Model | None, timing: Timing) -> Finish:
+    def _finish(self, tenant: Tenant, opened: Opened, draft: Draft, model: Model | None, timing: Timing) -> Finish:
         def finish(allowed: Allowances) -> Row:
             final = decisioning.recheck(draft, replace(opened.situation, allowances=allowed))
             if final.overridden is not None:
@@ -304,7 +304,7 @@ class Decider:
 
         return finish
 
-    def _evidence(self, tenant: Tenant, opened: _Open, model: Model | None, timing: Timing) -> Evidence:
+    def _evidence(self, tenant: Tenant, opened: Opened, model: Model | None, timing: Timing) -> Evidence:
         scored = opened.scored
         asked = model if scored is not None and scored.p_convert is not None else None
         return Evidence(
@@ -334,7 +334,7 @@ def _first_of_each(asks: Sequence[Ask]) -> dict[str, Ask]:
     return first
 
 
-def _may_score(opened: _Open) -> bool:
+def _may_score(opened: Opened) -> bool:
     return opened.plan.has(Stage.ENGAGEMENT_SCORE) and _may_personalize(opened)
 
 
@@ -352,7 +352,7 @@ def _followed(asks: Sequence[Ask]) -> list[str]:
     return [each for ask in asks if ask.follows is not None for each in ask.follows.decision_ids]
 
 
-def _to_vary(opened: _Open) -> ToVary:
+def _to_vary(opened: Opened) -> ToVary:
     ask, definition = opened.ask, opened.situation.definition
     features = opened.scored.features if opened.scored is not None else None
     seen = opened.situation.allowances.spent.seen if _may_personalize(opened) else {}
@@ -362,7 +362,7 @@ def _to_vary(opened: _Open) -> ToVary:
     return ToVary(ask.decision_id, definition, channels, features, exposure, ask.request.policy)
 
 
-def _may_personalize(opened: _Open) -> bool:
+def _may_personalize(opened: Opened) -> bool:
     channels = opened.screened.permitted or opened.situation.definition.channels
     return opened.situation.allowances.personalization_refusal(channels, opened.situation.now) is None
 

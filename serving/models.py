@@ -27,13 +27,16 @@ from feature_repo.engagement import catalog
 from models.engagement.score import Scorer
 
 MODEL = "engagement"
-ALIAS = "champion"
+ALIAS, SHADOW = "champion", "shadow"
 LAST_GOOD = "last_good.json"
 _STOP_SECONDS = 5.0
 
 _log = structlog.get_logger(__name__)
 _LOADED = Gauge(
     "kairos_model_loaded", "1 for the version that serves.", ("model", "version"), multiprocess_mode="mostrecent"
+)
+_SHADOWS = Gauge(
+    "kairos_shadow_loaded", "1 for the version that is compared.", ("model", "version"), multiprocess_mode="mostrecent"
 )
 _REFUSED = Counter("kairos_model_refused", "Bundles that were wanted and not loaded.", ("model",))
 
@@ -80,6 +83,7 @@ class EngagementModels:
         verifier: BundleVerifier,
         load: Callable[[Bundle], LoadedModel],
         poll_seconds: float,
+        name: str = ALIAS,
     ) -> None:
         """Start nothing yet.
 
@@ -89,7 +93,10 @@ class EngagementModels:
             verifier: whose signature counts.
             load: makes a verified bundle ready and tries it; whatever it raises, the bundle is refused.
             poll_seconds: time between two looks at the alias.
+            name: of the alias; only the champion is remembered as the last good one.
         """
+        self._name = name
+        self._gauge = _LOADED if name == ALIAS else _SHADOWS
         self._folder = folder
         self._alias = alias
         self._verifier = verifier
@@ -102,18 +109,19 @@ class EngagementModels:
         self._thread = threading.Thread(target=self._run, name="engagement-models", daemon=True)
 
     @classmethod
-    def of(cls, settings: Settings, endpoints: Endpoints, box: SecretBox) -> Self:
-        """Return the models of this installation."""
+    def of(cls, settings: Settings, endpoints: Endpoints, box: SecretBox, name: str = ALIAS) -> Self:
+        """Return the models of this installation that an alias names."""
 
         def load(verified: Bundle) -> LoadedModel:
             return ready(verified, redis_url=endpoints.redis_url, redis_timeout_ms=settings.redis_timeout_ms)
 
         return cls(
             folder=settings.bundle_dir.absolute() / MODEL,
-            alias=ModelAlias(endpoints.mlflow_url, model=MODEL, alias=ALIAS),
+            alias=ModelAlias(endpoints.mlflow_url, model=MODEL, alias=name),
             verifier=BundleVerifier.of(box),
             load=load,
             poll_seconds=settings.model_poll_seconds,
+            name=name,
         )
 
     @property
@@ -151,7 +159,7 @@ class EngagementModels:
 
     def poll(self) -> None:
         """Look once which version is wanted and load it when it is another than serves."""
-        if self._current is None:
+        if self._current is None and self._name == ALIAS:
             self._resume()
         try:
             wanted = self._alias.version()
@@ -159,8 +167,8 @@ class EngagementModels:
             self._note(alias_answers=False, problem=str(error))
             return
         if wanted is None or (self._current is not None and wanted == self._current.version):
-            self._note(alias_answers=True, wanted=wanted, problem=None if wanted else f"no version is {ALIAS}")
-        elif self._try(wanted, alias_answers=True, wanted=wanted):
+            self._note(alias_answers=True, wanted=wanted, problem=None if wanted else f"no version is {self._name}")
+        elif self._try(wanted, alias_answers=True, wanted=wanted) and self._name == ALIAS:
             _write_pointer(self._folder / LAST_GOOD, wanted)
 
     def _run(self) -> None:
@@ -194,8 +202,8 @@ class EngagementModels:
         before, self._current = self._current, loaded
         self._told.clear()
         if before is not None:
-            _LOADED.labels(MODEL, before.version).set(0)
-        _LOADED.labels(MODEL, loaded.version).set(1)
+            self._gauge.labels(MODEL, before.version).set(0)
+        self._gauge.labels(MODEL, loaded.version).set(1)
         _log.info("model.loaded", model=MODEL, version=loaded.version, digest=loaded.digest, run_id=loaded.run_id)
 
     def _refuse(self, problem: str, *, alias_answers: bool, wanted: str | None) -> None:

@@ -36,6 +36,7 @@ from adapters.postgres.opt_out_signals import OptOutSignals
 from adapters.postgres.pauses import Pauses
 from adapters.postgres.performances import Performances
 from adapters.postgres.plans import Plans
+from adapters.postgres.preference_advice import PreferenceAdvice
 from adapters.postgres.preference_policies import PreferencePolicies
 from adapters.postgres.preference_sync import PreferenceSync
 from adapters.postgres.preference_templates import PreferenceTemplates
@@ -45,6 +46,7 @@ from adapters.postgres.rectifications import Rectifications
 from adapters.postgres.retention import Retention
 from adapters.postgres.sent_decisions import SentDecisions
 from adapters.postgres.service_levels import ServiceLevels
+from adapters.postgres.shadow_outcomes import ShadowPerformance
 from adapters.postgres.suppressed_addresses import SuppressedAddresses
 from adapters.postgres.suppressions import Suppressions
 from adapters.postgres.template_applications import TemplateApplications
@@ -107,9 +109,11 @@ class Parts:
     performances: Performances
     planner: Planner
     model_performance: ModelPerformance
+    shadow_performance: ShadowPerformance
     model_versions: ModelVersions
     score_jobs: ScoreJobs
     preferences: Preferences
+    preference_advice: PreferenceAdvice
     preference_sync: PreferenceSync
     pauses: Pauses
     suppressions: Suppressions

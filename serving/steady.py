@@ -6,15 +6,20 @@ from typing import Any
 
 from adapters.decision_spool import DecisionSpool
 from adapters.postgres.decision_rows import Recorded
+from adapters.postgres.decisions import Finish
 from adapters.postgres.engine import Busy, Unavailable
+from domain.decisioning import Draft
 from domain.tenants import Tenant
 from domain.values import Reason
 from serving.asks import Ask
 from serving.breakers import Breaker, Open
-from serving.decide import Decider
+from serving.decide import Decider, Opened
 from serving.decision_answers import AskRefused, KeyReused
 from serving.local_hooks import LocalHooks
+from serving.scoring import Model
+from serving.shadow import Shadow
 from serving.situations import Prices
+from serving.timing import Timing
 from serving.without_store import WithoutStore
 
 
@@ -28,6 +33,7 @@ class SteadyDecider(Decider):
         store: Breaker,
         hooks: LocalHooks,
         prices: Prices,
+        shadow: Shadow | None = None,
         **named: Any,
     ) -> None:
         """Prepare to decide.
@@ -38,11 +44,13 @@ class SteadyDecider(Decider):
             store: the breaker of PostgreSQL on the way of a decision.
             hooks: of this process.
             prices: of tenants' volume.
+            shadow: told what the model decided on; it changes nothing.
             named: as ``Decider``.
         """
         super().__init__(*given, **named)
         self._store = store
         self._spool = spool
+        self._shadow = shadow
         self._hooks = self.situations.hooks = hooks
         self.situations.prices = prices
         self._without = WithoutStore(spool, self.situations, self._settings, self._is_holdout, self._answers.tokens)
@@ -76,6 +84,11 @@ class SteadyDecider(Decider):
             else verdict
             for place, (ask, verdict) in enumerate(zip(asks, verdicts, strict=True))
         ]
+
+    def _finish(self, tenant: Tenant, opened: Opened, draft: Draft, model: Model | None, timing: Timing) -> Finish:
+        if self._shadow is not None and model is not None and opened.scored is not None:
+            self._shadow.offer(tenant.tenant, opened.ask.decision_id, draft.request.message.type, model, opened.scored)
+        return super()._finish(tenant, opened, draft, model, timing)
 
     @staticmethod
     def _unless_busy(decide: Callable[..., list[Any]], *given: Any, **named: Any) -> list[Any] | Busy:

@@ -52,6 +52,7 @@ from adapters.postgres.opt_out_signals import OptOutSignals
 from adapters.postgres.pauses import Pauses
 from adapters.postgres.performances import Performances
 from adapters.postgres.plans import Plans
+from adapters.postgres.preference_advice import PreferenceAdvice
 from adapters.postgres.preference_policies import PreferencePolicies
 from adapters.postgres.preference_sync import PreferenceSync
 from adapters.postgres.preference_templates import PreferenceTemplates
@@ -62,6 +63,8 @@ from adapters.postgres.rectifications import Rectifications
 from adapters.postgres.retention import Retention
 from adapters.postgres.sent_decisions import SentDecisions
 from adapters.postgres.service_levels import ServiceLevels
+from adapters.postgres.shadow_outcomes import ShadowPerformance
+from adapters.postgres.shadow_scores import ShadowScores
 from adapters.postgres.suppressed_addresses import SuppressedAddresses
 from adapters.postgres.suppressions import Suppressions
 from adapters.postgres.template_applications import TemplateApplications
@@ -83,12 +86,13 @@ from serving.change_streams import ChangeStreams
 from serving.digests import Digests
 from serving.handovers import Handovers
 from serving.local_hooks import LocalHooks
-from serving.models import EngagementModels
+from serving.models import SHADOW, EngagementModels
 from serving.parts import Parts, Templates
 from serving.planner import Planner
 from serving.probes import Probe
 from serving.remembered import Remembered
 from serving.score_jobs import ScoreJobs
+from serving.shadow import Shadow
 from serving.spool_drain import SpoolDrain
 from serving.steady import SteadyDecider
 from serving.variant_beliefs import ServingBeliefs
@@ -111,7 +115,9 @@ class _Deciding:
     decider: SteadyDecider
 
     @classmethod
-    def of(cls, settings: Settings, database: Database, box: SecretBox, models: EngagementModels) -> "_Deciding":
+    def of(
+        cls, settings: Settings, database: Database, box: SecretBox, models: EngagementModels, shadow: Shadow
+    ) -> "_Deciding":
         decisions, links, tokens = (
             DecisionLog(database),
             UnsubscribeLinks(box, settings.public_url),
@@ -132,6 +138,7 @@ class _Deciding:
             store=store,
             hooks=hooks,
             prices=prices,
+            shadow=shadow,
         )
         drain = SpoolDrain(spool, decisions, tenants)
         return cls(decisions, links, tokens, store, spool, drain, beliefs, prices, hooks, decider)
@@ -186,9 +193,12 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
     database = _database(settings, endpoints)
     models = EngagementModels.of(settings, endpoints, box)
     redis = connect(endpoints.redis_url, timeout_ms=settings.redis_timeout_ms)
-    deciding = _Deciding.of(settings, database, box, models)
+    shadows = EngagementModels.of(settings, endpoints, box, SHADOW)
+    shadow = Shadow(shadows, ShadowScores(database), poll_seconds=settings.model_poll_seconds)
+    deciding = _Deciding.of(settings, database, box, models, shadow)
     versions = ModelVersions(endpoints.mlflow_url)
     models.start()
+    shadow.start()
     deciding.start()
     try:
         yield Parts(
@@ -208,6 +218,8 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
         )
     finally:
         deciding.stop()
+        shadow.stop()
+        shadows.stop()
         models.stop()
         versions.close()
         redis.close()
@@ -233,9 +245,11 @@ def _kept_in_postgres(settings: Settings, database: Database, box: SecretBox) ->
         "business_rules": BusinessRuleBook(database),
         "contact_ledger": ContactLedger(database),
         "preferences": Preferences(database),
+        "preference_advice": PreferenceAdvice(database),
         "preference_sync": PreferenceSync(database),
         "jobs": Jobs(database),
         "model_performance": ModelPerformance(database),
+        "shadow_performance": ShadowPerformance(database),
         "preference_policies": PreferencePolicies(database),
         "suppressed_addresses": SuppressedAddresses(database),
         "audit_trail": AuditTrail(database),

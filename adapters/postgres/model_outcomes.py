@@ -19,7 +19,7 @@ from domain.tenants import Tenant
 
 MOST_ROWS = 200_000
 """The newest so many decisions of a tenant are looked at."""
-_DEFAULTS = json.dumps({channel.value: window.total_seconds() for channel, window in DEFAULT_WINDOWS.items()})
+DEFAULTS = json.dumps({channel.value: window.total_seconds() for channel, window in DEFAULT_WINDOWS.items()})
 
 COLUMNS = (
     "tenant",
@@ -83,7 +83,7 @@ class ModelOutcomes:
         with self._database.begin() as connection:
             for tenant, now in sorted(nows.items()):
                 named = {"tenant": tenant, "model": model, "now": now, "since": now - back}
-                rows = connection.execute(_CHOICES, named | {"defaults": _DEFAULTS, "most": MOST_ROWS}).mappings()
+                rows = connection.execute(_CHOICES, named | {"defaults": DEFAULTS, "most": MOST_ROWS}).mappings()
                 found += [Choice(**row) for row in rows]
         return found
 
@@ -105,7 +105,7 @@ class ModelPerformance:
         """
         named = {"tenant": tenant.tenant, "model": model, "version": version, "now": now, "since": since}
         with self._database.tenant(tenant.tenant) as connection:
-            rows = connection.execute(_BY_SLICE, named | {"defaults": _DEFAULTS, "most": MOST_ROWS}).mappings()
+            rows = connection.execute(_BY_SLICE, named | {"defaults": DEFAULTS, "most": MOST_ROWS}).mappings()
             return [dict(row) for row in rows]
 
     def versions(self, tenant: Tenant) -> list[dict[str, Any]]:
@@ -120,7 +120,7 @@ class ModelPerformance:
 
 def sent_rows(connection: Connection, tenant: str, model: str, *, now: datetime, since: datetime) -> list[Any]:
     """Return rows of ``COLUMNS`` of one tenant, the newest first."""
-    named = {"tenant": tenant, "model": model, "now": now, "since": since, "defaults": _DEFAULTS, "most": MOST_ROWS}
+    named = {"tenant": tenant, "model": model, "now": now, "since": since, "defaults": DEFAULTS, "most": MOST_ROWS}
     return [tuple(row) for row in connection.execute(_SENT, named)]
 
 
@@ -137,7 +137,7 @@ _TYPE = """
         AND t.version = CAST(d.record->'versions'->>'message_type' AS bigint)
 """
 
-_CLOSED = f"""
+CLOSED = f"""
 WITH d AS (
     SELECT d.tenant, d.decision_id, d.subject_key, d.decided_at, d.channel, d.message_type, d.is_holdout,
         d.record->'model'->>'version' AS version,
@@ -153,9 +153,9 @@ WITH d AS (
 )
 """
 
-_SENT = text(f"{_CLOSED} SELECT {', '.join(COLUMNS)} FROM closed")
+_SENT = text(f"{CLOSED} SELECT {', '.join(COLUMNS)} FROM closed")
 
-_BY_SLICE = text(f"""{_CLOSED}
+_BY_SLICE = text(f"""{CLOSED}
 SELECT CAST(decided_at AT TIME ZONE 'UTC' AS date) AS day, channel, message_type, count(*) AS decisions,
     sum(p) AS expected, count(*) FILTER (WHERE converted) AS observed,
     -avg(ln(GREATEST(CASE WHEN converted THEN p ELSE 1 - p END, 1e-6))) AS log_loss

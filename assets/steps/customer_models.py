@@ -1,7 +1,7 @@
 """Fits and registers what is learned from purchases: lifetime value and churn, by the same path as every model.
 
-Fitted on all but the last 30 days and held to those; only where purchases came about as often as expected does the
-version become the champion. One currency is learned from, the commonest: amounts of two cannot be added.
+Fitted on everything that is known; a fit on all but the last 30 days is held to those, and ``customer_gate`` decides
+whether the version may be the champion. One currency is learned from, the commonest: amounts of two cannot be added.
 """
 
 import hashlib
@@ -16,14 +16,19 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from adapters.lake import Lake
-from adapters.model_registry import CHALLENGER, CHAMPION, PREVIOUS, DataSet, ModelRegistry, Training, Version
+from adapters.model_registry import CHALLENGER, CHAMPION, DataSet, ModelRegistry, Training, Version
 from assets.steps import event_days, pictures
 from domain.events import EventType
 from models.lifetime_value import score, spec, summary, value
 from models.lifetime_value.summary import NotEnoughData
 from models.promotion.card import Card
 
-SNAPSHOT, PASSED, REASONS, METRICS = "data.snapshot_id", "gate.passed", "gate.reasons", "kairos.metrics"
+SNAPSHOT, METRICS = "data.snapshot_id", "kairos.metrics"
+PASSED, AGAINST, REASONS = "gate.passed", "gate.against", "gate.reasons"
+PURCHASES = "gate.purchases"
+"""Tag: purchases that came in the time held out, over those expected."""
+NOBODY = "nobody"
+"""Stands for the champion while there is none."""
 _COLUMNS = ("tenant", "recipient_id", "occurred_at", "value_minor", "currency")
 _TOLD = {
     spec.VALUE: ("minor units spent in the next 30 days", "Ranks customers by what they will spend."),
@@ -33,13 +38,11 @@ _TOLD = {
 
 @dataclass(frozen=True)
 class Made:
-    """A registered version, its numbers, and whether it decides now."""
+    """A version that stands as challenger; ``figures`` are empty when it was registered before."""
 
     version: Version
     metrics: Mapping[str, float]
     figures: Mapping[str, bytes]
-    is_champion: bool
-    reason: str
 
 
 def purchases(lake: Lake, nows: Mapping[str, datetime]) -> pd.DataFrame:
@@ -62,7 +65,7 @@ def purchases(lake: Lake, nows: Mapping[str, datetime]) -> pd.DataFrame:
 def fit_and_register(
     name: str, lake: Lake, registry: ModelRegistry, nows: Mapping[str, datetime], lineage: Mapping[str, str]
 ) -> Made:
-    """Fit one of the two models, judge it on the time held out, register it, and promote it where it holds.
+    """Fit one of the two models, judge it on the time held out, and register it as challenger.
 
     The same purchases are fitted once: a challenger that has them is taken as it is.
 
@@ -76,8 +79,7 @@ def fit_and_register(
     snapshot = _digest(bought)
     known = registry.version(CHALLENGER)
     if known is not None and known.tags.get(SNAPSHOT) == snapshot:
-        passed = known.tags[PASSED] == "true"
-        return Made(known, json.loads(known.tags[METRICS]), {}, passed, known.tags[REASONS])
+        return Made(known, json.loads(known.tags[METRICS]), {})
     end = bought["at"].max().floor("D") + pd.Timedelta(days=1)
     cut = end - timedelta(days=spec.HORIZON_DAYS)
     metrics, figure = _judged(bought, cut)
@@ -86,30 +88,12 @@ def fit_and_register(
     if name == spec.VALUE and fitted.spend is None:
         raise NotEnoughData(fitted.warnings[0])
     rows = pd.DataFrame(score.rows(customers), columns=list(spec.FEATURES)).assign(label=np.nan)
-    reason = _refusal(metrics)
-    passed = not reason
-    tags = {**lineage, PASSED: str(passed).lower(), REASONS: reason}
+    tags = {**lineage, PURCHASES: repr(metrics["observed_expected"])}
     training = _training(name, fitted, metrics, {"plots/purchases.png": figure}, snapshot, tags)
     told = DataSet(rows, f"{name}_customers", str(lake.root), snapshot, "label")
     version = registry.log(training, told, run_name=name)
     registry.set_alias(CHALLENGER, version)
-    if passed:
-        _promote(registry, version)
-    return Made(version, metrics, training.figures, passed, reason)
-
-
-def _refusal(metrics: Mapping[str, float]) -> str:
-    """Return why a version may not decide, empty where it may."""
-    low, high = spec.OBSERVED_EXPECTED
-    ratio = metrics["observed_expected"]
-    return "" if low <= ratio <= high else f"purchases over expected ones {ratio:.2f}: must lie in {low} to {high}"
-
-
-def _promote(registry: ModelRegistry, version: Version) -> None:
-    before = registry.version(CHAMPION)
-    if before is not None:
-        registry.set_alias(PREVIOUS, before)
-    registry.set_alias(CHAMPION, version)
+    return Made(version, metrics, training.figures)
 
 
 def _digest(bought: pd.DataFrame) -> str:

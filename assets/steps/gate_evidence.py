@@ -11,6 +11,7 @@ import pandas as pd
 
 from adapters.postgres.model_outcomes import Choice, ModelOutcomes
 from adapters.postgres.profile_groups import ProfileGroups
+from adapters.postgres.shadow_outcomes import ShadowOutcomes
 from assets.steps import fitting
 from domain import rescored
 from feature_repo.engagement.at_read import at_read
@@ -37,11 +38,16 @@ _TRIES = 20
 
 @dataclass(frozen=True)
 class Evidence:
-    """Where evidence comes from: decisions with outcomes, groups of recipients, and each tenant's moment."""
+    """Where evidence comes from: decisions with outcomes, groups of recipients, and each tenant's moment.
+
+    ``least_shadow`` is how many live messages a challenger has to be compared on before it replaces a champion.
+    """
 
     outcomes: ModelOutcomes
     groups: ProfileGroups
     nows: Mapping[str, datetime]
+    shadows: ShadowOutcomes | None = None
+    least_shadow: int = 0
 
 
 @dataclass(frozen=True)

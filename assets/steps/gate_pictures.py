@@ -11,19 +11,44 @@ from assets.steps.gate_evidence import Gathered
 from models.engagement import plots
 from models.promotion import live
 from models.promotion.groups import Group
+from models.promotion.rows import Scored
 
 MOST_BARS = 12
 
 
-def draw(label: npt.NDArray[np.int8], scores: npt.NDArray[np.float64], gathered: Gathered) -> dict[str, bytes]:
-    """Return PNG images by the path under which they are kept."""
-    return {
+def draw(
+    label: npt.NDArray[np.int8],
+    scores: npt.NDArray[np.float64],
+    gathered: Gathered,
+    both: tuple[Scored, Scored] | None = None,
+) -> dict[str, bytes]:
+    """Return PNG images by the path under which they are kept.
+
+    Args:
+        label: what came of later rows, shape (n,).
+        scores: what the challenger says of them, shape (n,).
+        gathered: what else the gate looked at.
+        both: what it said live as a shadow, and the champion beside it.
+    """
+    live = {} if both is None or not both[0].can_be_judged else {"gate/shadow.png": shadow_png(*both)}
+    return live | {
         "gate/calibration.png": plots.calibration_png(label, scores),
         "gate/gain.png": plots.gain_png(label, scores),
         "gate/importance.png": largest(gathered.importance, title="Share of the gain", unit="share"),
         "gate/drift.png": largest(gathered.psi, title="PSI, training against later rows", unit="PSI"),
         "gate/groups.png": groups_png(gathered.groups),
     }
+
+
+def shadow_png(shadow: Scored, champion: Scored) -> bytes:
+    """Draw the live log-loss of both by fifths of what the shadow expected; lower is better."""
+    fifths = np.array_split(np.argsort(shadow.p, kind="stable"), 5)
+    bars = {
+        f"{place + 1} {who}": float(rows.loss[fifth].mean())
+        for place, fifth in enumerate(fifths)
+        for who, rows in (("shadow", shadow), ("champion", champion))
+    }
+    return pictures.lying_bars(bars, title="Live log-loss by fifth", unit="nats per message")
 
 
 def largest(values: Mapping[str, float], *, title: str, unit: str) -> bytes:

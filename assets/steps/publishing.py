@@ -33,7 +33,7 @@ from adapters.model_registry import (
 )
 from adapters.model_staging import ModelStaging
 from assets.refusals import Refusal
-from assets.steps import event_days, feature_days, fitting, gate_evidence, gate_pictures, training_rows
+from assets.steps import event_days, feature_days, fitting, gate_evidence, gate_pictures, shadowing, training_rows
 from assets.steps.fitting import Judged
 from assets.steps.gate_evidence import Evidence, Gathered
 from feature_repo.engagement import at_read
@@ -84,6 +84,8 @@ class Bench:
     registry: ModelRegistry
     staging: ModelStaging
     device: str = "cpu"
+    now: datetime | None = None
+    """In real time; None looks at no trial."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def fit_and_register(
 ) -> Registered:
     """Make sure a model of today's training set stands as challenger.
 
-    The same rows, code, cut and seed are fitted once: a version that has them is taken as it is.
+    The same rows, code, cut and seed are fitted once: a version that has them is taken as it is. So is one on trial.
 
     Args:
         bench: where models are made.
@@ -131,6 +133,11 @@ def fit_and_register(
         NotEnoughData: too few rows or conversions.
         RegistryUnavailable: MLflow does not answer; the fitted model is kept and registered by the next attempt.
     """
+    tried = shadowing.on_trial(bench.registry, bench.now) if bench.now is not None else None
+    if tried is not None:
+        report(f"{spec.NAME}: version {tried.version} is compared as a shadow; nothing newer is made meanwhile")
+        bench.registry.set_alias(CHALLENGER, tried)
+        return Registered(tried, is_new=False, metrics=json.loads(tried.tags[METRICS]), figures={})
     snapshot = bench.lake.digest(training_rows.TABLE)
     name = identity(snapshot, cut=cut, seed=seed, device=bench.device)
     known = _known(bench.registry, name)
@@ -165,7 +172,7 @@ def code_version() -> str:
 
 
 def weigh(lake: Lake, registry: ModelRegistry, evidence: Evidence) -> Weighed:
-    """Hold the challenger to every condition, write verdict, numbers and pictures on it, and let it stand as shadow.
+    """Hold the challenger to every condition, and write verdict, numbers and pictures on it.
 
     Raises:
         NothingToPromote: there is no challenger.
@@ -181,10 +188,12 @@ def weigh(lake: Lake, registry: ModelRegistry, evidence: Evidence) -> Weighed:
         rows, scorer, files, cut=cut, mine=theirs.scores, theirs=ours.scores if ours else None, evidence=evidence
     )
     alone = evaluate.passes_gate(theirs.report, ours.report if ours else None)
-    verdict = Verdict((*_as_findings(alone), *gathered.findings, _never_rolled_back(challenger)))
+    both = shadowing.compared(evidence, challenger, rival)
+    live = shadowing.findings(both, least=evidence.least_shadow)
+    verdict = Verdict((*_as_findings(alone), *gathered.findings, *live, _never_rolled_back(challenger)))
     final = fitting.closed(test)
     label, scores = test[spec.LABEL].to_numpy()[final], theirs.scores[final]
-    drawn = gate_pictures.draw(label, scores, gathered)
+    drawn = gate_pictures.draw(label, scores, gathered, both)
     told = {
         PASSED: str(verdict.passed).lower(),
         AGAINST: champion.version if champion else NOBODY,
@@ -192,8 +201,6 @@ def weigh(lake: Lake, registry: ModelRegistry, evidence: Evidence) -> Weighed:
     }
     tagged = registry.tag(challenger, told)
     registry.attach(tagged, figures=drawn, reports={"gate/verdict.json": _document(verdict, gathered)})
-    if verdict.passed:
-        registry.set_alias(SHADOW, tagged)
     return Weighed(tagged, champion, verdict, _side_by_side(theirs, ours), drawn, gathered)
 
 
@@ -234,19 +241,42 @@ def promote(registry: ModelRegistry, shelf: BundleShelf, store: FeatureStore, *,
     against = champion.version if champion else NOBODY
     if challenger.version != against:
         _require_passed(challenger, against)
-    info = BundleInfo(
-        model=challenger.model,
-        version=challenger.version,
-        run_id=challenger.run_id,
-        feature_service=challenger.tags[SERVICE],
-        data_digest=challenger.tags[SNAPSHOT],
-        created_at=created_at,
-    )
-    shelf.publish(info, {**registry.files(challenger), REGISTRY: store.registry_bytes()})
+    _publish(registry, shelf, store, challenger, created_at)
     if champion is not None and champion.version != challenger.version:
         registry.set_alias(PREVIOUS, champion)
     registry.set_alias(CHAMPION, challenger)
     return challenger
+
+
+def stand_as_shadow(
+    weighed: Weighed, registry: ModelRegistry, shelf: BundleShelf, store: FeatureStore, *, created_at: datetime
+) -> bool:
+    """Publish a challenger's bundle and let it stand as shadow, where nothing but live messages is missing.
+
+    Returns whether it stands. Its trial begins with the first time.
+    """
+    if not shadowing.only_waits(weighed.verdict):
+        return False
+    challenger = weighed.challenger
+    _publish(registry, shelf, store, challenger, created_at)
+    if shadowing.SINCE not in challenger.tags:
+        registry.tag(challenger, {shadowing.SINCE: created_at.isoformat()})
+    registry.set_alias(SHADOW, challenger)
+    return True
+
+
+def _publish(
+    registry: ModelRegistry, shelf: BundleShelf, store: FeatureStore, version: Version, created_at: datetime
+) -> None:
+    info = BundleInfo(
+        model=version.model,
+        version=version.version,
+        run_id=version.run_id,
+        feature_service=version.tags[SERVICE],
+        data_digest=version.tags[SNAPSHOT],
+        created_at=created_at,
+    )
+    shelf.publish(info, {**registry.files(version), REGISTRY: store.registry_bytes()})
 
 
 def hold_out(lake: Lake, registry: ModelRegistry) -> tuple[Written, Judged]:

@@ -49,6 +49,20 @@ class BgNbd:
         )
         return np.where(x > 0, 1 / (1 + np.exp(odds)), 1.0)
 
+    def silent(self, customers: Customers, time: float) -> Floats:
+        """Return the chance that each makes no purchase in the next ``time``, shape (n,), 0 to 1.
+
+        Gone, or alive and waiting: of who is alive the rate is Gamma(r + x, alpha + age).
+
+        Raises:
+            ValueError: ``time`` is not above 0.
+        """
+        if not time > 0:
+            raise ValueError("time: expected a number above 0")
+        reach = self.alpha + customers.age
+        waits = (reach / (reach + time)) ** (self.r + customers.frequency)
+        return np.asarray(1 - self.alive(customers) * (1 - waits))
+
     def expected_purchases(self, customers: Customers, time: float) -> Floats:
         """Return how many purchases each is expected to make in the next ``time``, shape (n,).
 

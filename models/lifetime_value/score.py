@@ -65,6 +65,18 @@ class Scorer:
             return 1.0 - self._fitted.purchases.alive(customers)
         return self._fitted.worth(customers, periods=1, length=float(spec.HORIZON_DAYS))
 
+    def testable(self, customers: Customers) -> Floats:
+        """Return what the next 30 days will show, shape (n,): minor units spent, or the chance that nothing is bought.
+
+        Nobody ever sees that a customer has left; that nothing is bought is seen.
+
+        Raises:
+            NotEnoughData: spending is asked of a model that could not learn it.
+        """
+        if self._name == spec.CHURN:
+            return self._fitted.purchases.silent(customers, float(spec.HORIZON_DAYS))
+        return self._fitted.worth(customers, periods=1, length=float(spec.HORIZON_DAYS))
+
 
 def rows(customers: Customers) -> Floats:
     """Return customers as rows of ``FEATURES``, shape (n, 4)."""

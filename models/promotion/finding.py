@@ -14,6 +14,14 @@ class Claim(StrEnum):
     FEATURES_AS_TRAINED = "challenger_sees_what_it_was_trained_on"
     FIT_TO_SERVE = "challenger_is_fit_to_serve"
     LIVE = "challenger_holds_on_live_decisions"
+    SHADOW = "challenger_is_no_worse_as_shadow"
+    CALIBRATED = "challenger_is_calibrated"
+
+
+OF_CUSTOMERS = (Claim.BEATS_CHAMPION, Claim.CALIBRATED, Claim.FEATURES_AS_TRAINED, Claim.FIT_TO_SERVE)
+"""Claims about a model of customers, which decides nothing by itself."""
+OF_ENGAGEMENT = tuple(claim for claim in Claim if claim is not Claim.CALIBRATED)
+"""Claims about the model that decides; it is calibrated on every channel."""
 
 
 @dataclass(frozen=True)

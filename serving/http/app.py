@@ -52,6 +52,7 @@ from serving.http import (
     pauses,
     performance,
     plans,
+    preference_advice,
     preference_policy,
     preference_sync,
     preference_templates,
@@ -123,6 +124,7 @@ ROUTERS = (
     preference_templates.router,
     template_previews.router,
     # Before the one that reads any other last part as the name of a preference.
+    preference_advice.router,
     preference_sync.router,
     template_applications.router,
     preferences.router,

@@ -71,6 +71,21 @@ class Performance(Frozen):
     log_loss: float | None
 
 
+class ShadowSlice(Frozen):
+    """Messages that another version sent and this one scored as its shadow, of one day, channel and type."""
+
+    day: date = Field(description="UTC day of your clock.")
+    champion: str = Field(description="The version that decided.")
+    channel: str
+    message_type: str
+    decisions: int
+    expected: float = Field(description="Conversions this version predicted.")
+    champion_expected: float = Field(description="Conversions the version that decided predicted.")
+    observed: int
+    log_loss: float = Field(description="Of this version, nats per decision.")
+    champion_log_loss: float
+
+
 class VersionReport(Frozen):
     """One version of one model."""
 
@@ -89,6 +104,7 @@ class VersionReport(Frozen):
     registry_answers: bool
     live: Performance
     slices: tuple[Slice, ...]
+    shadow: tuple[ShadowSlice, ...] = Field(description="How it did as shadow, beside the version that decided.")
 
 
 @router.get("", summary="List the models")
@@ -119,10 +135,12 @@ def get_model_version(
     known, answers = _version(parts, name, version)
     now = parts.clock.now(caller.tenant)
     rows = parts.model_performance.of(caller.tenant, name, version, now=now, since=now - timedelta(days=days))
-    if known is None and not rows:
+    shadow = parts.shadow_performance.of(caller.tenant, name, version, now=now, since=now - timedelta(days=days))
+    if known is None and not rows and not shadow:
         raise Refused(ProblemCode.NOT_FOUND, "There is no such version, or it is not known while MLflow is away.")
     slices = tuple(Slice.model_validate(row) for row in rows)
-    return _report(name, version, known, slices, answers=answers)
+    compared = tuple(ShadowSlice.model_validate(row) for row in shadow)
+    return _report(name, version, known, slices, compared, answers=answers)
 
 
 def _models(parts: Parts) -> tuple[list[KnownModel], bool]:
@@ -140,7 +158,13 @@ def _version(parts: Parts, name: str, version: str) -> tuple[KnownVersion | None
 
 
 def _report(
-    name: str, version: str, known: KnownVersion | None, slices: tuple[Slice, ...], *, answers: bool
+    name: str,
+    version: str,
+    known: KnownVersion | None,
+    slices: tuple[Slice, ...],
+    shadow: tuple[ShadowSlice, ...],
+    *,
+    answers: bool,
 ) -> VersionReport:
     tags = known.tags if known is not None else {}
     return VersionReport(
@@ -159,6 +183,7 @@ def _report(
         registry_answers=answers,
         live=_performance(slices),
         slices=slices,
+        shadow=shadow,
     )
 
 

@@ -129,6 +129,26 @@ def test_a_challenger_that_has_learned_nothing_is_refused_and_the_champion_stays
     assert installation.champion() == champion
 
 
+def test_a_challenger_that_lacks_only_live_messages_stands_as_shadow_and_nothing_newer_is_made(
+    installation: Installation,
+):
+    champion, registry = installation.registry.version("champion"), installation.registry
+    assert champion is not None
+    trying = replace(installation, settings=installation.settings.model_copy(update={"shadow_decisions": 50}))
+    outcome = trying.run("training_job", cut=(cut_of(installation) - timedelta(minutes=2)).isoformat())
+    try:
+        assert list(outcome.broken) == ["challenger_is_no_worse_as_shadow"]
+        shadow = registry.version("shadow")
+        assert shadow is not None
+        assert (shadow, installation.champion()) == (registry.version("challenger"), champion.version)
+        assert (installation.settings.bundle_dir / "engagement" / shadow.version / "manifest.sig").is_file()
+        assert "not enough live data" in shadow.tags["gate.reasons"]
+        again = trying.run("training_job", cut=(cut_of(installation) - timedelta(minutes=3)).isoformat())
+        assert again.assets["engagement_model"]["mlflow_model_version"] == shadow.version
+    finally:
+        registry.set_alias("shadow", champion)
+
+
 def cut_of(installation: Installation) -> datetime:
     champion = installation.registry.version("champion")
     assert champion is not None
