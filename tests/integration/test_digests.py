@@ -151,6 +151,16 @@ def test_a_budget_that_is_used_up_lets_the_whole_digest_wait_and_it_stays_the_sa
     assert (again.handed.verdict, again.decision_ids) == (Verdict.GO, tuple(other))
 
 
+def test_two_schedulers_tell_of_a_digest_once(scene, heard) -> None:  # noqa: F811
+    ask(scene, "Ada", "Eve")
+    (due,) = scene.digests.queue.due(scene.tenant, now=EVENING, limit=10)
+    first = scene.digests.queue.release(scene.tenant, due, "d-1", now=EVENING)
+    second = scene.digests.queue.release(scene.tenant, due, "d-2", now=EVENING)
+    assert (first, second, len(digests(heard))) == (True, False, 1)
+    assert scene.digests.queue.postpone(scene.tenant, due, due_at=EVENING + timedelta(hours=1))
+    assert not scene.digests.queue.let_go(scene.tenant, due, now=EVENING + timedelta(hours=2))
+
+
 def test_withdrawn_consent_or_other_variables_hand_nothing_over(scene, heard) -> None:  # noqa: F811
     MessageTypes(scene.db).publish(scene.tenant, [a_type(**ON_EMAIL, **NAMED, **DIGEST)], actor="test")
     asked = ask(scene, "Ada", "Eve")
