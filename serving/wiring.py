@@ -55,6 +55,7 @@ from adapters.postgres.preference_sync import PreferenceSync
 from adapters.postgres.preference_templates import PreferenceTemplates
 from adapters.postgres.preferences import Preferences
 from adapters.postgres.profiles import Profiles
+from adapters.postgres.pulse import PostgresPulse
 from adapters.postgres.recipient_facts import RecipientFacts
 from adapters.postgres.rectifications import Rectifications
 from adapters.postgres.retention import Retention
@@ -83,6 +84,7 @@ from serving.models import EngagementModels
 from serving.parts import Parts, Templates
 from serving.planner import Planner
 from serving.probes import Probe
+from serving.pulse import EVERY_SECONDS, Pulse
 from serving.remembered import Remembered
 from serving.score_jobs import ScoreJobs
 from serving.spool_drain import SpoolDrain
@@ -98,6 +100,7 @@ class _Deciding:
     links: UnsubscribeLinks
     tokens: HandoverTokens
     store: Breaker
+    features: Breaker
     spool: DecisionSpool
     drain: SpoolDrain
     beliefs: ServingBeliefs
@@ -111,7 +114,8 @@ class _Deciding:
             UnsubscribeLinks(box, settings.public_url),
             HandoverTokens(box),
         )
-        store, spool, tenants = consent_store(), DecisionSpool.of(settings, box), Tenants(database, box)
+        store, features = consent_store(), online_features()
+        spool, tenants = DecisionSpool.of(settings, box), Tenants(database, box)
         beliefs, hooks = ServingBeliefs(VariantBeliefs(database), tenants.names), LocalHooks.installed()
         decider = SteadyDecider(
             decisions,
@@ -119,14 +123,14 @@ class _Deciding:
             settings,
             links,
             tokens=tokens,
-            features=online_features(),
+            features=features,
             beliefs=beliefs,
             spool=spool,
             store=store,
             hooks=hooks,
         )
         drain = SpoolDrain(spool, decisions, tenants)
-        return cls(decisions, links, tokens, store, spool, drain, beliefs, hooks, decider)
+        return cls(decisions, links, tokens, store, features, spool, drain, beliefs, hooks, decider)
 
     def close(self) -> None:
         """Let go of what is open."""
@@ -169,8 +173,11 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
     redis = connect(endpoints.redis_url, timeout_ms=settings.redis_timeout_ms)
     deciding = _Deciding.of(settings, database, box, models)
     versions = ModelVersions(endpoints.mlflow_url)
+    pulses = _pulses(settings, endpoints, deciding)
     models.start()
     deciding.beliefs.start()
+    for pulse in pulses:
+        pulse.start()
     try:
         yield Parts(
             settings=settings,
@@ -181,19 +188,31 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             model_versions=versions,
             score_jobs=ScoreJobs(deciding.decider, lambda: models.current, Clock()),
             change_streams=_streams(database, settings),
-            rate_limits=RateLimits.of(settings, redis),
+            rate_limits=RateLimits.of(settings, redis, is_away=lambda: deciding.features.is_lost),
             probes=(*_probes(settings, database, redis.ping, models), deciding.probe),
             **_kept_in_postgres(settings, database, box),
             **_rights(settings, database, box),
             **_operations(database, box),
         )
     finally:
+        for pulse in pulses:
+            pulse.stop()
         deciding.beliefs.stop()
         models.stop()
         versions.close()
         redis.close()
         deciding.close()
         database.close()
+
+
+def _pulses(settings: Settings, endpoints: Endpoints, deciding: _Deciding) -> tuple[Pulse, ...]:
+    """Return who watches the servers that decisions ask."""
+    postgres = PostgresPulse(endpoints.databases.app, seconds=settings.pulse_ms / 1000)
+    valkey = connect(endpoints.redis_url, timeout_ms=settings.pulse_ms)
+    return (
+        Pulse(deciding.store, postgres, postgres.close, every_seconds=EVERY_SECONDS),
+        Pulse(deciding.features, valkey.ping, valkey.close, every_seconds=EVERY_SECONDS),
+    )
 
 
 def _kept_in_postgres(settings: Settings, database: Database, box: SecretBox) -> dict[str, Any]:
