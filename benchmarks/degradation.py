@@ -2,9 +2,9 @@
 
 Decisions are asked for at a steady rate, whether those before are answered or not, and each counts from when it was
 due; ``--rate 0`` is a closed loop of a few threads without pause instead, which mostly tells how busy the machine is.
-``first`` is the first second after a server hangs, ``then`` the rest. MLflow is not on the way of a decision: it is down
-all the time. ``--watched 0`` leaves out who watches the servers, for comparison. ``--json`` prints one object on the
-last line. PostgreSQL and Valkey are started for the measurement and removed after it.
+``first`` is the first second after a server hangs, ``then`` the rest. MLflow is not on the way of a decision: it is
+down all the time. ``--watched 0`` leaves out who watches the servers, for comparison. ``--json`` prints one object on
+the last line. PostgreSQL and Valkey are started for the measurement and removed after it.
 """
 
 import itertools

@@ -306,6 +306,8 @@ def _probes(
         # Without these two rules decide, and every answer says so.
         Probe("redis", ping_redis),
         Probe("model", models.check),
+        # Without this one no new version of the model is heard of; what serves goes on serving.
+        Probe("mlflow", models.check_registry),
         # Without these two features grow old between two nights.
         Probe("relay", partial(_beats, settings, "relay")),
         Probe("consumer", partial(_beats, settings, "consumer")),
