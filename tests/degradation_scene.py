@@ -26,6 +26,7 @@ from adapters.endpoints import Endpoints
 from adapters.feature_store import SERVICE, FeatureStore
 from adapters.keyring import Keyring
 from adapters.postgres.api_keys import ApiKeys
+from adapters.postgres.budgets import ContactBudgets
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.engine import Database
 from adapters.postgres.message_types import MessageTypes
@@ -36,6 +37,7 @@ from adapters.redis.client import connect
 from adapters.secrets import SecretBox
 from adapters.settings import Settings, child_environment
 from domain.consent import ConsentChange, ConsentStatus
+from domain.contact_budget import ContactBudget
 from domain.tenants import Tenant
 from domain.values import Purpose
 from models.engagement import train
@@ -147,8 +149,8 @@ def a_scene(folder: Path, box: SecretBox) -> Iterator[Scene]:
         prepare(postgres.admin_url, urls)
         (folder / "service").mkdir()
         settings = settings_for(
-            folder / "service", urls, box, redis_url=valkey.url, mlflow_url=mlflow_url, redis_timeout_ms=2_000,
-            pulse_ms=2_000, postgres_timeout_ms=2_000, model_poll_seconds=0.2, holdout_share=0,
+            folder / "service", urls, box, redis_url=valkey.url, mlflow_url=mlflow_url, redis_timeout_ms=500,
+            pulse_ms=1_000, postgres_timeout_ms=2_000, model_poll_seconds=0.2, holdout_share=0,
         )  # fmt: skip
         tenant, key = _tenant(urls, box)
         endpoints = Endpoints(databases=urls, redis_url=valkey.url, mlflow_url="", dagster_url="", api_url="")
@@ -170,6 +172,7 @@ def _tenant(urls: DatabaseUrls, box: SecretBox) -> tuple[Tenant, str]:
     tenant = Tenants(database, box).create("shop", display_name="Shop", time_zone=f"Etc/GMT{-offset:+d}")[0]
     receipt = a_type(type="receipt", **{"class": "transactional"})
     MessageTypes(database).publish(tenant, [a_type(), receipt], actor="test")
+    ContactBudgets(database).publish(tenant, ContactBudget(), actor="test")
     purposes = (Purpose.MARKETING, Purpose.PERSONALIZATION)
     given = [ConsentChange(purpose=each, status=ConsentStatus.GIVEN, source="t") for each in purposes]
     for who in PEOPLE:

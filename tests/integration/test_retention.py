@@ -226,8 +226,8 @@ _PLAN = (
         "VALUES (:t, :id, 0, 0, 0, 'email', 0, :at, 0)"
     ),
     text(
-        "INSERT INTO job (tenant, job_id, kind, state, total, actor, updated_at) "
-        "VALUES (:t, :id, 'plan', :state, 1, 'test', :at)"
+        "INSERT INTO job (tenant, job_id, kind, state, total, actor, updated_at, leased_until) "
+        "VALUES (:t, :id, 'plan', :state, 1, 'test', :at, 'infinity')"
     ),
 )
 _DECISION = text("""
