@@ -5,48 +5,27 @@ nothing, for its id is there already; so nothing is struck out line by line. A l
 was never answered, and is cut off.
 """
 
-import base64
 import fcntl
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Self
 
 import structlog
-from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from adapters.postgres.decision_rows import Row
-from adapters.secrets import CannotOpen, SecretBox
+from adapters.decisions_aside import DecisionsAside
+from adapters.secrets import SecretBox
 from adapters.settings import Settings
+from adapters.spooled import Spooled, opened, sealed
 
+FOLDER = "spool"
 FILE = "decisions.spool"
-ASIDE = "decisions.aside"
-_NAME = "decision-spool"
 _log = structlog.get_logger("kairos.spool")
 
 
 class SpoolUnavailable(RuntimeError):
     """Nothing more can be kept here: the file cannot be written, or is as large as it may be."""
-
-
-@dataclass(frozen=True)
-class Spooled:
-    """A decision that was answered and is not recorded yet."""
-
-    __pydantic_config__ = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
-    tenant: str
-    actor: str
-    row: Row
-
-    @property
-    def name(self) -> tuple[str, str]:
-        """What it is known by."""
-        return self.tenant, self.row.decision_id
-
-
-_FORM = TypeAdapter(Spooled)
 
 
 class DecisionSpool:
@@ -61,7 +40,7 @@ class DecisionSpool:
             most_bytes: how large it may become.
         """
         self._path = folder / FILE
-        self._aside = folder / ASIDE
+        self._aside = DecisionsAside(folder, box)
         self._box = box
         self._most_bytes = most_bytes
         self._lock = Lock()
@@ -72,7 +51,7 @@ class DecisionSpool:
     @classmethod
     def of(cls, settings: Settings, box: SecretBox) -> Self:
         """Return the spool of this installation, with what an earlier process left in it."""
-        spool = cls(settings.data_dir / "spool", box, most_bytes=settings.decision_spool_mb * 1024 * 1024)
+        spool = cls(settings.data_dir / FOLDER, box, most_bytes=settings.decision_spool_mb * 1024 * 1024)
         spool.open()
         return spool
 
@@ -97,12 +76,12 @@ class DecisionSpool:
         Raises:
             SpoolUnavailable: it is not kept, and may not be answered.
         """
-        sealed = base64.b64encode(self._box.seal(_NAME, _FORM.dump_json(spooled))) + b"\n"
+        line = sealed(self._box, spooled)
         with self._lock:
             if spooled.name in self._kept:
                 return
             try:
-                self._append(sealed)
+                self._append(line)
             except OSError as error:
                 raise SpoolUnavailable(f"the spool cannot be written ({type(error).__name__})") from None
             self._kept[spooled.name] = spooled
@@ -126,11 +105,7 @@ class DecisionSpool:
 
     def set_aside(self, spooled: Spooled) -> None:
         """Keep a decision that can never be recorded where it is in nobody's way, for somebody to look at."""
-        sealed = base64.b64encode(self._box.seal(_NAME, _FORM.dump_json(spooled))) + b"\n"
-        with os.fdopen(os.open(self._aside, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as file:
-            file.write(sealed)
-            file.flush()
-            os.fsync(file.fileno())
+        self._aside.add(spooled)
 
     def close(self) -> None:
         """Let another process have the file; what is in it stays."""
@@ -159,13 +134,7 @@ class DecisionSpool:
         if self._end < len(body):
             _log.warning("spool.torn", bytes=len(body) - self._end)
             os.ftruncate(handle, self._end)
-        for line in body[: self._end].splitlines():
-            try:
-                spooled = _FORM.validate_json(self._box.unseal(_NAME, base64.b64decode(line, validate=True)))
-            except (CannotOpen, ValidationError, ValueError) as error:
-                # Written under another secret, or damaged: it says nothing to anybody.
-                _log.error("spool.unreadable", error=type(error).__name__)
-                continue
+        for spooled in opened(self._box, body):
             self._kept.setdefault(spooled.name, spooled)
 
     def _append(self, line: bytes) -> None:

@@ -180,6 +180,10 @@ class Settings(Frozen):
         2000,
         description="Milliseconds a decision waits for one answer of PostgreSQL before it answers without consent.",
     )
+    pulse_ms: PositiveInt = Field(
+        150,
+        description="Milliseconds PostgreSQL or Valkey may take for a sign of life before decisions go on without it.",
+    )
     decision_spool_mb: PositiveInt = Field(
         64, description="Megabytes of decisions that are kept in a local file while PostgreSQL is away."
     )

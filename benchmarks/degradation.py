@@ -1,11 +1,15 @@
 """Decisions while servers hang: how many are answered, how late and from which rung, one at a time and together.
 
-A closed loop of a few threads decides without pause. ``first`` is the first second after a server hangs, ``then`` the
-rest, when the breakers are open. MLflow is not on the way of a decision: it is down all the time. ``--json`` prints one
-object on the last line. PostgreSQL and Valkey are started for the measurement and removed after it.
+Decisions are asked for at a steady rate, whether those before are answered or not, and each counts from when it was
+due; ``--rate 0`` is a closed loop of a few threads without pause instead, which mostly tells how busy the machine is.
+``first`` is the first second after a server hangs, ``then`` the rest. MLflow is not on the way of a decision: it is
+down all the time. ``--watched 0`` leaves out who watches the servers, for comparison. ``--json`` prints one object on
+the last line. PostgreSQL and Valkey are started for the measurement and removed after it.
 """
 
+import itertools
 import json
+import os
 import tempfile
 import threading
 import time
@@ -33,8 +37,10 @@ from adapters.postgres.decisions import DecisionLog
 from adapters.postgres.engine import Database, Unavailable
 from adapters.postgres.message_types import MessageTypes
 from adapters.postgres.migrate import prepare
+from adapters.postgres.pulse import PostgresPulse
 from adapters.postgres.roles import DatabaseUrls
 from adapters.postgres.tenants import Tenants
+from adapters.redis.client import connect
 from adapters.secrets import SecretBox
 from adapters.settings import Settings
 from benchmarks.arguments import parsed
@@ -49,6 +55,7 @@ from serving.asks import Ask
 from serving.breakers import Breaker, consent_store, online_features
 from serving.decide import new_id
 from serving.local_hooks import LocalHooks
+from serving.pulse import EVERY_SECONDS, Pulse
 from serving.spool_drain import SpoolDrain
 from serving.steady import SteadyDecider
 from tests.feature_tables import feature_table
@@ -57,6 +64,8 @@ from tests.pausing import paused
 NOON = datetime(2026, 3, 2, 17, tzinfo=UTC)
 RECIPIENTS = 200
 THREADS = 4
+PACED_THREADS = 16
+"""As many as a service worker has: more decisions wait for nobody to take them up."""
 RECOVERED_WITHIN = 60.0
 
 
@@ -91,12 +100,12 @@ class Answer:
     rung: str
 
 
-def _one(bench: Bench, number: int, began: float) -> Answer:
-    """Decide once: about a receipt every fourth time, about marketing otherwise."""
+def _one(bench: Bench, number: int, began: float, due: float | None = None) -> Answer:
+    """Decide once, about a receipt every fourth time and about marketing otherwise; late is what is after ``due``."""
     kind = "receipt" if number % 4 == 0 else "fresh"
     wanted = {"recipient_id": f"r{number % RECIPIENTS}", "message": {"type": kind}}
     ask = Ask(new_id(), DecisionRequest.model_validate(wanted))
-    start = time.perf_counter()
+    start = time.perf_counter() if due is None else due
     try:
         (recorded,) = bench.decider.decide(bench.tenant, [ask], now=NOON, actor="bench")
         rung = recorded.answer["degraded"] or "fresh"
@@ -105,23 +114,27 @@ def _one(bench: Bench, number: int, began: float) -> Answer:
     return Answer(start - began, time.perf_counter() - start, rung)
 
 
-def _load(bench: Bench, seconds: float) -> list[Answer]:
-    """Decide from a few threads, without pause."""
+def _load(bench: Bench, seconds: float, rate: float) -> list[Answer]:
+    """Decide from a few threads: so many a second, or without pause when the rate is 0."""
     began = time.perf_counter()
-    found: list[list[Answer]] = [[] for _ in range(THREADS)]
+    found: list[Answer] = []
+    numbers = itertools.count()
 
-    def loop(place: int) -> None:
-        number = place
-        while time.perf_counter() - began < seconds:
-            found[place].append(_one(bench, number, began))
-            number += THREADS
+    def loop() -> None:
+        while True:
+            number = next(numbers)
+            due = began + number / rate if rate else time.perf_counter()
+            if due >= began + seconds:
+                return
+            time.sleep(max(0.0, due - time.perf_counter()))
+            found.append(_one(bench, number, began, due))
 
-    threads = [threading.Thread(target=loop, args=(place,)) for place in range(THREADS)]
+    threads = [threading.Thread(target=loop) for _ in range(PACED_THREADS if rate else THREADS)]
     for each in threads:
         each.start()
     for each in threads:
         each.join()
-    return [answer for each in found for answer in each]
+    return found
 
 
 def _recovered(bench: Bench) -> float | None:
@@ -138,11 +151,11 @@ def _recovered(bench: Bench) -> float | None:
     return None
 
 
-def _measured(bench: Bench, stopped: Sequence[str], seconds: float) -> dict[str, Any]:
+def _measured(bench: Bench, stopped: Sequence[str], seconds: float, rate: float) -> dict[str, Any]:
     with ExitStack() as stack:
         for name in stopped:
             stack.enter_context(paused(bench.servers[name]))
-        answers = _load(bench, seconds)
+        answers = _load(bench, seconds, rate)
     first = [each.seconds for each in answers if each.at < 1]
     then = [each.seconds for each in answers if each.at >= 1]
     rungs = Counter(each.rung for each in answers)
@@ -150,6 +163,7 @@ def _measured(bench: Bench, stopped: Sequence[str], seconds: float) -> dict[str,
         "stopped": "+".join(stopped) or "nothing",
         "decisions": len(answers),
         "availability": round(1 - rungs["none"] / len(answers), 4),
+        "p99_ms": _p99(first + then),
         "first_p99_ms": _p99(first),
         "then_p50_ms": round(1000 * float(np.quantile(then, 0.5)), 1),
         "then_p99_ms": _p99(then),
@@ -166,16 +180,28 @@ def _p99(seconds: Sequence[float]) -> float:
 
 def main() -> None:
     """Measure, and print."""
-    asked = parsed(__doc__, seconds=(10.0, "of load in each state"))
+    asked = parsed(
+        __doc__,
+        seconds=(10.0, "of load in each state"),
+        rate=(20.0, "decisions a second; 0 is a closed loop"),
+        watched=(1, "0 leaves out who watches the servers"),
+    )
     logs.configure("error")
-    with tempfile.TemporaryDirectory(prefix="kairos-degradation-") as folder, _bench(Path(folder)) as bench:
-        _load(bench, 2.0)
+    with (
+        tempfile.TemporaryDirectory(prefix="kairos-degradation-") as folder,
+        _bench(Path(folder), is_watched=bool(asked.watched)) as bench,
+    ):
+        _load(bench, 2.0, asked.rate)
         states: list[tuple[str, ...]] = [(), ("redis",), ("postgres",), ("redis", "postgres")]
-        found = [_measured(bench, each, asked.seconds) for each in states]
+        found = [_measured(bench, each, asked.seconds, asked.rate) for each in states]
     for each in found:
         print(each)
     if asked.json:
-        print(json.dumps({"threads": THREADS, "states": found}))
+        print(
+            json.dumps(
+                {"rate": asked.rate, "watched": bool(asked.watched), "load": os.getloadavg()[0], "states": found}
+            )
+        )
 
 
 def _type(name: str, message_class: str) -> MessageType:
@@ -186,7 +212,7 @@ def _type(name: str, message_class: str) -> MessageType:
 
 
 @contextmanager
-def _bench(folder: Path) -> Iterator[Bench]:
+def _bench(folder: Path, *, is_watched: bool) -> Iterator[Bench]:
     settings = Settings(data_dir=folder, holdout_share=0)
     box = SecretBox.of(settings)
     with (
@@ -216,10 +242,24 @@ def _bench(folder: Path) -> Iterator[Bench]:
             hooks=LocalHooks(),
         )
         servers = {"redis": valkey.pid, "postgres": postgres.pid}
+        pulses = _pulses(settings, endpoints, breakers) if is_watched else ()
+        for each in pulses:
+            each.start()
         yield Bench(decider, SpoolDrain(spool, log, Tenants(database, box)), tenant, servers, breakers)
+        for each in pulses:
+            each.stop()
         spool.close()
         database.close()
         postgres.discard()
+
+
+def _pulses(settings: Settings, endpoints: Endpoints, breakers: dict[str, Breaker]) -> tuple[Pulse, ...]:
+    postgres = PostgresPulse(endpoints.databases.app, seconds=settings.pulse_ms / 1000)
+    valkey = connect(endpoints.redis_url, timeout_ms=settings.pulse_ms)
+    return (
+        Pulse(breakers["postgres"], postgres, postgres.close, every_seconds=EVERY_SECONDS),
+        Pulse(breakers["redis"], valkey.ping, valkey.close, every_seconds=EVERY_SECONDS),
+    )
 
 
 def _fill(database: Database, tenant: Tenant) -> None:

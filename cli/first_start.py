@@ -67,7 +67,8 @@ def erase_again(settings: Settings, endpoints: Endpoints, database: "Database", 
         from adapters.redis.client import BACKGROUND_TIMEOUT_MS, connect
 
         with connect(endpoints.redis_url, timeout_ms=BACKGROUND_TIMEOUT_MS) as redis:
-            eraser = Eraser(database, places(Lake(settings.lake_dir), redis, settings.data_dir), ledger)
+            everywhere = places(Lake(settings.lake_dir), redis, settings.data_dir, SecretBox.of(settings))
+            eraser = Eraser(database, everywhere, ledger)
             with contextlib.suppress(OnlineUnavailable):
                 for tenant, erasure_id in asked:
                     eraser.run(tenant, erasure_id)

@@ -73,10 +73,11 @@ def _eraser(opened: Session) -> "Iterator[Eraser]":
     from adapters.personal_data.eraser import Eraser, places
     from adapters.personal_data.online_place import OnlineUnavailable
     from adapters.redis.client import BACKGROUND_TIMEOUT_MS, connect
+    from adapters.secrets import SecretBox
 
     settings = opened.settings
     with connect(resolve(settings).redis_url, timeout_ms=BACKGROUND_TIMEOUT_MS) as redis:
-        everywhere = places(Lake(settings.lake_dir), redis, settings.data_dir)
+        everywhere = places(Lake(settings.lake_dir), redis, settings.data_dir, SecretBox.of(settings))
         try:
             yield Eraser(opened.database, everywhere, ErasureLedger.of(settings))
         except OnlineUnavailable as error:

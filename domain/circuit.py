@@ -1,7 +1,8 @@
 """A circuit breaker's states: closed, open, half-open with exactly one probe; time is an argument.
 
 It opens when enough of the calls within a window failed, rests twice as long each time its probe fails, and closes
-with the first probe that succeeds. Nothing here waits, and nothing here is safe to share between threads.
+with the first probe that succeeds. Who watches the other side may say besides that it is lost: then it is open, and no
+call is risked, until they say that it is found. Nothing here waits, and nothing is safe to share between threads.
 """
 
 from collections import deque
@@ -47,6 +48,8 @@ class Circuit:
         self.state = State.CLOSED
         self.openings = 0
         """How often it opened, its probes' failures included."""
+        self.is_lost = False
+        """Whether who watches the other side said last that it is not there."""
         self._era = 0
         self._calls: deque[tuple[float, bool]] = deque()
         self._failures = 0
@@ -58,7 +61,7 @@ class Circuit:
         """Return the number of the call that may be made, None when none may be."""
         if self.state is State.CLOSED:
             return self._era
-        if now < self._until:
+        if self.is_lost or now < self._until:
             return None
         # The one probe; the next is not before this one has ended, or was given up.
         self.state = State.HALF_OPEN
@@ -92,6 +95,18 @@ class Circuit:
         if call == self._era and self.state is State.HALF_OPEN:
             self.state = State.OPEN
             self._until = now
+
+    def lost(self, now: float) -> None:
+        """Note that who watches the other side does not find it: it opens, and calls under way say nothing."""
+        if not self.is_lost:
+            self.is_lost = True
+            self._open(now)
+
+    def found(self) -> None:
+        """Note that who lost the other side found it again: it closes."""
+        if self.is_lost:
+            self.is_lost = False
+            self._close()
 
     def _note(self, now: float, *, is_failure: bool) -> None:
         self._calls.append((now, is_failure))

@@ -1,8 +1,9 @@
 """Admission: how many requests are done at a time, who waits, and who is sent away when there are too many.
 
-Real time, standard and batch each have a queue with an end. A place that becomes free goes to real time first and to
-batch last, and batch never holds more than half of the places. Opt-outs and what hands messages over pass at once: the
-places are fewer than the threads, so that a thread is always left for them. One event loop uses it, without locks.
+Real time (decisions, and reports of how messages fared, which may hold an opt-out), standard and batch each have a
+queue with an end. A place that becomes free goes to real time first and to batch last, and batch never holds more than
+half of the places. Opt-outs and what hands messages over pass at once: the places are fewer than the threads, so that a
+thread is always left for them. One event loop uses it, without locks.
 """
 
 import asyncio

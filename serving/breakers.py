@@ -65,6 +65,25 @@ class Breaker:
         """How often it opened."""
         return self._circuit.openings
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether who watches the other side said last that it is not there: no reason to wait any longer."""
+        return self._circuit.is_lost
+
+    def lost(self) -> None:
+        """Open, and risk no call before ``found``: who watches the other side does not find it."""
+        with self._lock:
+            before = self._circuit.state
+            self._circuit.lost(self._monotonic())
+            self._changed(before)
+
+    def found(self) -> None:
+        """Close, when it was lost before."""
+        with self._lock:
+            before = self._circuit.state
+            self._circuit.found()
+            self._changed(before)
+
     @contextmanager
     def calling(self) -> Iterator[None]:
         """Make one call inside the block.
@@ -117,5 +136,5 @@ def consent_store() -> Breaker:
 
 
 def online_features() -> Breaker:
-    """Return the breaker of the online features."""
-    return Breaker("online_features", failures=(FeatureStoreUnavailable,))
+    """Return the breaker of the online features: where decisions are few, five in a row are enough."""
+    return Breaker("online_features", failures=(FeatureStoreUnavailable,), thresholds=Thresholds(in_a_row=5))

@@ -152,15 +152,16 @@ def main() -> None:
     def work(parts: StreamParts) -> None:
         settings = parts.settings
         lake = Lake(settings.lake_dir)
+        box = SecretBox.of(settings)
         with connect(parts.endpoints.redis_url, timeout_ms=BACKGROUND_TIMEOUT_MS) as redis:
             erasing = ErasureWorker(
                 database=parts.database,
-                eraser=Eraser(parts.database, places(lake, redis, settings.data_dir), ErasureLedger.of(settings)),
+                eraser=Eraser(parts.database, places(lake, redis, settings.data_dir, box), ErasureLedger.of(settings)),
                 sweep=Sweep(parts.database, lake, OnlineFeatures(redis)),
                 tenants=lambda: list(parts.tenants.all()),
             )
-            store = Exports(parts.database, SecretBox.of(settings))
-            exporter = Exporter(store, sources(lake, redis, settings.data_dir), settings.data_dir)
+            store = Exports(parts.database, box)
+            exporter = Exporter(store, sources(lake, redis, settings.data_dir, box), settings.data_dir)
             exporting = ExportWorker(store, exporter, lambda: list(parts.tenants.all()))
 
             def observe() -> Numbers:

@@ -157,6 +157,15 @@ class EngagementModels:
         if status.alias_answers and not status.is_as_wanted:
             raise LookupError(status.problem or f"version {status.wanted} is wanted")
 
+    def check_registry(self) -> None:
+        """Do nothing when MLflow said at the last look which version is wanted; for readiness.
+
+        Raises:
+            AliasUnavailable: it did not, so that no new version is heard of.
+        """
+        if not self._status.alias_answers:
+            raise AliasUnavailable("MLflow did not answer when it was last asked")
+
     def poll(self) -> None:
         """Look once which version is wanted and load it when it is another than serves."""
         if self._current is None and self._name == ALIAS:

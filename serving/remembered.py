@@ -49,7 +49,11 @@ class Remembered:
         """
         digest = hmac.new(self._salt, credential.encode(), hashlib.sha256).digest()
         try:
-            with self._store.calling(), patience.no_longer_than(lambda: self._seconds):
+            with (
+                self._store.calling(),
+                patience.no_longer_than(lambda: self._seconds),
+                patience.giving_up_when(lambda: self._store.is_lost),
+            ):
                 caller = find()
         except (Unavailable, Open):
             return self._recalled(digest)

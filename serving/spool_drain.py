@@ -5,12 +5,13 @@ from dataclasses import replace
 import structlog
 from prometheus_client import Counter, Gauge
 
-from adapters.decision_spool import DecisionSpool, Spooled
+from adapters.decision_spool import DecisionSpool
 from adapters.postgres.allowances import Moved
 from adapters.postgres.contacts import Exhausted
 from adapters.postgres.decisions import DecisionLog
 from adapters.postgres.engine import Unavailable
 from adapters.postgres.tenants import Tenants
+from adapters.spooled import Spooled
 from domain.identity import subject_key
 from domain.tenants import Tenant
 from serving.background import Background

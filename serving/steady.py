@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from adapters.decision_spool import DecisionSpool
+from adapters.postgres import patience
 from adapters.postgres.decision_rows import Recorded
 from adapters.postgres.decisions import Finish
 from adapters.postgres.engine import Busy, Unavailable
@@ -68,7 +69,7 @@ class SteadyDecider(Decider):
         rest = [ask for place, ask in enumerate(asks) if place not in waiting]
         decide: Callable[..., list[Any]] = super().decide_each
         try:
-            with self._store.calling():
+            with self._store.calling(), patience.giving_up_when(lambda: self._store.is_lost):
                 made = self._unless_busy(decide, tenant, rest, now=now, actor=actor)
         except (Unavailable, Open):
             made = self._without.decide(tenant, rest, now=now, actor=actor)

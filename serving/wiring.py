@@ -58,6 +58,7 @@ from adapters.postgres.preference_sync import PreferenceSync
 from adapters.postgres.preference_templates import PreferenceTemplates
 from adapters.postgres.preferences import Preferences
 from adapters.postgres.profiles import Profiles
+from adapters.postgres.pulse import PostgresPulse
 from adapters.postgres.recipient_facts import RecipientFacts
 from adapters.postgres.rectifications import Rectifications
 from adapters.postgres.retention import Retention
@@ -90,6 +91,7 @@ from serving.models import SHADOW, EngagementModels
 from serving.parts import Parts, Templates
 from serving.planner import Planner
 from serving.probes import Probe
+from serving.pulse import EVERY_SECONDS, Pulse
 from serving.remembered import Remembered
 from serving.score_jobs import ScoreJobs
 from serving.shadow import Shadow
@@ -107,6 +109,7 @@ class _Deciding:
     links: UnsubscribeLinks
     tokens: HandoverTokens
     store: Breaker
+    features: Breaker
     spool: DecisionSpool
     drain: SpoolDrain
     beliefs: ServingBeliefs
@@ -123,7 +126,8 @@ class _Deciding:
             UnsubscribeLinks(box, settings.public_url),
             HandoverTokens(box),
         )
-        store, spool, tenants = consent_store(), DecisionSpool.of(settings, box), Tenants(database, box)
+        store, features = consent_store(), online_features()
+        spool, tenants = DecisionSpool.of(settings, box), Tenants(database, box)
         beliefs, hooks = ServingBeliefs(VariantBeliefs(database), tenants.names), LocalHooks.installed()
         prices = ServingPrices(ChannelPrices(database), tenants.names)
         decider = SteadyDecider(
@@ -132,7 +136,7 @@ class _Deciding:
             settings,
             links,
             tokens=tokens,
-            features=online_features(),
+            features=features,
             beliefs=beliefs,
             spool=spool,
             store=store,
@@ -141,7 +145,7 @@ class _Deciding:
             shadow=shadow,
         )
         drain = SpoolDrain(spool, decisions, tenants)
-        return cls(decisions, links, tokens, store, spool, drain, beliefs, prices, hooks, decider)
+        return cls(decisions, links, tokens, store, features, spool, drain, beliefs, prices, hooks, decider)
 
     def start(self) -> None:
         """Begin to follow what was learnt and what volume costs."""
@@ -197,9 +201,12 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
     shadow = Shadow(shadows, ShadowScores(database), poll_seconds=settings.model_poll_seconds)
     deciding = _Deciding.of(settings, database, box, models, shadow)
     versions = ModelVersions(endpoints.mlflow_url)
+    pulses = _pulses(settings, endpoints, deciding)
     models.start()
     shadow.start()
     deciding.start()
+    for pulse in pulses:
+        pulse.start()
     try:
         yield Parts(
             settings=settings,
@@ -210,13 +217,15 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             model_versions=versions,
             score_jobs=ScoreJobs(deciding.decider, lambda: models.current, Clock()),
             change_streams=_streams(database, settings),
-            rate_limits=RateLimits.of(settings, redis),
+            rate_limits=RateLimits.of(settings, redis, is_away=lambda: deciding.features.is_lost),
             probes=(*_probes(settings, database, redis.ping, models), deciding.probe),
             **_kept_in_postgres(settings, database, box),
             **_rights(settings, database, box),
             **_operations(database, box),
         )
     finally:
+        for pulse in pulses:
+            pulse.stop()
         deciding.stop()
         shadow.stop()
         shadows.stop()
@@ -225,6 +234,16 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
         redis.close()
         deciding.close()
         database.close()
+
+
+def _pulses(settings: Settings, endpoints: Endpoints, deciding: _Deciding) -> tuple[Pulse, ...]:
+    """Return who watches the servers that decisions ask."""
+    postgres = PostgresPulse(endpoints.databases.app, seconds=settings.pulse_ms / 1000)
+    valkey = connect(endpoints.redis_url, timeout_ms=settings.pulse_ms)
+    return (
+        Pulse(deciding.store, postgres, postgres.close, every_seconds=EVERY_SECONDS),
+        Pulse(deciding.features, valkey.ping, valkey.close, every_seconds=EVERY_SECONDS),
+    )
 
 
 def _kept_in_postgres(settings: Settings, database: Database, box: SecretBox) -> dict[str, Any]:
@@ -321,6 +340,8 @@ def _probes(
         # Without these two rules decide, and every answer says so.
         Probe("redis", ping_redis),
         Probe("model", models.check),
+        # Without this one no new version of the model is heard of; what serves goes on serving.
+        Probe("mlflow", models.check_registry),
         # Without these two features grow old between two nights.
         Probe("relay", partial(_beats, settings, "relay")),
         Probe("consumer", partial(_beats, settings, "consumer")),

@@ -12,10 +12,11 @@ from typing import Any
 import structlog
 from prometheus_client import Counter
 
-from adapters.decision_spool import DecisionSpool, Spooled, SpoolUnavailable
+from adapters.decision_spool import DecisionSpool, SpoolUnavailable
 from adapters.handover_tokens import HandoverTokens
 from adapters.postgres.decision_rows import Recorded, Row
 from adapters.postgres.engine import Unavailable
+from adapters.spooled import Spooled
 from domain import content, decisioning, identity
 from domain.content import RenderedContent
 from domain.decision_record import Evidence

@@ -94,7 +94,7 @@ class Worker(Collector):
                 continue
             pause = _FIRST_PAUSE
             self._working()
-            self._stopping.wait(wait)
+            self._rest(wait)
         self._problem = None
         self._beat(Doing.STOPPED)
         _log.info(f"{self.name}.stopped", **self._numbers.counts)
@@ -105,6 +105,12 @@ class Worker(Collector):
             yield CounterMetricFamily(f"kairos_{self.name}_{name}", f"{name} by the {self.name} since its start", value)
         for name, value in self._numbers.gauges.items():
             yield GaugeMetricFamily(f"kairos_{self.name}_{name}", f"{name} of the {self.name} now", value)
+
+    def _rest(self, seconds: float) -> None:
+        """Wait for the next step, and go on telling that we live: one that rests a minute is not one that hangs."""
+        ends = time.monotonic() + seconds
+        while (left := ends - time.monotonic()) > 0 and not self._stopping.wait(min(left, _BEAT_SECONDS)):
+            self._beat_now_and_then(Doing.WORKING, is_news=False)
 
     def _working(self) -> None:
         if not self._is_ready:

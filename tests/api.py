@@ -58,5 +58,6 @@ def settings_for(folder: Path, databases: DatabaseUrls, box: SecretBox, **change
         "mlflow_url": f"http://{NOBODY_LISTENS}",
         # A slow machine is no PostgreSQL that is away; tests of that say how long they wait.
         "decision_postgres_ms": 20_000,
+        "pulse_ms": 20_000,
     }
     return Settings.model_validate(given | changes)

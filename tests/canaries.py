@@ -19,6 +19,7 @@ from adapters.postgres.profiles import Profiles
 from adapters.postgres.schema import metadata
 from adapters.postgres.suppressed_addresses import SuppressedAddresses
 from adapters.redis import online_store
+from assets.steps.scoring_days import TABLE as SCORES
 from domain.changes import ChangeKind
 from domain.consent import ConsentChange, ConsentStatus
 from domain.identity import subject_key
@@ -64,6 +65,7 @@ def plant(db, tenant, lake, redis, who):
     both = pa.concat_tables([lake.read("events", day=DAY), rows]) if lake.exists("events", day=DAY) else rows
     lake.write("events", both, day=DAY, notes={"since": "2020"})
     lake.quarantine("events", DAY, "claim", both)
+    plant_scores(lake, tenant, who)
     redis.hset(online_store.key(PROJECT, tenant.tenant, who), "row:v", mark(who))
     SuppressedAddresses(db).set_address(tenant, who, Channel.EMAIL, f"{who}@example.org", actor="test")
     with db.tenant(tenant.tenant) as connection:
@@ -72,6 +74,14 @@ def plant(db, tenant, lake, redis, who):
     Contests(db).open(tenant, decision, statement=mark(who), source="test", actor="test")
     Objections(db).record(tenant, who, ObjectionKind.PROFILING, source="test", actor="test", now=NOW)
     plant_artifacts(lake.root.parent / "mlartifacts", tenant, who)
+
+
+def plant_scores(lake, tenant, who):
+    """Plant what a batch of scores says of a person, beside what it says of others."""
+    scores = pa.Table.from_pylist([{"tenant": tenant.tenant, "recipient_id": who, "channel": mark(who), "score": 0.5}])
+    if lake.exists(SCORES, day=DAY):
+        scores = pa.concat_tables([lake.read(SCORES, day=DAY), scores])
+    lake.write(SCORES, scores, day=DAY)
 
 
 def plant_artifacts(folder, tenant, who):

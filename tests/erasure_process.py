@@ -42,7 +42,7 @@ def erase(tenant, erasure_id, *, deadly=None):
     database = Database(settings.postgres_url.get_secret_value(), keyring=Keyring.of(settings))
     whose = Tenants(database, SecretBox.of(settings)).get(tenant)
     with connect(settings.redis_url.get_secret_value(), timeout_ms=2000) as redis:
-        everywhere = places(Lake(settings.lake_dir), redis, settings.data_dir)
+        everywhere = places(Lake(settings.lake_dir), redis, settings.data_dir, SecretBox.of(settings))
         if deadly is not None:
             everywhere = [Deadly(each, deadly[1]) if each.name == deadly[0] else each for each in everywhere]
         Eraser(database, everywhere, ErasureLedger.of(settings)).run(whose, erasure_id)
@@ -51,7 +51,7 @@ def erase(tenant, erasure_id, *, deadly=None):
 def main():
     tenant, erasure_id = sys.argv[1:]
     settings = load_settings()
-    names = [each.name for each in places(Lake(settings.lake_dir), None, settings.data_dir)]
+    names = [each.name for each in places(Lake(settings.lake_dir), None, settings.data_dir, SecretBox.of(settings))]
     killed = 0
     for deadly in ((name, moment) for name in names for moment in MOMENTS):
         child = os.fork()

@@ -44,7 +44,7 @@ def write(tenant, export_id, *, pages=None):
     database = Database(settings.postgres_url.get_secret_value(), keyring=Keyring.of(settings))
     whose = Tenants(database, box).get(tenant)
     with connect(settings.redis_url.get_secret_value(), timeout_ms=2000) as redis:
-        read = sources(Lake(settings.lake_dir), redis, settings.data_dir)
+        read = sources(Lake(settings.lake_dir), redis, settings.data_dir, box)
         store = Exports(database, box)
         alive = Exporter(store, read, settings.data_dir)
         deadly = Exporter(

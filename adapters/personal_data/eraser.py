@@ -17,19 +17,21 @@ from adapters.personal_data.online_place import OnlineFeatures
 from adapters.personal_data.place_names import tables
 from adapters.personal_data.places import NotYet, Person, Place
 from adapters.personal_data.postgres_places import ChangeList, DataKey, DeadLetters, EventRows, Outbox, Table
+from adapters.personal_data.spool_place import SpoolFiles
 from adapters.postgres import erasures
 from adapters.postgres.engine import Database
 from adapters.postgres.erasures import Erasure, Erasures
+from adapters.secrets import SecretBox
 from domain.tenants import Tenant
 
 _log = structlog.get_logger(__name__)
 
 
-def places(lake: Lake, redis: Redis, data_dir: Path) -> list[Place]:
-    """Return every place, the key first: from then on nothing that is sealed opens."""
+def places(lake: Lake, redis: Redis, data_dir: Path, box: SecretBox) -> list[Place]:
+    """Return every place, the key first: from then on nothing that is sealed for the person opens."""
     rows: list[Place] = [EventRows() if name == EventRows.name else Table(name) for name in tables()]
     inside: list[Place] = [DataKey(), *rows, Outbox(), ChangeList(), DeadLetters(), OpenJobs(), ExportFiles(data_dir)]
-    return [*inside, LakeFiles(lake), Artifacts(data_dir), OnlineFeatures(redis)]
+    return [*inside, SpoolFiles(data_dir, box), LakeFiles(lake), Artifacts(data_dir), OnlineFeatures(redis)]
 
 
 class Eraser:

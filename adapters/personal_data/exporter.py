@@ -17,16 +17,19 @@ from adapters.personal_data.export_files import ArtifactRows, LakeRows, OnlineRo
 from adapters.personal_data.export_place import FOLDER, path_of
 from adapters.personal_data.export_sources import Letters, Record, Source, TableSource
 from adapters.personal_data.places import Person
+from adapters.personal_data.spool_place import SpoolFiles
 from adapters.postgres import allowances, exports
 from adapters.postgres.exports import Exports, Held, Progress
 from adapters.sealed_file import SealedFile
+from adapters.secrets import SecretBox
 from domain.exports import CONTEXT, PORTABLE, ExportKind
 from domain.tenants import Tenant
 
 
-def sources(lake: Lake, redis: Redis, data_dir: Path) -> dict[ExportKind, list[Source]]:
+def sources(lake: Lake, redis: Redis, data_dir: Path, box: SecretBox) -> dict[ExportKind, list[Source]]:
     """Return what each kind of export reads, in order."""
-    outside: list[Source] = [Letters(), LakeRows(lake), ArtifactRows(data_dir), OnlineRows(redis)]
+    files: list[Source] = [SpoolFiles(data_dir, box), LakeRows(lake), ArtifactRows(data_dir)]
+    outside = [Letters(), *files, OnlineRows(redis)]
     return {
         ExportKind.ACCESS: [*export_sources.tables(), *outside],
         ExportKind.PORTABILITY: [TableSource(name) for name in PORTABLE],

@@ -22,6 +22,7 @@ OUTBOX = "outbox"
 CHANGES = "recipient_change"
 DEAD_LETTERS = "dead_letter"
 JOBS = "job"
+SPOOL = "decision_spool"
 LAKE = "lake"
 ARTIFACTS = "mlflow_artifacts"
 ONLINE = "online_features"
@@ -35,7 +36,7 @@ def tables() -> tuple[str, ...]:
 
 def every() -> tuple[str, ...]:
     """Return every place, in the order in which they are erased."""
-    return (DATA_KEY, *tables(), OUTBOX, CHANGES, DEAD_LETTERS, JOBS, EXPORTS, LAKE, ARTIFACTS, ONLINE)
+    return (DATA_KEY, *tables(), OUTBOX, CHANGES, DEAD_LETTERS, JOBS, EXPORTS, SPOOL, LAKE, ARTIFACTS, ONLINE)
 
 
 def erasable() -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, func, select, text
+from sqlalchemy import ColumnElement, Connection, Table, exists, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from adapters.postgres import audit
@@ -41,7 +41,8 @@ TABLES: Mapping[Retained, tuple[Aged, ...]] = {
         Aged("decision_contest", "reviewed_at", "subject_key"),
     ),
     Retained.DEAD_LETTERS: (Aged("dead_letter", "received_at", "sealed_for"),),
-    Retained.JOBS: (Aged("job", "updated_at", None),),
+    # A plan goes with its items and before its job, which says whether it is still made.
+    Retained.JOBS: (Aged("plan", "recorded_at", None), Aged("job", "updated_at", None)),
 }
 
 
@@ -161,7 +162,10 @@ def _older(aged: Aged, before: datetime, held: Sequence[str], whose: str | None)
     columns = metadata.tables[aged.table].c
     found: list[ColumnElement[bool]] = [columns[aged.moment] < before]
     if aged.table == "job":
-        found.append(columns.state.in_(("done", "failed")))
+        found.append(columns.state.in_(_ENDED))
+    if aged.table == "plan":
+        job = metadata.tables["job"].c
+        found.append(~exists().where(job.job_id == columns.job_id, job.state.not_in(_ENDED)))
     if aged.person is not None:
         found.append(func.coalesce(columns[aged.person], "").not_in(held))
         if whose is not None:
@@ -176,5 +180,6 @@ def _set(connection: Connection, table: Table, key: dict[str, Any], days: int, a
     connection.execute(changed)
 
 
+_ENDED = ("done", "failed")
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _FORGET = text("SELECT kairos_forget(:place, :before, CAST(:held AS text[]), :whose)")

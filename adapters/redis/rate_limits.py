@@ -46,17 +46,31 @@ class RateLimits:
     """Counts requests and says when there are too many; 0 stands for no limit."""
 
     def __init__(
-        self, client: Redis, per_minute: Mapping[Level, int], *, monotonic: Callable[[], float] = time.monotonic
+        self,
+        client: Redis,
+        per_minute: Mapping[Level, int],
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        is_away: Callable[[], bool] = lambda: False,
     ) -> None:
+        """Prepare to count.
+
+        Args:
+            client: of the server that counts.
+            per_minute: the limits; 0 is none.
+            monotonic: the clock.
+            is_away: says, without waiting, that the server is known to be away.
+        """
         # The storage takes our pool, with its timeouts and without retries; the address is only to be parsed.
         storage = RedisStorage("redis://", connection_pool=client.connection_pool, key_prefix=_PREFIX)
         self._limiter = SlidingWindowCounterRateLimiter(storage)
         self._items = {level: RateLimitItemPerMinute(most) for level, most in per_minute.items() if most}
         self._monotonic = monotonic
+        self._is_away = is_away
         self._away_until = float("-inf")
 
     @classmethod
-    def of(cls, settings: Settings, client: Redis) -> "RateLimits":
+    def of(cls, settings: Settings, client: Redis, *, is_away: Callable[[], bool] = lambda: False) -> "RateLimits":
         """Return the limits the settings name; nothing is sent before the first check."""
         return cls(
             client,
@@ -65,6 +79,7 @@ class RateLimits:
                 Level.ROUTE: settings.rate_limit_route_per_minute,
                 Level.TENANT: settings.rate_limit_tenant_per_minute,
             },
+            is_away=is_away,
         )
 
     def check(self, tenant: str, principal: str, route: str) -> TooMany | None:
@@ -73,7 +88,7 @@ class RateLimits:
         Raises:
             CountersAway: the server did not answer; it is not asked again for a second.
         """
-        if self._monotonic() < self._away_until:
+        if self._is_away() or self._monotonic() < self._away_until:
             raise CountersAway("the counters are away")
         named = {
             Level.KEY: (tenant, principal),

@@ -11,11 +11,12 @@ from domain.ingest import Item, Verdict
 from domain.outcomes import EARLIEST, SOURCE, OutcomeReport
 from domain.values import Frozen
 from serving import handover_metrics, metrics
+from serving.admission import Lane
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.decisions import DecisionId
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
 from serving.http.problem_codes import declared
-from serving.http.routes import Route
+from serving.http.routes import Route, in_lane
 from serving.http.strict_body import body_of
 
 router = APIRouter(route_class=Route, tags=["decisions"])
@@ -37,6 +38,7 @@ class OutcomeAnswer(Frozen):
     summary="Report how a message fared",
     responses=problems(404, 409),
 )
+@in_lane(Lane.REAL_TIME)
 def post_outcome(
     caller: Annotated[Caller, permission("events:write")],
     decision_id: DecisionId,

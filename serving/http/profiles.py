@@ -9,6 +9,7 @@ from domain.attribute_schemas import AttributesRefused
 from domain.profiles import Profile, ProfilePatch
 from domain.values import Frozen
 from serving import new_recipients
+from serving.http.afterwards import afterwards
 from serving.http.attribute_schema import refused_attributes
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.conditional import conditional
@@ -19,6 +20,7 @@ from serving.http.problem_codes import declared
 from serving.http.recipients import PREFIX, RecipientId
 from serving.http.routes import Route
 from serving.http.strict_body import body_of
+from serving.parts import Parts
 
 router = APIRouter(route_class=Route, prefix=PREFIX + "/profile", tags=["recipients"])
 VERSION_CONFLICT = declared("profile.version_conflict", 412, "The profile has changed since the version you saw.")
@@ -87,6 +89,7 @@ def put_profile(
     except (UnknownRecipient, VersionConflict) as error:
         raise _refused(error) from None
     signal.heed(caller, recipient_id)
+    _tell(parts, caller, recipient_id, stored)
     return _tagged(stored, response)
 
 
@@ -114,9 +117,7 @@ def patch_profile(
     except (UnknownRecipient, VersionConflict, ValueError) as error:
         raise _refused(error) from None
     signal.heed(caller, recipient_id)
-    # With an Idempotency-Key the commit comes a moment later.
-    told = {"tenant": caller.tenant.tenant, "recipient_id": recipient_id, "version": stored.version}
-    parts.local_hooks.tell("profile_updated", told)
+    _tell(parts, caller, recipient_id, stored)
     return _tagged(stored, response)
 
 
@@ -146,3 +147,9 @@ def _refused(error: UnknownRecipient | VersionConflict | ValueError) -> Refused:
         return Refused(VERSION_CONFLICT, "The profile has changed since you read it.", errors=[problem])
     problem = FieldError(field="attributes", expected="a profile of at most 64 attributes after the change")
     return Refused(ProblemCode.INVALID, "The change would not leave a valid profile.", errors=[problem])
+
+
+def _tell(parts: Parts, caller: Caller, recipient_id: str, stored: StoredProfile) -> None:
+    """Tell hooks of this process, once the change is committed."""
+    told = {"tenant": caller.tenant.tenant, "recipient_id": recipient_id, "version": stored.version}
+    afterwards(lambda: parts.local_hooks.tell("profile_updated", told))

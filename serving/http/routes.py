@@ -19,6 +19,7 @@ from adapters.postgres.idempotency import InFlight, KeptAnswer, KeyOfAnother
 from domain.identity import subject_key
 from serving import metrics
 from serving.admission import Admission, Lane, Overloaded
+from serving.http.afterwards import do_all, held
 from serving.http.auth import Caller, PartsOf, Required
 from serving.http.errors import FieldError, Refused, failed, request_id, respond
 from serving.http.fields import Fields, narrowed, reads_json
@@ -172,7 +173,7 @@ class Route(APIRoute):
     def _perform(self, asked: Attempt, key: str, endpoint: Callable[..., Any], values: dict[str, Any]) -> Response:
         records = asked.parts.idempotency
         try:
-            with records.claim(asked.named(values["caller"], key)) as claim:
+            with held() as deeds, records.claim(asked.named(values["caller"], key)) as claim:
                 if claim.kept is not None:
                     metrics.IDEMPOTENT.labels("replayed").inc()
                     return _again(claim.kept)
@@ -193,6 +194,7 @@ class Route(APIRoute):
         metrics.IDEMPOTENT.labels("done").inc()
         if raised is not None:
             raise raised
+        do_all(deeds)
         return _first(answer)
 
     def _answer(

@@ -34,8 +34,8 @@ def lake_events(tenant):
 
 
 @pytest.fixture
-def eraser(db, lake, redis, tmp_path):
-    return Eraser(db, places(lake, redis, tmp_path), ErasureLedger(tmp_path / "ledger"))
+def eraser(db, lake, redis, tmp_path, box):
+    return Eraser(db, places(lake, redis, tmp_path, box), ErasureLedger(tmp_path / "ledger"))
 
 
 def events(db, tenant):

@@ -83,10 +83,10 @@ def clock():
 
 
 @pytest.fixture
-def worker(db, planted, lake, redis, ledger, tmp_path, clock):
+def worker(db, planted, lake, redis, ledger, tmp_path, clock, box):
     return ErasureWorker(
         database=db,
-        eraser=Eraser(db, places(lake, redis, tmp_path), ledger),
+        eraser=Eraser(db, places(lake, redis, tmp_path, box), ledger),
         sweep=Sweep(db, lake, OnlineFeatures(redis)),
         tenants=lambda: [planted],
         clock=lambda: clock,
@@ -142,7 +142,9 @@ def test_a_restored_data_folder_is_put_right_before_anything_serves(tmp_path, bo
         urls = DatabaseUrls.embedded(server.admin_url, box)
         with opened(urls) as db:
             asked = Erasures(db).request(tenant, GONE, actor="test", now=NOW)
-            Eraser(db, places(lake, redis, settings.data_dir), ErasureLedger.of(settings)).run(tenant, asked.erasure_id)
+            Eraser(db, places(lake, redis, settings.data_dir, box), ErasureLedger.of(settings)).run(
+                tenant, asked.erasure_id
+            )
             assert hits(db, tenant, lake, redis, GONE) == set()
         server.stop()
         for folder, copy in ((server.folder, backup / "postgres"), (settings.data_dir, backup / "data")):

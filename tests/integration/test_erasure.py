@@ -41,8 +41,8 @@ def ledger(tmp_path):
 
 
 @pytest.fixture
-def eraser(db, lake, redis, ledger, tmp_path):
-    return Eraser(db, places(lake, redis, tmp_path), ledger)
+def eraser(db, lake, redis, ledger, tmp_path, box):
+    return Eraser(db, places(lake, redis, tmp_path, box), ledger)
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_nothing_of_an_erased_person_is_left_in_any_store_and_everybody_else_is(
     assert counted == {
         "subject_data_key": 1, "event": 1, "consent_record": 2, "consent_state": 2, "decision": 1, "follow_up": 1,
         "decision_contest": 1, "objection": 1, "dead_letter": 2,
-        "outbox": 1, "lake": 2, "mlflow_artifacts": 4, "online_features": 1,
+        "outbox": 1, "lake": 3, "mlflow_artifacts": 4, "online_features": 1,
     }  # fmt: skip
     assert lake.notes("events", day=DAY) == {"since": "2020"}
     assert [row["tenant"] for row in lake.read("events", day=DAY).to_pylist()].count("other") == 2
@@ -88,7 +88,7 @@ def test_the_suppression_is_at_once_and_a_repeated_request_is_the_same(db, plant
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_an_erasure_killed_at_any_step_goes_on_and_is_complete(db, planted, lake, redis, ledger, tmp_path, when):
+def test_an_erasure_killed_at_any_step_goes_on_and_is_complete(db, planted, lake, redis, ledger, tmp_path, box, when):
     class Deadly:
         def __init__(self, place):
             self.name = place.name
@@ -103,7 +103,7 @@ def test_an_erasure_killed_at_any_step_goes_on_and_is_complete(db, planted, lake
                 self._place.erase(connection, person)
             raise Killed
 
-    everywhere = [Deadly(place) for place in places(lake, redis, tmp_path)]
+    everywhere = [Deadly(place) for place in places(lake, redis, tmp_path, box)]
     asked = Erasures(db).request(planted, GONE, actor="test", now=NOW)
     for number in range(len(everywhere)):
         with pytest.raises(Killed):

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from adapters.embedded.postgres import EmbeddedPostgres, start_postgres
 from adapters.postgres import patience
 from adapters.postgres.engine import Database, Unavailable
+from adapters.postgres.pulse import PostgresPulse
 from tests.pausing import paused
 
 LONG = 20.0
@@ -44,6 +45,37 @@ def test_a_server_that_hangs_is_waited_for_as_long_as_may_be_and_used_again_afte
         ask(database)
     assert time.monotonic() - began < LONG
     assert ask(database) == 1
+
+
+@pytest.mark.parametrize("is_connected", [True, False])
+def test_who_learns_that_there_is_no_hope_waits_no_longer(own_postgres, database, is_connected):
+    if is_connected:
+        ask(database)
+    glances = iter([False, False])
+    with (
+        paused(own_postgres.pid),
+        patience.no_longer_than(lambda: 10 * LONG),
+        patience.giving_up_when(lambda: next(glances, True)),
+        pytest.raises(Unavailable),
+    ):
+        ask(database)
+    assert ask(database) == 1
+
+
+def test_hope_given_up_takes_no_answer_away_that_came(database):
+    with patience.giving_up_when(lambda: True):
+        assert ask(database) == 1
+
+
+def test_a_sign_of_life_is_missed_while_the_server_hangs_and_heard_after(own_postgres):
+    pulse = PostgresPulse(own_postgres.admin_url, seconds=1.0)
+    pulse()
+    with paused(own_postgres.pid):
+        for _ in range(2):  # on the connection that stood, and on none
+            with pytest.raises(Unavailable):
+                pulse()
+    pulse()
+    pulse.close()
 
 
 def test_without_a_limit_of_its_own_a_hang_ends_all_the_same(own_postgres):

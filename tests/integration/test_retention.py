@@ -188,6 +188,19 @@ def test_a_run_that_was_cut_off_is_finished_by_the_next(db, databases, tenant, l
     assert left(db, tenant) == []
 
 
+def test_a_plan_that_was_made_goes_with_its_items_and_one_that_is_still_made_stays(db, tenant, forgetter):
+    for name, state, days_ago in (("old", "done", 40), ("young", "done", 5), ("made", "running", 40)):
+        given = {"t": tenant.tenant, "id": name, "state": state, "at": NOW - timedelta(days=days_ago)}
+        with db.tenant(tenant.tenant) as connection:
+            for statement in _PLAN:
+                connection.execute(statement, given)
+    dry = forgetter.rows(Retained.JOBS, is_dry=True)
+    assert dry.rows["plan"] == 1
+    assert forgetter.rows(Retained.JOBS, is_dry=False).rows["plan"] == 1
+    for table in ("plan", "plan_item", "plan_page"):
+        assert left(db, tenant, table, "plan_id") == ["made", "young"]
+
+
 def test_the_application_forgets_nothing_young_and_no_other_table(db, tenant):
     for place, before in (("event", datetime.now(UTC)), ("audit", NOW), ("consent_record", NOW)):
         with pytest.raises(ProgrammingError), db.tenant(tenant.tenant) as connection:
@@ -205,6 +218,18 @@ def test_an_asset_shows_what_went_and_a_dry_run_what_would(db, tenant, forgetter
     assert counts == [(True, 1, 1), (False, 1, 0)]
 
 
+_PLAN = (
+    text("INSERT INTO plan (tenant, plan_id, job_id, actor, recorded_at) VALUES (:t, :id, :id, 'test', :at)"),
+    text("INSERT INTO plan_page (tenant, plan_id, page, people) VALUES (:t, :id, 0, '')"),
+    text(
+        "INSERT INTO plan_item (tenant, plan_id, position, page, place, channel, slot, starts, worth) "
+        "VALUES (:t, :id, 0, 0, 0, 'email', 0, :at, 0)"
+    ),
+    text(
+        "INSERT INTO job (tenant, job_id, kind, state, total, actor, updated_at, leased_until) "
+        "VALUES (:t, :id, 'plan', :state, 1, 'test', :at, 'infinity')"
+    ),
+)
 _DECISION = text("""
 INSERT INTO decision (tenant, decision_id, subject_key, request_fingerprint, decided_at, outcome, message_type, reason,
     action_probability, is_holdout, consent_version, record, answer, recorded_at)

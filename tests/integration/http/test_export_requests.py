@@ -29,7 +29,7 @@ def own(tmp_path, databases, box, db, tenant):
 def write(db, box, tenant, tmp_path, valkey):
     def to_the_end(export_id):
         with connect(valkey.url, timeout_ms=2000) as redis:
-            exporter = Exporter(Exports(db, box), sources(Lake(tmp_path / "lake"), redis, tmp_path), tmp_path)
+            exporter = Exporter(Exports(db, box), sources(Lake(tmp_path / "lake"), redis, tmp_path, box), tmp_path)
             while exporter.step(tenant, export_id):
                 pass
 

@@ -1,6 +1,8 @@
 """A request with an idempotency key has one effect and one answer: at once, later, after a fault and a restart."""
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
@@ -9,6 +11,7 @@ from adapters.postgres.api_keys import ApiKeys
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.idempotency import IdempotencyRecords, InFlight, KeptAnswer, Request
 from adapters.postgres.tenants import Tenants
+from serving.local_hooks import LocalHooks
 from serving.wiring import open_parts
 from tests.api import serve, settings_for
 
@@ -113,6 +116,32 @@ def test_a_fault_is_kept_and_none_of_its_effects(api, db, tenant, monkeypatch):
     assert (first.status_code, count(db, tenant, "consent_record")) == (500, 0)
     assert seen(api.post(CONSENTS, json=GRANT, headers=KEY)) == seen(first)
     assert count(db, tenant, "consent_record") == 0
+
+
+def test_hooks_of_the_process_are_told_once_after_the_commit_with_a_key_and_without(
+    tmp_path, databases, box, key, db, tenant
+):
+    told = []
+
+    class AtOnce(LocalHooks):
+        """Looks at the moment it is told, from a connection that sees what is committed."""
+
+        def tell(self, point, facts):
+            told.append((point, facts["version"], rows(db, tenant, "SELECT version FROM profile")))
+
+    @contextlib.contextmanager
+    def parts():
+        with open_parts(settings_for(tmp_path, databases, box)) as opened:
+            yield replace(opened, local_hooks=AtOnce())
+
+    with serve(parts) as own:
+        own.headers.update({"X-API-Key": key})
+        for headers in (KEY, KEY, {}):
+            assert own.put(PATH, json=PROFILE | {"country": "DE" if headers else "FR"}, headers=headers).is_success
+        assert own.patch(PATH, json={"locale": "fr"}, headers=KEY).is_success
+        refused = own.patch(PATH, json={"locale": "en"}, headers={"Idempotency-Key": "k-2", "If-Match": '"1"'})
+        assert refused.status_code == 412
+    assert told == [("profile_updated", version, [(version,)]) for version in (1, 2, 3)]
 
 
 def test_it_survives_a_restart(tmp_path, databases, box, key, api):

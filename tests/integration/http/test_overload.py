@@ -49,6 +49,10 @@ def test_who_finds_no_place_is_told_so_and_opt_outs_pass(full):
     assert refused(full.get("/v1/audit"))
     withdrawn = {"purpose": "marketing", "status": "withdrawn", "source": "t"}
     assert full.post("/v1/recipients/r/consents", json=withdrawn).status_code in {200, 201}
+    # A hand-over passes, too, here with a token that is none; a report of an outcome comes again, as a decision does.
+    assert full.post("/v1/decisions/d-1/handover", json={"handover_token": "x" * 43}).status_code == 422
+    delivered = {"recipient_id": "r", "type": "delivered", "occurred_at": "2026-03-02T12:00:00Z"}
+    assert refused(full.post("/v1/decisions/d-1/outcome", json=delivered))
     assert full.get("/healthz").status_code == 200
     assert 'kairos_http_shed_total{lane="real_time",why="full"}' in full.get("/metrics").text
 
@@ -60,5 +64,5 @@ def test_every_route_that_lets_people_opt_out_is_never_shed_and_batches_yield():
     assert opt_outs
     assert {lanes[name] for name in opt_outs} == {Lane.NEVER_SHED}
     assert lanes["post_handover"] is Lane.NEVER_SHED
-    assert lanes["post_decision"] is Lane.REAL_TIME
+    assert {lanes[name] for name in ("post_decision", "post_outcome")} == {Lane.REAL_TIME}
     assert {name for name, lane in lanes.items() if lane is Lane.BATCH} >= {"post_decision_batch", "get_audit"}

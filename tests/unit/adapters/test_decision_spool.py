@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.decision_spool import ASIDE, FILE, DecisionSpool, Spooled, SpoolUnavailable
+from adapters.decision_spool import FILE, DecisionSpool, SpoolUnavailable
+from adapters.decisions_aside import FILE as ASIDE
 from adapters.postgres.engine import Unavailable
 from adapters.secrets import SecretBox
+from adapters.spooled import Spooled
 from domain.decision_record import Evidence
 from domain.tenants import Tenant
 from serving.decision_rows import row_of

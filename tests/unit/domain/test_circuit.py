@@ -101,6 +101,25 @@ def test_failures_in_a_row_open_it_whatever_went_well_before_and_one_success_bet
     assert circuit.state is State.OPEN
 
 
+def test_one_that_is_lost_risks_no_call_however_long_and_is_closed_when_found():
+    circuit = Circuit(FEW)
+    slow = circuit.admits(0.0)
+    circuit.lost(0.0)
+    circuit.lost(0.1)
+    assert (circuit.state, circuit.openings) == (State.OPEN, 1)
+    assert [circuit.admits(at) for at in (0.1, 1.0, 1000.0)] == [None] * 3
+    circuit.succeeded(slow, 1000.0)
+    assert circuit.state is State.OPEN
+    circuit.found()
+    assert circuit.admits(1000.0) is not None
+
+
+def test_who_finds_what_was_never_lost_closes_nothing():
+    circuit = opened()
+    circuit.found()
+    assert circuit.admits(0.5) is None
+
+
 @dataclass
 class Seen:
     probes: int = 0
