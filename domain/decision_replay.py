@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from domain import content_blocks
 from domain.business_rules import Ruled
 from domain.consent import ConsentState
 from domain.contact_budget import Contact, ContactBudget, Spent
@@ -103,6 +104,7 @@ def again(decision: Past) -> Draft:
     """Return the decision, made again."""
     asked, kept = decision.asked, decision.record
     draft = decide(asked, screen(asked.request, asked.situation))
+    draft = replace(draft, blocks=content_blocks.again(kept.get("blocks", ())))
     if kept["quality"] is not None:
         draft = replace(draft, quality=Quality.model_validate(kept["quality"]))
     if kept["replaced"] is not None:

@@ -13,13 +13,14 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_validator
 
+from domain.content_blocks import Named, SlotName
 from domain.events import Name
 from domain.must_reach import MustReach
 from domain.object_schema import check_object_schema
 from domain.policy import VariantPolicy
 from domain.profiles import Locale
 from domain.request_context import ExternalName
-from domain.slots import Generated, Slots, Template, VariantId, combined
+from domain.slots import FIELDS, Generated, Slots, Template, VariantId, combined
 from domain.values import Channel, Frozen, MessageClass
 
 MAX_VARIANTS = 50
@@ -52,6 +53,10 @@ class Variant(Frozen):
 
     id: VariantId
     generated: Generated | None = Field(default=None, description="Set when a generator wrote it and not a person.")
+    sources: dict[SlotName, Named] = Field(
+        default_factory=dict,
+        description="Slots that a text of the content system fills; content where it cannot be had.",
+    )
     content: dict[Channel, Content] = Field(min_length=1)
     translations: dict[Locale, dict[Channel, Content]] = Field(
         default_factory=dict, description="The same in other languages; what is missing falls back to content."
@@ -63,6 +68,11 @@ class Variant(Frozen):
             if (found := self.translations.get(locale, {}).get(channel)) is not None:
                 return locale, found
         return None, self.content[channel]
+
+
+def fields_of(slot: str, channel: Channel) -> list[str]:
+    """Return what a slot may say on a channel."""
+    return [name for name in sorted(FIELDS[slot]) if channel in _ONLY_ON.get(name, frozenset(Channel))]
 
 
 def _leads_to_an_app(scheme: str) -> str:
@@ -160,6 +170,14 @@ class MessageType(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _has_defaults(self) -> Self:
+        for variant in self.variants:
+            for slot in variant.sources:
+                if not any(slot in block.parts() for block in variant.content.values()):
+                    raise ValueError(f"variants.{variant.id}.sources.{slot}: content must have a default {slot}")
+        return self
+
+    @model_validator(mode="after")
     def _can_reach(self) -> Self:
         if self.must_reach is None:
             return self
@@ -176,8 +194,13 @@ class MessageType(Frozen):
             # Types that name none keep the digest they had before there was anything to name.
             del told["variant_policy"]
         for variant in told["variants"]:
-            if variant["generated"] is None:
-                del variant["generated"]
+            for name in ("generated", "sources"):
+                if not variant[name]:
+                    del variant[name]
+        for options in (told["slots"] or {}).values():
+            for option in options:
+                if option["source"] is None:
+                    del option["source"]
         # The variants of slots are made again when they are read.
         del told["slots" if self.slots is None else "variants"]
         return told

@@ -14,9 +14,10 @@ from prometheus_client import Counter
 
 from adapters.decision_spool import DecisionSpool, Spooled, SpoolUnavailable
 from adapters.handover_tokens import HandoverTokens
+from adapters.postgres import decision_rows
 from adapters.postgres.decision_rows import Recorded, Row
 from adapters.postgres.engine import Unavailable
-from domain import content, decisioning, identity
+from domain import content, content_blocks, decisioning, identity
 from domain.content import RenderedContent
 from domain.decision_record import Evidence
 from domain.decisioning import Draft
@@ -71,8 +72,7 @@ class WithoutStore:
         if spooled is None:
             return None
         row = spooled.row
-        kept = row.record["content"]
-        recorded = Recorded(row.fingerprint, row.answer, kept["locale"] if kept else None, row.decided_at)
+        recorded = decision_rows.kept(row)
         return self._told(tenant, ask, recorded, self._again(tenant, ask, recorded))
 
     def decide(self, tenant: Tenant, asks: Sequence[Ask], *, now: datetime, actor: str) -> list[Recorded | Exception]:
@@ -103,9 +103,7 @@ class WithoutStore:
         row = row_of(tenant, draft, self._evidence(tenant, draft, published))
         self._spool.add(Spooled(tenant.tenant, actor, row))
         _tell(tenant, row)
-        kept = row.record["content"]
-        recorded = Recorded(row.fingerprint, row.answer, kept["locale"] if kept else None, row.decided_at, is_new=True)
-        return self._told(tenant, ask, recorded, draft.rendered)
+        return self._told(tenant, ask, decision_rows.told(row), draft.rendered)
 
     def _draft(self, tenant: Tenant, ask: Ask, published: PublishedType, now: datetime) -> Draft:
         request = ask.request
@@ -161,6 +159,7 @@ class WithoutStore:
             unsubscribe_url=self._situations.unsubscribe_url(
                 tenant, ask.request, published.definition, recorded.decided_at
             ),
+            blocks=content_blocks.again(recorded.blocks),
         )
 
 
