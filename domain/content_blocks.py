@@ -143,7 +143,7 @@ def found(
         for each in texts
         if (each.type, each.channel, each.locale) == (message_type, channel, locale)
         and (named.id is None or each.id == named.id)
-        and (named.category is None or each.category == named.category)
+        and (named.category is None or each.category in (None, named.category))
     ]
     if not fitting:
         return default(slot, BlockReason.MISSING)

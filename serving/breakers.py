@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import structlog
 from prometheus_client import Counter, Gauge
 
+from adapters.cms import CmsUnavailable
 from adapters.feature_store import FeatureStoreUnavailable
 from adapters.postgres.engine import Unavailable
 from domain.circuit import Circuit, State, Thresholds
@@ -119,3 +120,8 @@ def consent_store() -> Breaker:
 def online_features() -> Breaker:
     """Return the breaker of the online features."""
     return Breaker("online_features", failures=(FeatureStoreUnavailable,))
+
+
+def content_system(tenant: str) -> Breaker:
+    """Return the breaker of one tenant's content system: a try may take five seconds, so three in a row are enough."""
+    return Breaker(f"content:{tenant}", failures=(CmsUnavailable,), thresholds=Thresholds(in_a_row=3))

@@ -17,6 +17,7 @@ from adapters.postgres.business_rules import BusinessRuleBook
 from adapters.postgres.compliance import Compliance
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.contacts import ContactLedger
+from adapters.postgres.content_sources import ContentSources
 from adapters.postgres.contests import Contests
 from adapters.postgres.dead_letters import DeadLetters
 from adapters.postgres.decisions import DecisionLog
@@ -56,6 +57,7 @@ from adapters.settings import Settings
 from adapters.unsubscribe_links import UnsubscribeLinks
 from serving.admission import Admission
 from serving.change_streams import ChangeStreams
+from serving.content_texts import ContentTexts
 from serving.decide import Decider
 from serving.handovers import Handovers
 from serving.local_hooks import LocalHooks
@@ -93,6 +95,8 @@ class Parts:
     consents: ConsentStore
     contact_budgets: ContactBudgets
     brand_rules: BrandBook
+    content_sources: ContentSources
+    content_texts: ContentTexts
     business_rules: BusinessRuleBook
     contact_ledger: ContactLedger
     compliance: Compliance

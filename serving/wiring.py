@@ -28,6 +28,7 @@ from adapters.postgres.changes import ChangeFeed
 from adapters.postgres.compliance import Compliance
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.contacts import ContactLedger
+from adapters.postgres.content_sources import ContentSources
 from adapters.postgres.contests import Contests
 from adapters.postgres.dead_letters import DeadLetters
 from adapters.postgres.decisions import DecisionLog
@@ -77,6 +78,7 @@ from adapters.unsubscribe_links import UnsubscribeLinks
 from serving.admission import Admission
 from serving.breakers import Breaker, consent_store, online_features
 from serving.change_streams import ChangeStreams
+from serving.content_texts import ContentTexts
 from serving.handovers import Handovers
 from serving.local_hooks import LocalHooks
 from serving.models import EngagementModels
@@ -102,6 +104,8 @@ class _Deciding:
     drain: SpoolDrain
     beliefs: ServingBeliefs
     hooks: LocalHooks
+    sources: ContentSources
+    texts: ContentTexts
     decider: SteadyDecider
 
     @classmethod
@@ -113,6 +117,8 @@ class _Deciding:
         )
         store, spool, tenants = consent_store(), DecisionSpool.of(settings, box), Tenants(database, box)
         beliefs, hooks = ServingBeliefs(VariantBeliefs(database), tenants.names), LocalHooks.installed()
+        sources = ContentSources(database, box)
+        texts = ContentTexts.of(settings, sources)
         decider = SteadyDecider(
             decisions,
             lambda: models.current,
@@ -124,13 +130,15 @@ class _Deciding:
             spool=spool,
             store=store,
             hooks=hooks,
+            worded=texts.said,
         )
         drain = SpoolDrain(spool, decisions, tenants)
-        return cls(decisions, links, tokens, store, spool, drain, beliefs, hooks, decider)
+        return cls(decisions, links, tokens, store, spool, drain, beliefs, hooks, sources, texts, decider)
 
     def close(self) -> None:
         """Let go of what is open."""
         self.hooks.close()
+        self.texts.close()
         self.spool.close()
 
     @property
@@ -150,6 +158,8 @@ class _Deciding:
             "planner": Planner(self.decider, facts, Clock()),
             "spool_drain": self.drain,
             "local_hooks": self.hooks,
+            "content_sources": self.sources,
+            "content_texts": self.texts,
             "admission": Admission(settings.service_threads),
             "remembered": Remembered(self.store, seconds=settings.decision_postgres_ms / 1000),
         }
