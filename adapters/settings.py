@@ -194,6 +194,12 @@ class Settings(Frozen):
     content_wait_ms: PositiveInt = Field(
         50, description="Milliseconds a decision waits at most for words of a content system it has not asked before."
     )
+    variant_writer_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s@#]+$",
+        description="Where briefs for new variants are posted to a writer, such as a language model; unset has none.",
+    )
+    variant_writer_key: SecretStr | None = Field(None, description="Bearer token for the writer.", min_length=1)
     egress_allow_loopback: bool = Field(
         default=False,
         description="For development only: webhooks may go to this machine, without encryption too.",

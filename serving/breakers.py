@@ -14,6 +14,7 @@ from prometheus_client import Counter, Gauge
 from adapters.cms import CmsUnavailable
 from adapters.feature_store import FeatureStoreUnavailable
 from adapters.postgres.engine import Unavailable
+from adapters.variant_writer import WriterUnavailable
 from domain.circuit import Circuit, State, Thresholds
 
 log = structlog.get_logger("kairos.breakers")
@@ -125,3 +126,8 @@ def online_features() -> Breaker:
 def content_system(tenant: str) -> Breaker:
     """Return the breaker of one tenant's content system: a try may take five seconds, so three in a row are enough."""
     return Breaker(f"content:{tenant}", failures=(CmsUnavailable,), thresholds=Thresholds(in_a_row=3))
+
+
+def variant_writer() -> Breaker:
+    """Return the breaker of the writer of variants: a try may take twenty seconds."""
+    return Breaker("variant_writer", failures=(WriterUnavailable,), thresholds=Thresholds(in_a_row=3))

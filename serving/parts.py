@@ -52,10 +52,13 @@ from adapters.postgres.template_applications import TemplateApplications
 from adapters.postgres.template_outcomes import TemplateStatistics
 from adapters.postgres.tenants import Tenants
 from adapters.postgres.token_trail import TokenTrail
+from adapters.postgres.variant_proposals import VariantProposals
 from adapters.redis.rate_limits import RateLimits
 from adapters.settings import Settings
 from adapters.unsubscribe_links import UnsubscribeLinks
+from adapters.variant_writer import VariantWriter
 from serving.admission import Admission
+from serving.breakers import Breaker
 from serving.change_streams import ChangeStreams
 from serving.content_texts import ContentTexts
 from serving.decide import Decider
@@ -97,6 +100,9 @@ class Parts:
     brand_rules: BrandBook
     content_sources: ContentSources
     content_texts: ContentTexts
+    variant_proposals: VariantProposals
+    variant_writer: VariantWriter | None
+    writer_breaker: Breaker
     business_rules: BusinessRuleBook
     contact_ledger: ContactLedger
     compliance: Compliance

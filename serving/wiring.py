@@ -68,6 +68,7 @@ from adapters.postgres.template_outcomes import TemplateStatistics
 from adapters.postgres.tenants import Tenants
 from adapters.postgres.token_trail import TokenTrail
 from adapters.postgres.variant_beliefs import VariantBeliefs
+from adapters.postgres.variant_proposals import VariantProposals
 from adapters.redis.client import connect
 from adapters.redis.rate_limits import RateLimits
 from adapters.retention import periods_of
@@ -75,8 +76,9 @@ from adapters.secrets import SecretBox
 from adapters.segment_rows import SegmentRows
 from adapters.settings import Settings
 from adapters.unsubscribe_links import UnsubscribeLinks
+from adapters.variant_writer import VariantWriter
 from serving.admission import Admission
-from serving.breakers import Breaker, consent_store, online_features
+from serving.breakers import Breaker, consent_store, online_features, variant_writer
 from serving.change_streams import ChangeStreams
 from serving.content_texts import ContentTexts
 from serving.handovers import Handovers
@@ -220,6 +222,9 @@ def _kept_in_postgres(settings: Settings, database: Database, box: SecretBox) ->
         "consents": ConsentStore(database),
         "contact_budgets": ContactBudgets(database),
         "brand_rules": BrandBook(database),
+        "variant_proposals": VariantProposals(database),
+        "variant_writer": VariantWriter.of(settings),
+        "writer_breaker": variant_writer(),
         "business_rules": BusinessRuleBook(database),
         "contact_ledger": ContactLedger(database),
         "preferences": Preferences(database),

@@ -24,8 +24,7 @@ class MessageTypes:
     def publish(self, tenant: Tenant, definitions: Iterable[MessageType], *, actor: str) -> list[PublishedType]:
         """Publish a new version of each type whose content changed, all or nothing; return those published."""
         with self._database.tenant(tenant.tenant) as connection:
-            # One publisher at a time, so that two never give the same number to different content.
-            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('kairos.types.' || :tenant))"), _of(tenant))
+            alone(connection, tenant)
             published = [each for definition in definitions if (each := _publish(connection, tenant, definition))]
             audit.write(connection, tenant, [_entry(each, actor) for each in published])
         return published
@@ -36,6 +35,19 @@ class MessageTypes:
             names = list(connection.execute(select(message_type.c.type).distinct()).scalars())
             found = read(connection, names)
         return [found[name] for name in sorted(found)]
+
+
+def alone(connection: Connection, tenant: Tenant) -> None:
+    """Let no other publisher in before this transaction ends: two would give the same number to different content."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('kairos.types.' || :tenant))"), _of(tenant))
+
+
+def publish(connection: Connection, tenant: Tenant, definition: MessageType, *, actor: str) -> PublishedType | None:
+    """Publish a new version of a type with its audit row, None when it did not change; call ``alone`` before."""
+    published = _publish(connection, tenant, definition)
+    if published is not None:
+        audit.write(connection, tenant, [_entry(published, actor)])
+    return published
 
 
 def read(connection: Connection, types: Sequence[str]) -> dict[str, PublishedType]:

@@ -31,6 +31,7 @@ from adapters.postgres import (
     subject_key_tables,
     tables,
     variant_belief_tables,
+    variant_proposal_tables,
 )
 
 SUBJECTS = (
@@ -60,6 +61,7 @@ SUBJECTS = (
     service_level_tables,
     subject_key_tables,
     variant_belief_tables,
+    variant_proposal_tables,
 )
 metadata = tables.metadata
 APPEND_ONLY = (

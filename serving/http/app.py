@@ -69,6 +69,7 @@ from serving.http import (
     template_previews,
     tenants,
     unsubscribe,
+    variant_proposals,
 )
 from serving.http.access_log import AccessLog
 from serving.http.address import PlainAddress
@@ -111,6 +112,7 @@ ROUTERS = (
     contact_budget.router,
     brand_rules.router,
     content_source.router,
+    variant_proposals.router,
     business_rules.router,
     plans.router,
     performance.router,

@@ -29,7 +29,6 @@ class Model:
     """Stands for a plug-in that writes."""
 
     name = "llm:example"
-    is_written_by_people = False
 
     def generate(self, brief):
         approved = Generated(by="marketing", approved_by="myself", approved_at=AT, traffic_share=0.2)
@@ -37,10 +36,10 @@ class Model:
         return [Variant(id=f"made_{i}", content=content, generated=approved) for i in range(brief.most + 3)]
 
 
-def test_the_combinator_says_only_what_people_wrote():
+def test_the_combinator_says_only_what_people_wrote_and_waits_like_any_other():
     found = propose(Combinator(), BRIEF, errors_of=lambda _: ())
     assert [each.variant.id for each in found] == ["one__long", "one__short", "two__long", "two__short"]
-    assert {(each.state, each.variant.generated) for each in found} == {(State.APPROVED, None)}
+    assert {(each.state, each.variant.generated.by) for each in found} == {(State.PROPOSED, "combinator")}
     assert Combinator().generate(BRIEF.model_copy(update={"slots": None})) == ()
     assert len(Combinator().generate(BRIEF.model_copy(update={"most": 3}))) == 3
 
