@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_
 
 from domain.content_blocks import Named, SlotName
 from domain.events import Name
+from domain.item_features import ItemFeatures
 from domain.must_reach import MustReach
 from domain.object_schema import check_object_schema
 from domain.policy import VariantPolicy
@@ -53,6 +54,9 @@ class Variant(Frozen):
 
     id: VariantId
     generated: Generated | None = Field(default=None, description="Set when a generator wrote it and not a person.")
+    features: ItemFeatures | None = Field(
+        default=None, description="What kind of words these are; a new variant is judged by others of its kind."
+    )
     sources: dict[SlotName, Named] = Field(
         default_factory=dict,
         description="Slots that a text of the content system fills; content where it cannot be had.",
@@ -95,6 +99,10 @@ def _fits_channels(place: str, blocks: Mapping[Channel, Content]) -> None:
         for name in content.parts():
             if channel not in _ONLY_ON.get(name, frozenset(Channel)):
                 raise ValueError(f"{place}.{channel.value}.{name}: there is none on this channel")
+
+
+_SINCE = frozenset({"generated", "features", "sources", "source"})
+"""What variants and options may have since types were first stored; left out where empty, so that digests stay."""
 
 
 class MessageType(Frozen):
@@ -193,14 +201,11 @@ class MessageType(Frozen):
         if self.variant_policy is None:
             # Types that name none keep the digest they had before there was anything to name.
             del told["variant_policy"]
-        for variant in told["variants"]:
-            for name in ("generated", "sources"):
-                if not variant[name]:
-                    del variant[name]
-        for options in (told["slots"] or {}).values():
-            for option in options:
-                if option["source"] is None:
-                    del option["source"]
+        options = [each for options in (told["slots"] or {}).values() for each in options]
+        for part in (*told["variants"], *options):
+            for name in _SINCE.intersection(part):
+                if not part[name]:
+                    del part[name]
         # The variants of slots are made again when they are read.
         del told["slots" if self.slots is None else "variants"]
         return told
