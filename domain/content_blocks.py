@@ -50,8 +50,8 @@ class Named(Frozen):
     @model_serializer
     def _as_written(self) -> dict[str, str]:
         """Return it as a document has it, whoever asks: with the names it is read by."""
-        key, value = self.question
-        return {"from": self.source, key: value}
+        told = {"id": self.id} if self.id is not None else {"category": str(self.category)}
+        return {"from": self.source} | told
 
     @property
     def question(self) -> tuple[str, str]:
@@ -149,8 +149,9 @@ def found(
         return default(slot, BlockReason.MISSING)
     chosen = fitting[0]
     said = {name: chosen.fields[name] for name in fields if name in chosen.fields}
-    block = from_source(slot, chosen.id, said)
-    return block if slot in said else default(slot, BlockReason.UNFIT, instead_of=block)
+    if slot not in said:
+        return default(slot, BlockReason.UNFIT, instead_of=from_source(slot, chosen.id, chosen.fields))
+    return from_source(slot, chosen.id, said)
 
 
 def again(kept: Sequence[Mapping[str, Any]]) -> Blocks:
