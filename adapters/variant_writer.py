@@ -13,6 +13,7 @@ from adapters.egress import Egress, Limits, Unreachable
 from adapters.settings import Settings
 from domain import strict_json
 from domain.generation import MAX_CANDIDATES, Brief
+from domain.item_features import ItemFeatures
 from domain.message_types import Content, Variant
 from domain.outside import Forbidden
 from domain.profiles import Locale
@@ -31,6 +32,7 @@ class WriterUnavailable(RuntimeError):
 
 class _Written(Frozen):
     id: VariantId
+    features: ItemFeatures | None = None
     content: dict[Channel, Content] = Field(min_length=1)
     translations: dict[Locale, dict[Channel, Content]] = Field(default_factory=dict)
 

@@ -16,13 +16,17 @@ from domain.values import Frozen
 from serving.breakers import Open
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
-from serving.http.problem_codes import declared
+from serving.http.problem_codes import Severity, declared
 from serving.http.routes import Route
 from serving.http.strict_body import body_of
 
 router = APIRouter(route_class=Route, tags=["message types"])
 UNAVAILABLE = declared(
-    "content.unavailable", 502, "The tenant's content system gave no usable answer.", is_retryable=True
+    "content.unavailable",
+    502,
+    "The tenant's content system gave no usable answer.",
+    is_retryable=True,
+    severity=Severity.ERROR,
 )
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
 Reader = Annotated[Caller, permission("types:read")]

@@ -19,14 +19,20 @@ from serving.breakers import Open
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.cursors import NextCursor, PageOf
 from serving.http.errors import ProblemCode, Refused, problems
-from serving.http.problem_codes import declared
+from serving.http.problem_codes import Severity, declared
 from serving.http.routes import Route
 from serving.http.strict_body import body_of
 from serving.parts import Parts
 
 router = APIRouter(route_class=Route, prefix="/v1/types/{type}/variants", tags=["message types"])
 OFF = declared("generator.off", 409, "This installation has no generator of this name.")
-UNAVAILABLE = declared("generator.unavailable", 502, "The generator gave no usable answer.", is_retryable=True)
+UNAVAILABLE = declared(
+    "generator.unavailable",
+    502,
+    "The generator gave no usable answer.",
+    is_retryable=True,
+    severity=Severity.ERROR,
+)
 TOO_MANY = declared("proposal.too_many", 409, "As many proposals of the type wait as may; decide about some first.")
 DECIDED = declared("proposal.decided", 409, "The proposal was approved or rejected before.")
 NOT_APPROVABLE = declared("proposal.not_approvable", 409, "Lint finds an error in it, or it does not fit the type now.")

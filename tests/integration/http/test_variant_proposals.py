@@ -31,7 +31,8 @@ class Writer:
 
     def __init__(self):
         self.status, self.asked, self.keys, self.url = 200, [], [], ""
-        self.answer = {"variants": [{"id": "made", "content": {"push": {"body": "Written by no one"}}}]}
+        made = {"id": "made", "features": {"tone": "playful"}, "content": {"push": {"body": "Written by no one"}}}
+        self.answer = {"variants": [made]}
 
 
 @contextmanager
@@ -245,4 +246,5 @@ def test_a_writer_is_told_the_brief_and_believed_in_nothing(with_writer, writer,
     assert ask().status_code == 502
     assert len(writer.asked) == count
     assert decide(approver, proposal, "approve").status_code == 200
-    assert MessageTypes(db).all(tenant)[0].definition.variants[-1].id == "made"
+    entered = MessageTypes(db).all(tenant)[0].definition.variants[-1]
+    assert (entered.id, entered.features.tone) == ("made", "playful")
