@@ -196,17 +196,18 @@ class Settings(Frozen):
     change_stream_seconds: PositiveInt = Field(
         300, description="Seconds a stream of changes lives; the listener then connects, and is checked, anew."
     )
-    cms_url: str | None = Field(
+    cms_cache_seconds: NonNegativeFloat = Field(
+        60.0, description="Seconds for which an answer of a content system may be given again."
+    )
+    content_wait_ms: PositiveInt = Field(
+        50, description="Milliseconds a decision waits at most for words of a content system it has not asked before."
+    )
+    variant_writer_url: str | None = Field(
         None,
         pattern=r"^https?://[^\s@#]+$",
-        description="URL of the list of content of a content system, https; unset asks none.",
+        description="Where briefs for new variants are posted to a writer, such as a language model; unset has none.",
     )
-    cms_key: SecretStr | None = Field(
-        None, description="Bearer token for the content system; without it none is asked.", min_length=1
-    )
-    cms_cache_seconds: NonNegativeFloat = Field(
-        60.0, description="Seconds for which an answer of the content system may be given again."
-    )
+    variant_writer_key: SecretStr | None = Field(None, description="Bearer token for the writer.", min_length=1)
     egress_allow_loopback: bool = Field(
         default=False,
         description="For development only: webhooks may go to this machine, without encryption too.",

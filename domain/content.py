@@ -10,8 +10,10 @@ from xml.etree import ElementTree as ET
 from pydantic import Field, JsonValue
 
 from domain import links, one_click, plain_text, sms_segments, templates
+from domain.content_blocks import Blocks
 from domain.digest_types import as_type
 from domain.message_types import Content, MessageType
+from domain.slots import FIELDS
 from domain.templates import CannotRender
 from domain.values import Channel, Frozen
 
@@ -57,6 +59,7 @@ def render(
     wanted: Iterable[str],
     variables: Mapping[str, JsonValue],
     unsubscribe_url: str = "",
+    blocks: Blocks = (),
 ) -> RenderedContent:
     """Fill the templates of one variant on one channel.
 
@@ -67,6 +70,7 @@ def render(
         wanted: languages, most wanted first; without any of them the type's own is used.
         variables: as the request gave them, checked against the type.
         unsubscribe_url: the recipient's own way out, for an e-mail that shows or carries it.
+        blocks: what slots say instead of the variant's content.
 
     Raises:
         CannotRender: a template cannot be filled with these, goes beyond a limit, or does not fit the channel.
@@ -74,8 +78,13 @@ def render(
     found, content = definition.variant(variant_id).in_language(channel, wanted)
     locale = found or definition.locale
     is_email = channel is Channel.EMAIL
-    values = definition.defaults() | dict(variables) | (_provided(definition, unsubscribe_url) if is_email else {})
-    said = _said(content, channel, locale, values)
+    provided = _provided(definition, unsubscribe_url) if is_email else {}
+    said = _said(_without(content, blocks), channel, locale, definition.defaults() | dict(variables) | provided)
+    for block in blocks:
+        # A text of somebody else sees nothing of the request.
+        said |= _said(block.fields, channel, locale, provided)
+    if channel is Channel.VOICE:
+        said["body"] = _spoken(said["body"])
     if is_email and "text" not in said:
         said["text"] = plain_text.of_html(said["body"])
     segments = sms_segments.size(said["body"]).segments if channel is Channel.SMS else None
@@ -89,15 +98,24 @@ def render(
     return rendered
 
 
-def _said(content: Content, channel: Channel, locale: str, values: Mapping[str, JsonValue]) -> dict[str, str]:
+def language(definition: MessageType, variant_id: str, channel: Channel, wanted: Iterable[str]) -> str:
+    """Return the language in which a variant would be said on a channel."""
+    return definition.variant(variant_id).in_language(channel, wanted)[0] or definition.locale
+
+
+def _without(content: Content, blocks: Blocks) -> dict[str, str]:
+    """Return the templates of what no block says; what belongs to a slot comes from one place or the other."""
+    told = frozenset(name for block in blocks if not block.is_default for name in FIELDS[block.slot])
+    return {part: template for part, template in content.parts().items() if part not in told}
+
+
+def _said(parts: Mapping[str, str], channel: Channel, locale: str, values: Mapping[str, JsonValue]) -> dict[str, str]:
     said = {}
-    for part, template in content.parts().items():
+    for part, template in parts.items():
         is_markup = part == "body" and channel in _MARKUP
         made = templates.filled(template, part, locale=locale, is_markup=is_markup, values=values)
         # A line break in a subject would start another header.
         said[part] = " ".join(made.split()) if part in _ONE_LINE else made
-    if channel is Channel.VOICE:
-        said["body"] = _spoken(said["body"])
     return said
 
 

@@ -12,7 +12,9 @@ from typing import Any
 
 from pydantic import Field
 
+from domain import sourced_content
 from domain.content import RenderedContent
+from domain.content_blocks import Block, Blocks
 from domain.decisioning import Draft, Score
 from domain.explanations import explain
 from domain.follow_ups import follow_up
@@ -68,6 +70,9 @@ class DecisionAnswer(Frozen):
     quality: float | None = Field(
         default=None, ge=0, le=1, description="How fit the content that was drawn is to be sent; null when none was."
     )
+    content_blocks: tuple[Block, ...] = Field(
+        default=(), description="What filled the slots that the content system may fill: its text, or the default."
+    )
     open_tracking: OpenTracking | None = Field(
         default=None, description="Whether the sender may track that this message is opened; null when nothing is sent."
     )
@@ -116,6 +121,7 @@ def answer(draft: Draft, evidence: Evidence) -> DecisionAnswer:
         score=draft.score if draft.action.is_send else Score(),
         action_probability=draft.probability,
         quality=draft.quality.score if draft.quality is not None else None,
+        content_blocks=sourced_content.told(_blocks(draft)),
         open_tracking=_tracking(draft),
         degraded=evidence.degraded,
         service_level=ServedLevel.model_validate(evidence.service_level) if evidence.service_level else None,
@@ -167,7 +173,14 @@ def _outcome(draft: Draft) -> dict[str, Any]:
         "send_at": draft.send_at.isoformat() if draft.send_at else None,
         "open_tracking": tracked.model_dump(mode="json") if tracked is not None else None,
         "may_use_opens": may_use_opens(draft.situation),
+        # Absent from all others, as it was before there were content systems.
+        **({"blocks": [each.model_dump(mode="json") for each in said]} if (said := _blocks(draft)) else {}),
     }
+
+
+def _blocks(draft: Draft) -> Blocks:
+    """Return what a content system said of what is sent; unlike the rest of the content it names nobody."""
+    return draft.blocks if draft.outcome is Outcome.SEND_NOW else ()
 
 
 def _facts(draft: Draft) -> dict[str, Any]:

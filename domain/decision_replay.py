@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from domain import digest_types
+from domain import content_blocks, digest_types
 from domain.business_rules import Ruled
 from domain.consent import ConsentState
 from domain.contact_budget import Contact, ContactBudget, Spent
@@ -107,6 +107,7 @@ def again(decision: Past) -> Draft:
     """Return the decision, made again."""
     asked, kept = decision.asked, decision.record
     draft = decide(asked, screen(asked.request, asked.situation))
+    draft = replace(draft, blocks=content_blocks.again(kept.get("blocks", ())))
     if kept["quality"] is not None:
         draft = replace(draft, quality=Quality.model_validate(kept["quality"]))
     if kept["replaced"] is not None:

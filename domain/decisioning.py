@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
-from domain import content, digests, timing
+from domain import content, content_blocks, digests, sourced_content, timing
 from domain.content import RenderedContent
+from domain.content_blocks import BlockReason, Blocks
 from domain.content_lint import lint
 from domain.content_quality import Quality, quality
 from domain.decision_request import DecisionRequest
@@ -58,6 +59,8 @@ class Draft:
     read_first: Situation | None = None
     """What it was drawn from, once the locked reading has taken its place."""
     follows: Follows | None = None
+    blocks: Blocks = ()
+    """What slots say that a content system may fill."""
 
     @property
     def action(self) -> Action:
@@ -294,7 +297,8 @@ def filled(draft: Draft, *, degraded: str | None = None) -> Draft:
         # What business rules exclude does not come in by the back door.
         default = None
     try:
-        rendered = _rendered(draft, channel, drawn)
+        blocks, rendered = _worded(draft, channel, drawn)
+        draft = replace(draft, blocks=blocks)
     except CannotRender:
         if default is None or default == drawn:
             raise
@@ -306,20 +310,46 @@ def filled(draft: Draft, *, degraded: str | None = None) -> Draft:
             return draft
     if default is None or default == drawn:
         return draft
-    said = _rendered(draft, channel, default)
-    return replace(draft, rendered=said, replaced_by=default, reason=Reason.POLICY_DEFAULT_VARIANT)
+    said = _rendered(draft, channel, default, ())
+    unasked = _unasked(draft, channel, default)
+    return replace(draft, rendered=said, blocks=unasked, replaced_by=default, reason=Reason.POLICY_DEFAULT_VARIANT)
 
 
-def _rendered(draft: Draft, channel: Channel, variant_id: str) -> RenderedContent:
+def wanted_of_source(draft: Draft) -> sourced_content.Wanted | None:
+    """Return what the drawn variant wants of a content system; None where it wants nothing."""
+    channel, drawn = draft.action.channel, draft.action.variant_id
+    if channel is None or drawn is None or not draft.situation.definition.variant(drawn).sources:
+        return None
+    return sourced_content.wanted(draft.situation.definition, drawn, channel, _languages(draft))
+
+
+def _unasked(draft: Draft, channel: Channel, variant_id: str) -> Blocks:
+    found = sourced_content.wanted(draft.situation.definition, variant_id, channel, _languages(draft))
+    return content_blocks.defaults(found.slots, BlockReason.NOT_ASKED)
+
+
+def _worded(draft: Draft, channel: Channel, variant_id: str) -> tuple[Blocks, RenderedContent]:
+    definition, blocks = draft.situation.definition, draft.blocks or _unasked(draft, channel, variant_id)
+    return sourced_content.said(
+        definition, channel, blocks, lambda blocks: _rendered(draft, channel, variant_id, blocks)
+    )
+
+
+def _languages(draft: Draft) -> list[str]:
+    profile = draft.situation.profile
+    return list(content.languages(draft.request.context.locale, profile.locale if profile is not None else None))
+
+
+def _rendered(draft: Draft, channel: Channel, variant_id: str, blocks: Blocks) -> RenderedContent:
     request, situation = draft.request, draft.situation
-    told = situation.profile.locale if situation.profile is not None else None
     return content.render(
         situation.definition,
         channel=channel,
         variant_id=variant_id,
-        wanted=content.languages(request.context.locale, told),
+        wanted=_languages(draft),
         variables=request.message.variables,
         unsubscribe_url=situation.unsubscribe_url,
+        blocks=blocks,
     )
 
 

@@ -15,13 +15,15 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_validator
 
+from domain.content_blocks import Named, SlotName
 from domain.events import Name
+from domain.item_features import ItemFeatures
 from domain.must_reach import MustReach
 from domain.object_schema import check_object_schema
 from domain.policy import VariantPolicy
 from domain.profiles import Locale
 from domain.request_context import ExternalName
-from domain.slots import Generated, Slots, Template, VariantId, combined
+from domain.slots import FIELDS, Generated, Slots, Template, VariantId, combined
 from domain.values import Channel, Frozen, MessageClass
 from domain.weekly_windows import WallTime, Weekday
 
@@ -58,6 +60,13 @@ class Variant(Frozen):
 
     id: VariantId
     generated: Generated | None = Field(default=None, description="Set when a generator wrote it and not a person.")
+    features: ItemFeatures | None = Field(
+        default=None, description="What kind of words these are; a new variant is judged by others of its kind."
+    )
+    sources: dict[SlotName, Named] = Field(
+        default_factory=dict,
+        description="Slots that a text of the content system fills; content where it cannot be had.",
+    )
     content: dict[Channel, Content] = Field(min_length=1)
     translations: dict[Locale, dict[Channel, Content]] = Field(
         default_factory=dict, description="The same in other languages; what is missing falls back to content."
@@ -69,6 +78,11 @@ class Variant(Frozen):
             if (found := self.translations.get(locale, {}).get(channel)) is not None:
                 return locale, found
         return None, self.content[channel]
+
+
+def fields_of(slot: str, channel: Channel) -> list[str]:
+    """Return what a slot may say on a channel."""
+    return [name for name in sorted(FIELDS[slot]) if channel in _ONLY_ON.get(name, frozenset(Channel))]
 
 
 def _leads_to_an_app(scheme: str) -> str:
@@ -134,6 +148,10 @@ class Digest(Frozen):
     def times(self) -> tuple[time, ...]:
         """The times of day."""
         return tuple(time.fromisoformat(each) for each in self.at)
+
+
+_SINCE = frozenset({"generated", "features", "sources", "source"})
+"""What variants and options may have since types were first stored; left out where empty, so that digests stay."""
 
 
 class MessageType(Frozen):
@@ -210,6 +228,14 @@ class MessageType(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _has_defaults(self) -> Self:
+        for variant in self.variants:
+            for slot in variant.sources:
+                if not any(slot in block.parts() for block in variant.content.values()):
+                    raise ValueError(f"variants.{variant.id}.sources.{slot}: content must have a default {slot}")
+        return self
+
+    @model_validator(mode="after")
     def _can_reach(self) -> Self:
         if self.must_reach is None:
             return self
@@ -239,9 +265,11 @@ class MessageType(Frozen):
             del told["variant_policy"]
         if self.digest is None:
             del told["digest"]
-        for variant in told["variants"]:
-            if variant["generated"] is None:
-                del variant["generated"]
+        options = [each for options in (told["slots"] or {}).values() for each in options]
+        for part in (*told["variants"], *options):
+            for name in _SINCE.intersection(part):
+                if not part[name]:
+                    del part[name]
         # The variants of slots are made again when they are read.
         del told["slots" if self.slots is None else "variants"]
         return told

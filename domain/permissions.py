@@ -34,6 +34,8 @@ class Permission(StrEnum):
     JOBS_READ = "jobs:read"
     TYPES_READ = "types:read"
     TYPES_WRITE = "types:write"
+    TYPES_APPROVE = "types:approve"
+    CONTENT_SOURCE_WRITE = "content_source:write"
     MODELS_READ = "models:read"
     SCORES_WRITE = "scores:write"
     KEYS_READ = "keys:read"

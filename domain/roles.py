@@ -62,6 +62,8 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.MARKETER: frozenset(
         {
             Permission.TYPES_READ,
+            # Writes no variant, so that whoever proposes one is not who lets it through.
+            Permission.TYPES_APPROVE,
             Permission.DECISIONS_READ,
             Permission.PREFERENCE_POLICY_WRITE,
             Permission.CONTACT_BUDGET_WRITE,
@@ -134,6 +136,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.KEYS_READ,
             Permission.KEYS_WRITE,
             Permission.TYPES_READ,
+            Permission.CONTENT_SOURCE_WRITE,
             Permission.HOOKS_READ,
             Permission.HOOKS_WRITE,
             Permission.SERVICE_LEVELS_READ,

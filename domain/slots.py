@@ -9,6 +9,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from domain.content_blocks import Named
+from domain.item_features import ItemFeatures, merged
 from domain.profiles import Locale
 from domain.values import Channel, Frozen, Moment
 
@@ -61,6 +63,12 @@ class Option(Frozen):
     """One way to fill a slot."""
 
     id: OptionId
+    source: Named | None = Field(
+        default=None, description="A text of the content system that is said instead; content where it cannot be had."
+    )
+    features: ItemFeatures | None = Field(
+        default=None, description="What kind of words these are; a combination has those of all its options."
+    )
     content: dict[Channel, Part] = Field(min_length=1)
     translations: dict[Locale, dict[Channel, Part]] = Field(default_factory=dict)
 
@@ -107,8 +115,12 @@ def combined(slots: Slots, channels: Sequence[str] | None) -> Iterator[dict[str,
     for options in itertools.product(*(options for _, options in slots.filled())):
         locales = sorted(set().union(*(option.translations for option in options)))
         translated = {locale: _said(options, wanted, locale) for locale in locales}
+        names = (slot for slot, _ in slots.filled())
+        sources = {slot: each.source for slot, each in zip(names, options, strict=True) if each.source is not None}
         yield {
             "id": JOINT.join(option.id for option in options),
+            "features": merged([option.features for option in options]),
+            "sources": {slot: named.model_dump() for slot, named in sources.items()},
             "content": _said(options, wanted, None),
             "translations": {locale: said for locale, said in translated.items() if said},
         }

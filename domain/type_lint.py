@@ -1,13 +1,13 @@
 """Lint of a message type before it is published: every variant, channel and language, filled with sample values."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from domain import content, generation, language_lint, locale_filters
 from domain.content_lint import BrandRules, Finding, LintCode, lint, read_aloud
 from domain.digest_types import as_type
-from domain.message_types import MessageType, Variant
+from domain.message_types import MessageType
 from domain.sample_variables import sample
 from domain.templates import CannotRender
 from domain.text_reading import Reader
@@ -49,26 +49,6 @@ class _Looked:
 
     brand: BrandRules
     reader: Reader | None
-
-
-def errors_of(
-    definition: MessageType, brand: BrandRules | None = None, reader: Reader | None = None
-) -> Callable[[Variant], list[str]]:
-    """Return lint of a variant as if it were the only one of a type, for variants that are proposed.
-
-    Args:
-        definition: what it would be part of.
-        brand: the tenant's words and tone, none unless given.
-        reader: estimates languages and tones.
-    """
-
-    def found(variant: Variant) -> list[str]:
-        # Whether a person approved it is asked later.
-        alone = {"variants": (variant.model_copy(update={"generated": None}),), "slots": None, "digest": None}
-        of_one = definition.model_copy(update=alone)
-        return [str(each) for each in of_type(of_one, brand, reader) if each.is_error]
-
-    return found
 
 
 def off_brand(definition: MessageType, brand: BrandRules) -> list[Placed]:

@@ -11,8 +11,10 @@ from contextlib import contextmanager
 import structlog
 from prometheus_client import Counter, Gauge
 
+from adapters.cms import CmsUnavailable
 from adapters.feature_store import FeatureStoreUnavailable
 from adapters.postgres.engine import Unavailable
+from adapters.variant_writer import WriterUnavailable
 from domain.circuit import Circuit, State, Thresholds
 
 log = structlog.get_logger("kairos.breakers")
@@ -138,3 +140,13 @@ def consent_store() -> Breaker:
 def online_features() -> Breaker:
     """Return the breaker of the online features: where decisions are few, five in a row are enough."""
     return Breaker("online_features", failures=(FeatureStoreUnavailable,), thresholds=Thresholds(in_a_row=5))
+
+
+def content_system(tenant: str) -> Breaker:
+    """Return the breaker of one tenant's content system: a try may take five seconds, so three in a row are enough."""
+    return Breaker(f"content:{tenant}", failures=(CmsUnavailable,), thresholds=Thresholds(in_a_row=3))
+
+
+def variant_writer() -> Breaker:
+    """Return the breaker of the writer of variants: a try may take twenty seconds."""
+    return Breaker("variant_writer", failures=(WriterUnavailable,), thresholds=Thresholds(in_a_row=3))

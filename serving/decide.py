@@ -37,7 +37,7 @@ from serving.breakers import Breaker
 from serving.decision_answers import Answers, AskRefused
 from serving.decision_rows import row_of
 from serving.expectations import expected
-from serving.scoring import Model, Scored, ToScore, score
+from serving.scoring import Model, Scored, ToScore, model_facts, score
 from serving.situations import Situations, UnknownType, as_followed
 from serving.timing import Timing
 from serving.variant_scores import Beliefs, ToVary, with_variants
@@ -72,6 +72,7 @@ class Decider:
         monotonic: Callable[[], float] = time.monotonic,
         tokens: HandoverTokens | None = None,
         beliefs: Beliefs = lambda _tenant, _message_type: None,
+        worded: Callable[[Tenant, Draft, float | None], Draft] = lambda _tenant, draft, _seconds: draft,
     ) -> None:
         """Prepare to decide.
 
@@ -84,7 +85,9 @@ class Decider:
             monotonic: the clock of deadlines.
             tokens: asks for what is left to do after a decision; without it nobody can.
             beliefs: returns what is believed of a message type's variants, without waiting.
+            worded: adds the words of the tenant's content system, within so many seconds.
         """
+        self._worded = worded
         self._features = features
         self._monotonic = monotonic
         self._store_seconds = settings.decision_postgres_ms / 1000
@@ -178,7 +181,7 @@ class Decider:
         opened = self._screened(tenant, fresh, now, timing, refused)
         model = self.model()
         opened = self._scored(model, tenant, opened, timing)
-        drafts = self._drafts(tenant, opened, refused)
+        drafts = self._drafts(tenant, opened, refused, timing)
         stages.ended("choose")
         pending = [
             (each.ask.decision_id, draft.request.recipient_id, self._finish(tenant, each, draft, model, timing))
@@ -268,18 +271,18 @@ class Decider:
         return [replace(each, expected=mean) for each, mean in zip(drafts, means, strict=True)]
 
     def _drafts(
-        self, tenant: Tenant, opened: Sequence[Opened], refused: dict[str, AskRefused]
+        self, tenant: Tenant, opened: Sequence[Opened], refused: dict[str, AskRefused], timing: Timing
     ) -> list[tuple[Opened, Draft]]:
         drafts = []
         for each in opened:
             try:
-                drafts.append((each, self._draft(tenant, each)))
+                drafts.append((each, self._draft(tenant, each, timing)))
             except CannotRender as error:
                 refused[each.ask.decision_id] = error
         return drafts
 
-    def _draft(self, tenant: Tenant, opened: Opened) -> Draft:
-        draft = decisioning.decide(self._asked(tenant, opened), opened.screened)
+    def _draft(self, tenant: Tenant, opened: Opened, timing: Timing) -> Draft:
+        draft = self._worded(tenant, decisioning.decide(self._asked(tenant, opened), opened.screened), timing.left)
         return decisioning.filled(draft, degraded=opened.scored.degraded if opened.scored else None)
 
     def _asked(self, tenant: Tenant, opened: Opened) -> Asked:
@@ -314,7 +317,7 @@ class Decider:
             degraded=scored.degraded if scored is not None else None,
             settings=self._settings.where(may_wait=opened.plan.has(Stage.SEND_TIME)),
             type_version=opened.type_version,
-            model=_model_facts(asked) if asked is not None else None,
+            model=model_facts(asked) if asked is not None else None,
             features=scored.features if scored is not None else None,
             as_of=scored.as_of if scored is not None else None,
             stages_ms=timing.stages.milliseconds(),
@@ -370,16 +373,6 @@ def _may_personalize(opened: Opened) -> bool:
 def new_id() -> str:
     """Return the id of a decision that nobody can ask for again."""
     return str(uuid.uuid4())
-
-
-def _model_facts(model: Model) -> dict[str, str]:
-    return {
-        "name": model.name,
-        "version": model.version,
-        "digest": model.digest,
-        "run_id": model.run_id,
-        "feature_service": model.feature_service,
-    }
 
 
 def _tell(tenant: Tenant, made: dict[str, Recorded], stages: "decision_metrics.Stages") -> None:

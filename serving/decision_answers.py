@@ -7,7 +7,7 @@ from typing import Any
 from adapters.handover_tokens import HandoverTokens
 from adapters.postgres.decision_rows import Recorded
 from adapters.postgres.decisions import DecisionLog
-from domain import digest_types
+from domain import content_blocks, digest_types
 from domain.content import RenderedContent, render
 from domain.decisioning import Draft
 from domain.message_types import BadVariables
@@ -78,4 +78,5 @@ class Answers:
             wanted=[recorded.locale],
             variables=ask.request.message.variables,
             unsubscribe_url=self.situations.unsubscribe_url(tenant, ask.request, definition, recorded.decided_at),
+            blocks=content_blocks.again(recorded.blocks),
         )

@@ -18,6 +18,7 @@ from adapters.settings import load_settings
 from domain import attribution
 from domain.message_types import MessageType
 from domain.tenants import Tenant
+from models.content_bandit.items import items_of
 from models.variant_belief.belief import BadBelief, VariantBelief, digest, verified
 from serving import stream_wiring
 from serving.pacer import pacer_of
@@ -100,7 +101,7 @@ class Learner:
         before = self._believed(tenant, newest)
         # Where nothing may be learnt from, the belief stays and only its moment moves on.
         if lessons or before is not None:
-            after = learnt(before, lessons) if lessons else before
+            after = learnt(before, lessons, items_of(definition.variants)) if lessons else before
         else:
             after = VariantBelief.fresh([variant.id for variant in definition.variants])
         assert after is not None  # noqa: S101 - one of the three

@@ -17,6 +17,7 @@ from adapters.postgres.business_rules import BusinessRuleBook
 from adapters.postgres.compliance import Compliance
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.contacts import ContactLedger
+from adapters.postgres.content_sources import ContentSources
 from adapters.postgres.contests import Contests
 from adapters.postgres.dead_letters import DeadLetters
 from adapters.postgres.decisions import DecisionLog
@@ -53,12 +54,16 @@ from adapters.postgres.template_applications import TemplateApplications
 from adapters.postgres.template_outcomes import TemplateStatistics
 from adapters.postgres.tenants import Tenants
 from adapters.postgres.token_trail import TokenTrail
+from adapters.postgres.variant_proposals import VariantProposals
 from adapters.postgres.volume_targets import TargetBook
 from adapters.redis.rate_limits import RateLimits
 from adapters.settings import Settings
 from adapters.unsubscribe_links import UnsubscribeLinks
+from adapters.variant_writer import VariantWriter
 from serving.admission import Admission
+from serving.breakers import Breaker
 from serving.change_streams import ChangeStreams
+from serving.content_texts import ContentTexts
 from serving.decide import Decider
 from serving.digests import Digests
 from serving.handovers import Handovers
@@ -97,6 +102,11 @@ class Parts:
     consents: ConsentStore
     contact_budgets: ContactBudgets
     brand_rules: BrandBook
+    content_sources: ContentSources
+    content_texts: ContentTexts
+    variant_proposals: VariantProposals
+    variant_writer: VariantWriter | None
+    writer_breaker: Breaker
     business_rules: BusinessRuleBook
     volume_targets: TargetBook
     contact_ledger: ContactLedger

@@ -88,6 +88,17 @@ class Model(Protocol):
         """Reads its features."""
 
 
+def model_facts(model: Model) -> dict[str, str]:
+    """Return what a record says of the model that was asked."""
+    return {
+        "name": model.name,
+        "version": model.version,
+        "digest": model.digest,
+        "run_id": model.run_id,
+        "feature_service": model.feature_service,
+    }
+
+
 @dataclass(frozen=True)
 class ToScore:
     """One decision that has permitted channels and whose recipient allows personalization."""

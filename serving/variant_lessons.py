@@ -15,6 +15,7 @@ from domain.message_types import MessageType
 from domain.policy import StageName
 from domain.values import Channel, Purpose
 from models.content_bandit.context import vector
+from models.content_bandit.items import Items
 from models.variant_belief.belief import Learnt, VariantBelief
 
 ANSWERS = frozenset({EventType.CLICKED, EventType.CONVERTED})
@@ -75,15 +76,16 @@ def _reward(
     return float(any(each.type in counted and start <= each.at <= end for each in happened))
 
 
-def learnt(belief: VariantBelief | None, lessons: Sequence[Lesson]) -> VariantBelief:
+def learnt(belief: VariantBelief | None, lessons: Sequence[Lesson], items: Items | None = None) -> VariantBelief:
     """Return the belief after some lessons, as one batch; the same lessons in the same order give the same bytes.
 
     Args:
         belief: before them; None for the prior.
         lessons: at least one.
+        items: features of the variants as their type declares them now.
     """
     named = sorted({variant for each in lessons for variant in each.chances})
-    grown = belief.with_arms(named) if belief is not None else VariantBelief.fresh(named)
+    grown = (belief if belief is not None else VariantBelief.fresh(named)).with_arms(named, items)
     places = {arm: place for place, arm in enumerate(grown.arms)}
     chances = np.zeros((len(lessons), len(places)))
     for row, each in enumerate(lessons):

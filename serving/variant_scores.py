@@ -18,6 +18,7 @@ from domain.stages import Settings
 from domain.values import Channel
 from models.arm_draws import BadArms
 from models.content_bandit.context import is_personal, vector
+from models.content_bandit.items import items_of
 from models.variant_belief.belief import Rows, Spread, VariantBelief
 
 DEFAULT = VariantPolicy.INVERSE_GAP
@@ -32,6 +33,8 @@ class Versioned:
     belief: VariantBelief
 
 
+Items = tuple[tuple[str, tuple[float, ...]], ...]
+"""Variants with their features, in the order of their type."""
 Beliefs = Callable[[str, str], Versioned | None]
 """The belief of a tenant's message type in memory, or None before anything was learnt; never waits."""
 
@@ -60,6 +63,11 @@ class ToVary:
     def arms(self) -> tuple[str, ...]:
         """The variants that may be sent; all others sleep."""
         return tuple(variant.id for variant in self.definition.variants)
+
+    @property
+    def items(self) -> tuple[tuple[float, ...], ...]:
+        """The features of each, in the same order."""
+        return tuple(items_of(self.definition.variants).values())
 
     @property
     def is_open(self) -> bool:
@@ -94,16 +102,17 @@ def variant_scores(
         spread: numbers of epsilon-softmax.
     """
     found: list[dict[Channel, VariantScores]] = [{} for _ in asked]
-    alike: dict[tuple[str, tuple[str, ...], PolicyName], list[tuple[int, Channel]]] = defaultdict(list)
+    alike: dict[tuple[str, Items, PolicyName], list[tuple[int, Channel]]] = defaultdict(list)
     for place, each in enumerate(asked):
         if each.is_open:
-            key = (each.definition.type, each.arms, each.policy.in_its_version)
+            items = tuple(zip(each.arms, each.items, strict=True))
+            key = (each.definition.type, items, each.policy.in_its_version)
             alike[key] += [(place, channel) for channel in each.channels]
-    for (message_type, arms, policy), places in alike.items():
-        believed = beliefs(tenant, message_type) or _prior(arms)
+    for (message_type, items, policy), places in alike.items():
+        believed = beliefs(tenant, message_type) or _prior([arm for arm, _ in items])
         some = [(asked[place], channel) for place, channel in places]
         try:
-            scored = _scored(believed, arms, policy, some, spread)
+            scored = _scored(believed, dict(items), policy, some, spread)
         except (BadArms, FloatingPointError, np.linalg.LinAlgError) as error:
             # No decision fails for a belief: rules draw this one's variant, and it is told.
             log.error("variants.failed", type=message_type, belief=believed.version, error=type(error).__name__)  # noqa: TRY400
@@ -113,18 +122,19 @@ def variant_scores(
     return found
 
 
-def _prior(arms: tuple[str, ...]) -> Versioned:
+def _prior(arms: Sequence[str]) -> Versioned:
     return Versioned(0, VariantBelief.fresh(arms))
 
 
 def _scored(
     believed: Versioned,
-    arms: tuple[str, ...],
+    items: Mapping[str, tuple[float, ...]],
     policy: PolicyName,
     asked: Sequence[tuple[ToVary, Channel]],
     spread: Spread,
 ) -> list[VariantScores]:
-    belief = believed.belief.with_arms(arms)
+    arms = tuple(items)
+    belief = believed.belief.with_arms(arms, items)
     contexts = [vector(channel, (each.features or {}).get(channel.value)) for each, channel in asked]
     seen = [[each.exposure.get(arm, 0.0) for arm in belief.arms] for each, _ in asked]
     awake = np.tile(np.isin(belief.arms, arms), (len(asked), 1))
@@ -146,6 +156,7 @@ def _scored(
                 "context": list(contexts[row]),
                 "exposure": {arm: h for arm in arms if (h := each.exposure.get(arm, 0.0))},
                 "expected": dict(zip(arms, worth[row, columns].tolist(), strict=True)),
+                **({"items": told} if (told := {arm: list(each) for arm, each in items.items() if any(each)}) else {}),
             },
         )
         for row, (each, _) in enumerate(asked)

@@ -29,6 +29,7 @@ from adapters.postgres.channel_prices import ChannelPrices
 from adapters.postgres.compliance import Compliance
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.contacts import ContactLedger
+from adapters.postgres.content_sources import ContentSources
 from adapters.postgres.contests import Contests
 from adapters.postgres.dead_letters import DeadLetters
 from adapters.postgres.decisions import DecisionLog
@@ -73,6 +74,7 @@ from adapters.postgres.template_outcomes import TemplateStatistics
 from adapters.postgres.tenants import Tenants
 from adapters.postgres.token_trail import TokenTrail
 from adapters.postgres.variant_beliefs import VariantBeliefs
+from adapters.postgres.variant_proposals import VariantProposals
 from adapters.postgres.volume_targets import TargetBook
 from adapters.redis.client import connect
 from adapters.redis.rate_limits import RateLimits
@@ -81,9 +83,11 @@ from adapters.secrets import SecretBox
 from adapters.segment_rows import SegmentRows
 from adapters.settings import Settings
 from adapters.unsubscribe_links import UnsubscribeLinks
+from adapters.variant_writer import VariantWriter
 from serving.admission import Admission
-from serving.breakers import Breaker, consent_store, online_features
+from serving.breakers import Breaker, consent_store, online_features, variant_writer
 from serving.change_streams import ChangeStreams
+from serving.content_texts import ContentTexts
 from serving.digests import Digests
 from serving.handovers import Handovers
 from serving.local_hooks import LocalHooks
@@ -115,6 +119,8 @@ class _Deciding:
     beliefs: ServingBeliefs
     prices: ServingPrices
     hooks: LocalHooks
+    sources: ContentSources
+    texts: ContentTexts
     decider: SteadyDecider
 
     @classmethod
@@ -130,6 +136,8 @@ class _Deciding:
         spool, tenants = DecisionSpool.of(settings, box), Tenants(database, box)
         beliefs, hooks = ServingBeliefs(VariantBeliefs(database), tenants.names), LocalHooks.installed()
         prices = ServingPrices(ChannelPrices(database), tenants.names)
+        sources = ContentSources(database, box)
+        texts = ContentTexts.of(settings, sources)
         decider = SteadyDecider(
             decisions,
             lambda: models.current,
@@ -143,9 +151,12 @@ class _Deciding:
             hooks=hooks,
             prices=prices,
             shadow=shadow,
+            worded=texts.said,
         )
         drain = SpoolDrain(spool, decisions, tenants)
-        return cls(decisions, links, tokens, store, features, spool, drain, beliefs, prices, hooks, decider)
+        return cls(
+            decisions, links, tokens, store, features, spool, drain, beliefs, prices, hooks, sources, texts, decider
+        )
 
     def start(self) -> None:
         """Begin to follow what was learnt and what volume costs."""
@@ -160,6 +171,7 @@ class _Deciding:
     def close(self) -> None:
         """Let go of what is open."""
         self.hooks.close()
+        self.texts.close()
         self.spool.close()
 
     @property
@@ -180,6 +192,8 @@ class _Deciding:
             "planner": Planner(self.decider, facts, Clock()),
             "spool_drain": self.drain,
             "local_hooks": self.hooks,
+            "content_sources": self.sources,
+            "content_texts": self.texts,
             "admission": Admission(settings.service_threads),
             "remembered": Remembered(self.store, seconds=settings.decision_postgres_ms / 1000),
         }
@@ -261,6 +275,9 @@ def _kept_in_postgres(settings: Settings, database: Database, box: SecretBox) ->
         "contact_budgets": ContactBudgets(database),
         "brand_rules": BrandBook(database),
         "volume_targets": TargetBook(database),
+        "variant_proposals": VariantProposals(database),
+        "variant_writer": VariantWriter.of(settings),
+        "writer_breaker": variant_writer(),
         "business_rules": BusinessRuleBook(database),
         "contact_ledger": ContactLedger(database),
         "preferences": Preferences(database),

@@ -14,10 +14,11 @@ from prometheus_client import Counter
 
 from adapters.decision_spool import DecisionSpool, SpoolUnavailable
 from adapters.handover_tokens import HandoverTokens
+from adapters.postgres import decision_rows
 from adapters.postgres.decision_rows import Recorded, Row
 from adapters.postgres.engine import Unavailable
 from adapters.spooled import Spooled
-from domain import content, decisioning, identity
+from domain import content, content_blocks, decisioning, identity
 from domain.content import RenderedContent
 from domain.decision_record import Evidence
 from domain.decisioning import Draft
@@ -72,8 +73,7 @@ class WithoutStore:
         if spooled is None:
             return None
         row = spooled.row
-        kept = row.record["content"]
-        recorded = Recorded(row.fingerprint, row.answer, kept["locale"] if kept else None, row.decided_at)
+        recorded = decision_rows.kept(row)
         return self._told(tenant, ask, recorded, self._again(tenant, ask, recorded))
 
     def decide(self, tenant: Tenant, asks: Sequence[Ask], *, now: datetime, actor: str) -> list[Recorded | Exception]:
@@ -104,9 +104,7 @@ class WithoutStore:
         row = row_of(tenant, draft, self._evidence(tenant, draft, published))
         self._spool.add(Spooled(tenant.tenant, actor, row))
         _tell(tenant, row)
-        kept = row.record["content"]
-        recorded = Recorded(row.fingerprint, row.answer, kept["locale"] if kept else None, row.decided_at, is_new=True)
-        return self._told(tenant, ask, recorded, draft.rendered)
+        return self._told(tenant, ask, decision_rows.told(row), draft.rendered)
 
     def _draft(self, tenant: Tenant, ask: Ask, published: PublishedType, now: datetime) -> Draft:
         request = ask.request
@@ -162,6 +160,7 @@ class WithoutStore:
             unsubscribe_url=self._situations.unsubscribe_url(
                 tenant, ask.request, published.definition, recorded.decided_at
             ),
+            blocks=content_blocks.again(recorded.blocks),
         )
 
 

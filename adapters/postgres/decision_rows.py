@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -44,6 +44,7 @@ class Recorded:
     """What was answered under a decision's id, and to which request.
 
     ``answer`` has no content: that is never stored. ``locale`` is the language it was in, None when nothing was sent.
+    ``blocks`` are the words that a content system gave for it, as recorded.
     """
 
     fingerprint: bytes
@@ -51,6 +52,7 @@ class Recorded:
     locale: str | None
     decided_at: datetime
     is_new: bool = False
+    blocks: Sequence[dict[str, Any]] = ()
 
 
 def insert(connection: Connection, tenant: str, actor: str, rows: Sequence[Row]) -> set[str]:
@@ -127,15 +129,24 @@ def recorded(connection: Connection, decision_ids: Sequence[str]) -> dict[str, R
         decisions.c.answer,
         decisions.c.decided_at,
         locale.label("locale"),
+        decisions.c.record["blocks"].label("blocks"),
     )
     rows = connection.execute(query.where(decisions.c.decision_id.in_(list(decision_ids))))
     return {
-        row.decision_id: Recorded(bytes(row.request_fingerprint), row.answer, row.locale, row.decided_at)
+        row.decision_id: Recorded(
+            bytes(row.request_fingerprint), row.answer, row.locale, row.decided_at, blocks=row.blocks or ()
+        )
         for row in rows
     }
 
 
 def told(row: Row) -> Recorded:
     """Return a row that was just stored as what counts under its id."""
+    return replace(kept(row), is_new=True)
+
+
+def kept(row: Row) -> Recorded:
+    """Return a row as it is read back."""
     content = row.record["content"]
-    return Recorded(row.fingerprint, row.answer, content["locale"] if content else None, row.decided_at, is_new=True)
+    locale = content["locale"] if content else None
+    return Recorded(row.fingerprint, row.answer, locale, row.decided_at, blocks=row.record.get("blocks", ()))

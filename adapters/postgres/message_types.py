@@ -34,8 +34,7 @@ class MessageTypes:
             OffBrand: a type that changed breaks the tenant's brand rules.
         """
         with self._database.tenant(tenant.tenant) as connection:
-            # One publisher at a time, so that two never give the same number to different content.
-            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('kairos.types.' || :tenant))"), _of(tenant))
+            alone(connection, tenant)
             brand = brand_rules.KIND.read_shared(connection, tenant.tenant).document
             published = [each for definition in definitions if (each := _publish(connection, tenant, definition))]
             for each in published:
@@ -49,6 +48,19 @@ class MessageTypes:
             names = list(connection.execute(select(message_type.c.type).distinct()).scalars())
             found = read(connection, names)
         return [found[name] for name in sorted(found)]
+
+
+def alone(connection: Connection, tenant: Tenant) -> None:
+    """Let no other publisher in before this transaction ends: two would give the same number to different content."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('kairos.types.' || :tenant))"), _of(tenant))
+
+
+def publish(connection: Connection, tenant: Tenant, definition: MessageType, *, actor: str) -> PublishedType | None:
+    """Publish a new version of a type with its audit row, None when it did not change; call ``alone`` before."""
+    published = _publish(connection, tenant, definition)
+    if published is not None:
+        audit.write(connection, tenant, [_entry(published, actor)])
+    return published
 
 
 def read(connection: Connection, types: Sequence[str]) -> dict[str, PublishedType]:

@@ -11,6 +11,7 @@ from adapters.postgres import (
     business_rule_tables,
     change_tables,
     contact_tables,
+    content_source_tables,
     erasure_tables,
     export_tables,
     follow_up_tables,
@@ -32,6 +33,7 @@ from adapters.postgres import (
     subject_key_tables,
     tables,
     variant_belief_tables,
+    variant_proposal_tables,
     volume_tables,
 )
 
@@ -43,6 +45,7 @@ SUBJECTS = (
     business_rule_tables,
     change_tables,
     contact_tables,
+    content_source_tables,
     erasure_tables,
     export_tables,
     follow_up_tables,
@@ -64,6 +67,7 @@ SUBJECTS = (
     subject_key_tables,
     variant_belief_tables,
     volume_tables,
+    variant_proposal_tables,
 )
 metadata = tables.metadata
 APPEND_ONLY = (

@@ -16,6 +16,7 @@ from models.content_bandit import bandit as content_bandit
 from models.content_bandit.bandit import ContentBandit, Outcomes
 from models.content_bandit.context import CONTEXT
 from models.content_bandit.growth import with_arms
+from models.content_bandit.items import Items
 from models.content_bandit.layout import Layout
 from models.content_bandit.posterior import Posterior
 from models.off_policy.policy import softmax
@@ -107,9 +108,12 @@ class VariantBelief:
         """Outcomes learnt from so far."""
         return self.bandit.learned_rows
 
-    def with_arms(self, arms: Sequence[str]) -> "VariantBelief":
-        """Return the belief with every one of these variants, new ones at the prior; itself when it knows them all."""
-        grown = with_arms(self.bandit, arms)
+    def with_arms(self, arms: Sequence[str], items: Items | None = None) -> "VariantBelief":
+        """Return the belief with every one of these variants; itself when it knows them all.
+
+        New ones are at the prior, but for what variants with the same features were worth.
+        """
+        grown = with_arms(self.bandit, arms, items)
         if grown is self.bandit:
             return self
         sums = np.zeros((len(grown.layout.arms), len(COLUMNS)))

@@ -29,6 +29,7 @@ from serving.http import (
     consent_platform,
     consent_records,
     contact_budget,
+    content_source,
     dead_letters,
     decision_batches,
     decision_previews,
@@ -71,6 +72,7 @@ from serving.http import (
     tenants,
     type_lint,
     unsubscribe,
+    variant_proposals,
     volume_targets,
 )
 from serving.http.access_log import AccessLog
@@ -115,6 +117,8 @@ ROUTERS = (
     contact_budget.router,
     brand_rules.router,
     type_lint.router,
+    content_source.router,
+    variant_proposals.router,
     business_rules.router,
     volume_targets.router,
     plans.router,

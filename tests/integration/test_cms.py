@@ -8,13 +8,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from adapters.cms import LIMITS, MAX_PAGES, MOST_KEPT, Cms, CmsUnavailable
+from adapters.cms import LIMITS, MAX_IDS, MAX_PAGES, MOST_KEPT, Cms, CmsUnavailable, question
 from adapters.egress import Egress, Limits
-from adapters.settings import Settings
 from tests.integration.test_egress import Canary, at, saying
 from tests.unit.domain.test_outside import INSIDE, MISWRITTEN
 
 KEY = "k-secret-71f"
+OF_C = {"category": "c"}
 ITEM = {"id": "a1", "type": "news", "channel": "email", "locale": "en", "fields": {"subject": "Hi", "body": "<p>x</p>"}}
 SHORT = Limits(connect_seconds=2, read_seconds=0.5, total_seconds=1.0, answer_bytes=LIMITS.answer_bytes)
 
@@ -87,53 +87,69 @@ def clock():
 
 @pytest.fixture
 def cms(source, clock):
-    found = Cms(source.url, KEY, Egress(allow_loopback=True, limits=SHORT), keep_seconds=60, clock=clock)
-    yield found
-    found.close()
+    way = Egress(allow_loopback=True, limits=SHORT)
+    yield Cms(source.url, KEY, way, keep_seconds=60, clock=clock)
+    way.close()
 
 
 def test_texts_are_found_by_segment_and_type_by_ids_and_by_category(cms, source):
     other = ITEM | {"id": "z9"}
     source.pages[None] = a_page(ITEM, other)
-    assert [each.id for each in cms.by_segment("loyal", "news")] == ["a1", "z9"]
-    assert [each.id for each in cms.by_category("spring & sale")] == ["a1", "z9"]
+    assert [each.id for each in cms.all(question(segment="loyal", message_type="news"))] == ["a1", "z9"]
+    assert [each.id for each in cms.all(question(category="spring & sale"))] == ["a1", "z9"]
     # What was not asked for is not believed.
-    assert [each.id for each in cms.by_ids(["z9", "b2"])] == ["z9"]
-    assert cms.by_ids([]) == ()
+    assert [each.id for each in cms.all(question(ids=["z9", "b2", "z9"]))] == ["z9"]
+    assert cms.all(question(message_type="receipt")) == ()
+    with pytest.raises(ValueError, match="at most 50 ids"):
+        question(ids=[str(number) for number in range(MAX_IDS + 1)])
     assert source.asked == [
         {"segment": "loyal", "type": "news", "limit": "100"},
         {"category": "spring & sale", "limit": "100"},
         {"ids": "b2,z9", "limit": "100"},
+        {"type": "receipt", "limit": "100"},
     ]
     assert set(source.keys) == {f"Bearer {KEY}"}
 
 
 def test_every_page_is_read_and_no_more_than_there_may_be(cms, source):
     source.pages = {None: a_page(ITEM, cursor="2"), "2": a_page(ITEM | {"id": "a2"})}
-    assert [each.id for each in cms.by_category("c")] == ["a1", "a2"]
+    assert [each.id for each in cms.all(OF_C)] == ["a1", "a2"]
     source.pages = {None: a_page(ITEM, cursor="1"), "1": a_page(ITEM, cursor="1")}
     with pytest.raises(CmsUnavailable, match=f"more than {MAX_PAGES} pages"):
-        cms.by_category("endless")
+        cms.all({"category": "endless"})
 
 
 def test_an_answer_is_given_again_until_it_is_too_old_and_a_failure_never(cms, source, clock):
     source.status = 503
     with pytest.raises(CmsUnavailable, match="answers 503"):
-        cms.by_category("c")
+        cms.all(OF_C)
     source.status = 200
     for now, asked in ((0, 2), (59.9, 2), (60.1, 3), (120.0, 3)):
         clock.now = now
-        assert cms.by_category("c")[0].id == "a1"
+        assert cms.all(OF_C)[0].id == "a1"
         assert len(source.asked) == asked, now
+
+
+def test_what_is_too_old_is_still_at_hand_for_who_does_not_wait(cms, source, clock):
+    source.pages = {None: a_page(ITEM, cursor="2"), "2": a_page(ITEM | {"id": "a2"})}
+    assert cms.kept(OF_C) is None
+    cms.all(OF_C)
+    for now, fresh in ((59.9, True), (60.1, False), (599.0, False)):
+        clock.now = now
+        kept = cms.kept(OF_C)
+        assert ([each.id for each in kept.texts], kept.is_fresh) == (["a1", "a2"], fresh), now
+    clock.now = 600.1
+    assert cms.kept(OF_C) is None
+    assert len(source.asked) == 2
 
 
 def test_no_more_answers_are_kept_than_there_is_room_for(cms, source):
     for number in range(MOST_KEPT + 1):
-        cms.by_category(f"c{number}")
+        cms.all({"category": f"c{number}"})
     asked = len(source.asked)
-    cms.by_category(f"c{MOST_KEPT}")
+    cms.all({"category": f"c{MOST_KEPT}"})
     assert len(source.asked) == asked
-    cms.by_category("c0")
+    cms.all({"category": "c0"})
     assert len(source.asked) == asked + 1
 
 
@@ -158,7 +174,7 @@ def test_no_more_answers_are_kept_than_there_is_room_for(cms, source):
 def test_what_is_not_as_expected_is_refused_and_not_repeated(cms, source, body, words):
     source.pages[None] = body
     with pytest.raises(CmsUnavailable, match=words) as refused:
-        cms.by_category("c")
+        cms.all(OF_C)
     assert KEY not in str(refused.value)
     assert "secret" not in str(refused.value)
 
@@ -167,7 +183,7 @@ def test_what_is_not_as_expected_is_refused_and_not_repeated(cms, source, body, 
 def test_a_redirect_or_a_refusal_is_no_answer(cms, source, status):
     source.status = status
     with pytest.raises(CmsUnavailable):
-        cms.by_category("c")
+        cms.all(OF_C)
     assert len(source.asked) == 1
 
 
@@ -181,18 +197,14 @@ def test_a_source_that_says_nothing_is_given_up(clock):
             clock=clock,
         )
         with pytest.raises(CmsUnavailable, match="no complete answer in time"):
-            cms.by_category("c")
-        cms.close()
+            cms.all(OF_C)
     assert (LIMITS.total_seconds, LIMITS.read_seconds) == (5.0, 5.0)
 
 
 def asked_at(url, found=("127.0.0.1",)):
     cms = Cms(url, KEY, Egress(resolve=lambda *_: list(found), limits=SHORT), keep_seconds=1)
-    try:
-        with pytest.raises(CmsUnavailable, match="cannot be asked") as refused:
-            cms.by_category("c")
-    finally:
-        cms.close()
+    with pytest.raises(CmsUnavailable, match="cannot be asked") as refused:
+        cms.all(OF_C)
     assert KEY not in str(refused.value)
 
 
@@ -225,14 +237,5 @@ def test_a_redirect_to_the_inside_is_not_followed(source, clock):
             clock=clock,
         )
         with pytest.raises(CmsUnavailable, match="answers 302"):
-            cms.by_category("c")
-        cms.close()
+            cms.all(OF_C)
     assert (first.connections, source.asked) == (1, [])
-
-
-def test_it_is_off_unless_an_address_and_a_key_are_set():
-    assert Cms.of(Settings()) is None
-    assert Cms.of(Settings(cms_url="https://cms.example.com/content")) is None
-    found = Cms.of(Settings(cms_url="https://cms.example.com/content", cms_key=KEY))
-    assert found is not None
-    found.close()

@@ -189,3 +189,33 @@ def test_a_damaged_belief_is_not_loaded_and_what_served_before_goes_on(world):
         connection.execute(text(damaged))
     world.beliefs.work()
     assert world.beliefs(world.tenant.tenant, "news") is before
+
+
+DISCOUNT = {"has_discount": True}
+
+
+def test_a_new_variant_of_a_kind_that_is_answered_is_shown_at_once_and_one_of_no_kind_is_not(world):
+    kinds = {"a": None, "b": None, "c": DISCOUNT, "d": DISCOUNT}
+    publish(world, kinds)
+    who = people("first", 240)
+    world.allow(who, Purpose.MARKETING, Purpose.PERSONALIZATION)
+    answers = world.decide(who)
+    world.report([(name, each) for name, each in zip(who, answers, strict=True) if each["variant_id"] in "cd"])
+    world.now = CLOSED
+    world.learner.step()
+    world.beliefs.work()
+    shares = {}
+    for name, features in (("plain", None), ("cheap", DISCOUNT)):
+        publish(world, kinds | {"new": features})
+        world.allow([name], Purpose.MARKETING, Purpose.PERSONALIZATION)
+        (stage,) = world.stages(world.decide([name]))
+        shares[name] = stage["probabilities"][-1]
+    floor = Settings().exploration_epsilon / 5
+    assert shares["plain"] == pytest.approx(floor, rel=0.01)
+    assert shares["cheap"] > 2 * floor
+
+
+def publish(world, kinds):
+    variants = [{"id": name, "content": {"push": {"body": "b"}}, "features": each} for name, each in kinds.items()]
+    definition = a_type(channels=["push"], variants=variants, variant_policy="epsilon_softmax")
+    MessageTypes(world.db).publish(world.tenant, [definition], actor="test")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from domain import generation, type_lint
+from domain import generation, proposals
 from domain.content_lint import BrandRules
 from domain.generation import Brief, Combinator, NotApprovable, State, approve, capped, propose
 from domain.message_types import Variant
@@ -30,7 +30,6 @@ class Model:
     """Stands for a plug-in that writes."""
 
     name = "llm:example"
-    is_written_by_people = False
 
     def generate(self, brief):
         approved = Generated(by="marketing", approved_by="myself", approved_at=AT, traffic_share=0.2)
@@ -38,10 +37,10 @@ class Model:
         return [Variant(id=f"made_{i}", content=content, generated=approved) for i in range(brief.most + 3)]
 
 
-def test_the_combinator_says_only_what_people_wrote():
+def test_the_combinator_says_only_what_people_wrote_and_waits_like_any_other():
     found = propose(Combinator(), BRIEF, errors_of=lambda _: ())
     assert [each.variant.id for each in found] == ["one__long", "one__short", "two__long", "two__short"]
-    assert {(each.state, each.variant.generated) for each in found} == {(State.APPROVED, None)}
+    assert {(each.state, each.variant.generated.by) for each in found} == {(State.PROPOSED, "combinator")}
     assert Combinator().generate(BRIEF.model_copy(update={"slots": None})) == ()
     assert len(Combinator().generate(BRIEF.model_copy(update={"most": 3}))) == 3
 
@@ -66,12 +65,14 @@ def test_what_lint_refuses_nobody_can_approve():
 def test_words_that_were_banned_after_the_proposal_keep_it_from_being_approved():
     definition = a_type(channels=["push"])
     (found,) = propose(
-        Model(), BRIEF.model_copy(update={"most": 1}), errors_of=type_lint.errors_of(definition, BrandRules())
+        Model(),
+        BRIEF.model_copy(update={"most": 1}),
+        errors_of=lambda variant: proposals.errors_of(definition, variant, BrandRules()),
     )
     assert found.state is State.PROPOSED
-    now = type_lint.errors_of(definition, BrandRules(banned=("b",)))
+    brand = BrandRules(banned=("b",))
     with pytest.raises(NotApprovable, match=r"brand\.banned_word"):
-        approve(found, errors_of=now, by="ann", at=AT)
+        approve(found, errors_of=lambda variant: proposals.errors_of(definition, variant, brand), by="ann", at=AT)
 
 
 def test_an_approval_says_who_and_when():

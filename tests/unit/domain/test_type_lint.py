@@ -109,13 +109,6 @@ def test_a_digest_is_looked_at_like_a_variant():
     assert found(a_push("Hello", digest=digest)) == [("digest.content.push.body", "slot.unresolved", True)]
 
 
-def test_a_variant_is_looked_at_as_part_of_its_type_before_it_is_proposed():
-    errors = type_lint.errors_of(a_push("Hello", locale="en"), BrandRules(banned=("cheap",)))
-    made = a_push("So cheap").variants[0]
-    assert errors(made) == ["variants.a.content.push.body: brand.banned_word: cheap"]
-    assert errors(a_push("So dear").variants[0]) == []
-
-
 def test_every_code_has_a_sentence():
     assert set(document_lint.SENTENCES) >= {each.value for each in LintCode}
 

@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from domain.item_features import ItemFeatures
 from domain.policy import PolicyName
 from domain.values import Channel
 from models.arm_draws import BadArms
 from models.content_bandit.context import CONTEXT, vector
+from models.content_bandit.items import item
 from models.variant_belief.belief import BadBelief, Learnt, Rows, Spread, VariantBelief, digest
 
 ARMS = ("a", "b", "c", "d")
@@ -117,6 +119,57 @@ def test_a_new_variant_starts_at_the_prior_and_changes_nothing_known_of_the_othe
     assert np.abs(np.linalg.eigvalsh(grown.bandit.posterior.precision)).min() > 0
     assert grown.learned(a_batch(100, arms=5)).learned_rows == learnt.learned_rows + 100
     assert grown.with_arms(ARMS) is grown
+
+
+KINDS = {"dull": {}, "flat": {}, "cheap": {"has_discount": True}, "cheaper": {"discount_percent": 20}}
+"""Two variants of two kinds; only a discount makes people answer."""
+
+
+def kinds(**more):
+    variants = (KINDS | more).items()
+    return {name: item(ItemFeatures.model_validate(each)) for name, each in variants}
+
+
+def taught(items):
+    """Return what is believed after sends in which a discount was answered five times as often."""
+    rng = np.random.default_rng(5)
+    n, names = 6_000, tuple(KINDS)
+    context = np.array([vector(Channel.PUSH, {"active_days_count_30d": float(k)}) for k in rng.integers(30, size=n)])
+    arm = rng.integers(4, size=n)
+    reward = (rng.random(n) < np.where(arm >= 2, 0.20, 0.04)).astype(float)
+    before = VariantBelief.fresh(names).with_arms(names, items)
+    return before.learned(Learnt(context, np.zeros(n), arm, np.full((n, 4), 1 / 4), reward))
+
+
+def share_of_new(belief, items, policy):
+    """Return the chance of a variant nobody saw, beside the four."""
+    grown = belief.with_arms(("new",), items)
+    rows = Rows(np.array([vector(Channel.PUSH, None)]), np.zeros((1, 5)), np.ones((1, 5), dtype=np.bool_), ["d"])
+    return grown.probabilities(policy, rows, SPREAD)[0, grown.arms.index("new")]
+
+
+@pytest.mark.parametrize("policy", [PolicyName.INVERSE_GAP, PolicyName.EPSILON_SOFTMAX])
+def test_a_new_variant_of_a_good_kind_gets_more_than_its_floor_at_once_and_without_a_kind_it_does_not(policy):
+    floor = FLOORS[policy] / 5
+    good, bad = (kinds(new=each) for each in ({"has_discount": True, "discount_percent": 20}, {"has_discount": False}))
+    belief = taught(kinds())
+    assert share_of_new(belief, good, policy) > 3 * floor
+    assert share_of_new(belief, bad, policy) < 2 * floor
+    unsaid = dict.fromkeys((*KINDS, "new"), ())
+    assert share_of_new(taught(unsaid), unsaid, policy) < 2 * floor
+
+
+def test_items_that_are_declared_later_change_nothing_that_was_learnt(learnt):
+    items = {"a": item(ItemFeatures(tone="formal")), "b": item(ItemFeatures(tone="urgent"))}
+    told = learnt.with_arms(ARMS, items)
+    assert told.with_arms(ARMS, items) is told
+    rows = some_rows()
+    policy = PolicyName.INVERSE_GAP
+    before, after = (each.probabilities(policy, rows, SPREAD) for each in (learnt, told))
+    assert np.abs(before - after).max() < 1e-12
+    assert VariantBelief.from_bytes(told.as_bytes()).bandit.layout == told.bandit.layout
+    # None declared any more: the columns stay, and say nothing.
+    assert set(map(any, told.with_arms(ARMS, dict.fromkeys(ARMS, ())).bandit.layout.items)) == {False}
 
 
 def test_a_belief_that_was_cut_changed_or_of_another_version_is_refused_with_the_reason(learnt):
