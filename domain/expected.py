@@ -104,6 +104,9 @@ class Expected(Frozen):
     variants: Mapping[Channel, VariantScores] = Field(default_factory=dict)
     activity: Activity | None = None
     is_personal: bool = False
+    models: Mapping[str, str] = Field(
+        default_factory=dict, description="Version of each fitted model of hours and channels; others are priors."
+    )
 
     @property
     def can_value(self) -> bool:

@@ -12,6 +12,7 @@ GROUPS = (
     "training",
     "segments",
     "customers",
+    "habits",
     "scores",
     "search",
     "reports",
@@ -22,7 +23,7 @@ GROUPS = (
 nightly_job = dg.define_asset_job(
     "nightly_job",
     selection=dg.AssetSelection.all()
-    - dg.AssetSelection.groups("retention", "watch", "customers", "scores", "search", "reports"),
+    - dg.AssetSelection.groups("retention", "watch", "customers", "habits", "scores", "search", "reports"),
     description="All made from events in one run, for one day or a range of days: a failed check stops what follows.",
 )
 
@@ -36,6 +37,7 @@ group_jobs = tuple(
     for name in GROUPS
 )
 customers_job = next(job for job in group_jobs if job.name == "customers_job")
+habits_job = next(job for job in group_jobs if job.name == "habits_job")
 reports_job = next(job for job in group_jobs if job.name == "reports_job")
 scores_job = next(job for job in group_jobs if job.name == "scores_job")
 watch_job = next(job for job in group_jobs if job.name == "watch_job")

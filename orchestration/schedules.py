@@ -2,7 +2,15 @@
 
 import dagster as dg
 
-from orchestration.jobs import customers_job, nightly_job, reports_job, retention_job, scores_job, watch_job
+from orchestration.jobs import (
+    customers_job,
+    habits_job,
+    nightly_job,
+    reports_job,
+    retention_job,
+    scores_job,
+    watch_job,
+)
 
 lineage_nightly_schedule = dg.build_schedule_from_partitioned_job(
     nightly_job,
@@ -39,6 +47,15 @@ customers_nightly_schedule = dg.ScheduleDefinition(
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Lifetime value and churn, from the purchases up to yesterday.",
+)
+
+habits_nightly_schedule = dg.ScheduleDefinition(
+    name="habits_nightly_schedule",
+    job=habits_job,
+    cron_schedule="45 2 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Hours and channels of recipients, their rows online, and the models that read them.",
 )
 
 scores_nightly_schedule = dg.build_schedule_from_partitioned_job(

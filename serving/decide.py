@@ -23,7 +23,7 @@ from adapters.unsubscribe_links import UnsubscribeLinks
 from domain import decisioning, identity
 from domain.decision_record import Evidence
 from domain.decisioning import Draft
-from domain.expected import Expected
+from domain.expected import Expected, Weights
 from domain.gates import Allowances, Screened, Situation, screen
 from domain.message_types import BadVariables, check_variables
 from domain.service_levels import EVERYTHING, LevelName, Plan, Stage, plan_of
@@ -37,7 +37,8 @@ from serving.breakers import Breaker
 from serving.decision_answers import Answers, AskRefused
 from serving.decision_rows import row_of
 from serving.expectations import expected
-from serving.scoring import Model, Scored, ToScore, score
+from serving.fitted import PRIORS, Fitted
+from serving.scoring import Model, Scored, ToScore, facts_of, score
 from serving.situations import Situations, UnknownType
 from serving.timing import Timing
 from serving.variant_scores import Beliefs, ToVary, with_variants
@@ -72,6 +73,7 @@ class Decider:
         monotonic: Callable[[], float] = time.monotonic,
         tokens: HandoverTokens | None = None,
         beliefs: Beliefs = lambda _tenant, _message_type: None,
+        fitted: Callable[[], Fitted] = lambda: PRIORS,
     ) -> None:
         """Prepare to decide.
 
@@ -84,12 +86,14 @@ class Decider:
             monotonic: the clock of deadlines.
             tokens: asks for what is left to do after a decision; without it nobody can.
             beliefs: returns what is believed of a message type's variants, without waiting.
+            fitted: returns what is believed of everybody's hours and channels, without waiting.
         """
         self._features = features
         self._monotonic = monotonic
         self._store_seconds = settings.decision_postgres_ms / 1000
         self._log = log_of
         self._beliefs = beliefs
+        self.fitted = fitted
         self.model = model
         self.situations = Situations(log_of, settings, links)
         self._answers = Answers(log_of, self.situations, tokens)
@@ -98,6 +102,7 @@ class Decider:
             epsilon=settings.exploration_epsilon,
             temperature=settings.policy_temperature,
             send_cost=settings.send_cost,
+            weights=Weights(visit=settings.visit_weight),
         )
 
     def decide(self, tenant: Tenant, asks: Sequence[Ask], *, now: datetime, actor: str) -> list[Recorded]:
@@ -256,6 +261,7 @@ class Decider:
             scored,
             send_cost=self._settings.send_cost,
             tires=[each.plan.has(Stage.FATIGUE) for each in opened],
+            fitted=self.fitted(),
         )
         drafts = [
             replace(each, scored=told, expected=mean) for each, told, mean in zip(opened, scored, believed, strict=True)
@@ -313,7 +319,7 @@ class Decider:
             degraded=scored.degraded if scored is not None else None,
             settings=self._settings.where(may_wait=opened.plan.has(Stage.SEND_TIME)),
             type_version=opened.type_version,
-            model=_model_facts(asked) if asked is not None else None,
+            model=facts_of(asked) if asked is not None else None,
             features=scored.features if scored is not None else None,
             as_of=scored.as_of if scored is not None else None,
             stages_ms=timing.stages.milliseconds(),
@@ -369,16 +375,6 @@ def _may_personalize(opened: _Open) -> bool:
 def new_id() -> str:
     """Return the id of a decision that nobody can ask for again."""
     return str(uuid.uuid4())
-
-
-def _model_facts(model: Model) -> dict[str, str]:
-    return {
-        "name": model.name,
-        "version": model.version,
-        "digest": model.digest,
-        "run_id": model.run_id,
-        "feature_service": model.feature_service,
-    }
 
 
 def _tell(tenant: Tenant, made: dict[str, Recorded], stages: "decision_metrics.Stages") -> None:

@@ -11,15 +11,21 @@ import numpy.typing as npt
 from domain.expected import Activity, ChannelTerms, Expected
 from domain.gates import Screened, Situation
 from domain.values import Channel
+from models.channel_value import registered as channel_value
+from models.channel_value import score as answers
 from models.channel_value import spec as channels
 from models.fatigue import score as weariness
 from models.fatigue import spec as fatigue
-from models.send_time import spec as send_time
+from models.send_time import registered as send_time
+from models.send_time import score as hours
+from serving.fitted import PRIORS, Fitted
+from serving.habits import Habit
 from serving.scoring import Scored
 
 Floats = npt.NDArray[np.float64]
 
-POPULATION = Activity(source="population", log_rates=send_time.POPULATION_LOG_ACTIVITY)
+RECIPIENT = "recipient"
+"""Source of an activity that stands on the recipient's own hours."""
 P_ACTIVE = 0.3
 """Share of recipients who are there in the window anyway: the simulated population's (docs/simulator.md)."""
 CHANNEL_VALUE = 1.0
@@ -35,6 +41,7 @@ def expected(
     send_cost: float,
     prices: Mapping[Channel, float] | None = None,
     tires: Sequence[bool] | None = None,
+    fitted: Fitted = PRIORS,
 ) -> list[Expected]:
     """Return what is expected of each decision's permitted channels, in the order given.
 
@@ -45,13 +52,15 @@ def expected(
         send_cost: of one message, in conversions.
         prices: of a unit of each channel's volume, in conversions.
         tires: of each decision, whether weariness counts; None is all of them.
+        fitted: what is believed of everybody's hours and channels.
     """
     places = [(row, channel) for row, each in enumerate(screened) for channel in each.permitted]
     tired = _weariness(situations)
     if tires is not None:
         tired = np.where(np.array(tires, dtype=bool), tired, 0.0)
     weary = tired[[row for row, _ in places]] if places else np.zeros(0)
-    p_open = weariness.open_chance(np.array([channels.PRIOR_OPEN[channel] for _, channel in places]), weary)
+    habits = [told.habit if told is not None else None for told in scored]
+    p_open = weariness.open_chance(_rested(places, habits, fitted), weary)
     p_opt_out = weariness.opt_out_chance(np.array([channels.PRIOR_OPT_OUT[channel] for _, channel in places]), weary)
     terms: list[dict[Channel, ChannelTerms]] = [{} for _ in situations]
     for place, (row, channel) in enumerate(places):
@@ -68,18 +77,51 @@ def expected(
             fatigue=float(weary[place]),
             boost=situations[row].ruled.boost(channel),
         )
+    activities = _activities(habits, fitted)
+    used = {name: fitted.versions[name] for name in (send_time.NAME, channel_value.NAME) if name in fitted.versions}
     return [
         Expected(
             channels=each,
-            activity=POPULATION,
-            is_personal=_is_personal(scored[row]) or situations[row].ruled.is_personal,
+            activity=activities[row],
+            is_personal=_is_personal(scored[row], screened[row]) or situations[row].ruled.is_personal,
+            models=used if each else {},
         )
         for row, each in enumerate(terms)
     ]
 
 
-def _is_personal(scored: Scored | None) -> bool:
-    return scored is not None and scored.p_convert is not None
+def _rested(places: Sequence[tuple[int, Channel]], habits: Sequence[Habit | None], fitted: Fitted) -> Floats:
+    """Return the chance of an answer of each place rested: everybody's, moved by the recipient's own answers."""
+    column = np.array([channels.CHANNELS.index(channel) for _, channel in places], dtype=np.int64)
+    answered, sent = np.zeros(len(places)), np.zeros(len(places))
+    for place, (row, _) in enumerate(places):
+        if (habit := habits[row]) is not None:
+            answered[place], sent[place] = habit.answered[column[place]], habit.sent[column[place]]
+    return answers.shrunk(answered, sent, fitted.rates.rate[column], fitted.rates.strength[column])
+
+
+def _activities(habits: Sequence[Habit | None], fitted: Fitted) -> list[Activity]:
+    """Return each recipient's activity: their own hours pooled with people alike, the population's without any."""
+    told = [fitted.population] * len(habits)
+    own = [(row, habit.hours) for row, habit in enumerate(habits) if habit is not None and habit.hours.any()]
+    if own:
+        rates = hours.log_activity(np.array([counts for _, counts in own]), fitted.archetypes)
+        for (row, _), mine in zip(own, rates.tolist(), strict=True):
+            told[row] = Activity(source=RECIPIENT, log_rates=tuple(mine))
+    return told
+
+
+def _is_personal(scored: Scored | None, screened: Screened) -> bool:
+    """Tell whether any of it stands on what is stored of the recipient."""
+    if scored is None:
+        return False
+    return scored.p_convert is not None or _speaks(scored.habit, screened)
+
+
+def _speaks(habit: Habit | None, screened: Screened) -> bool:
+    if habit is None:
+        return False
+    return bool(habit.hours.any()) or any(habit.sent[channels.CHANNELS.index(each)] > 0 for each in screened.permitted)
 
 
 def _weariness(situations: Sequence[Situation]) -> Floats:

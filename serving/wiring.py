@@ -77,6 +77,7 @@ from adapters.unsubscribe_links import UnsubscribeLinks
 from serving.admission import Admission
 from serving.breakers import Breaker, consent_store, online_features
 from serving.change_streams import ChangeStreams
+from serving.fitted import FittedModels
 from serving.handovers import Handovers
 from serving.local_hooks import LocalHooks
 from serving.models import EngagementModels
@@ -105,7 +106,9 @@ class _Deciding:
     decider: SteadyDecider
 
     @classmethod
-    def of(cls, settings: Settings, database: Database, box: SecretBox, models: EngagementModels) -> "_Deciding":
+    def of(
+        cls, settings: Settings, database: Database, box: SecretBox, models: EngagementModels, fitted: FittedModels
+    ) -> "_Deciding":
         decisions, links, tokens = (
             DecisionLog(database),
             UnsubscribeLinks(box, settings.public_url),
@@ -121,6 +124,7 @@ class _Deciding:
             tokens=tokens,
             features=online_features(),
             beliefs=beliefs,
+            fitted=lambda: fitted.current,
             spool=spool,
             store=store,
             hooks=hooks,
@@ -165,11 +169,12 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
     endpoints = resolve(settings)
     box = SecretBox.of(settings)
     database = _database(settings, endpoints)
-    models = EngagementModels.of(settings, endpoints, box)
+    models, fitted = EngagementModels.of(settings, endpoints, box), FittedModels.of(settings, endpoints, box)
     redis = connect(endpoints.redis_url, timeout_ms=settings.redis_timeout_ms)
-    deciding = _Deciding.of(settings, database, box, models)
+    deciding = _Deciding.of(settings, database, box, models, fitted)
     versions = ModelVersions(endpoints.mlflow_url)
     models.start()
+    fitted.start()
     deciding.beliefs.start()
     try:
         yield Parts(
@@ -190,6 +195,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
     finally:
         deciding.beliefs.stop()
         models.stop()
+        fitted.stop()
         versions.close()
         redis.close()
         deciding.close()
