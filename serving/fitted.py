@@ -110,6 +110,11 @@ class FittedModels:
             )
         return self._made
 
+    def poll(self) -> None:
+        """Look once which versions are wanted and load those that are others than serve."""
+        self._archetypes.poll()
+        self._rates.poll()
+
     def start(self) -> None:
         """Begin to load; returns at once."""
         self._archetypes.start()
