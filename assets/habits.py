@@ -18,6 +18,7 @@ from assets.features import OWNERS
 NAMES = {
     "send_time": "At which hours recipients are there: ways to spend a week, and how much they count beside one's own.",
     "channel_value": "How often messages are answered by channel, and how much that counts beside one's own answers.",
+    "fatigue": "How fast weariness of messages goes and what it does to answers; the prior where too little is known.",
 }
 """The models, with what each says."""
 

@@ -8,15 +8,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from domain.expected import Activity, ChannelTerms, Expected
+from domain.expected import Activity, ChannelTerms, Expected, Slopes
 from domain.gates import Screened, Situation
 from domain.values import Channel
-from models.channel_value import registered as channel_value
 from models.channel_value import score as answers
 from models.channel_value import spec as channels
 from models.fatigue import score as weariness
 from models.fatigue import spec as fatigue
-from models.send_time import registered as send_time
 from models.send_time import score as hours
 from serving.fitted import PRIORS, Fitted
 from serving.habits import Habit
@@ -55,13 +53,14 @@ def expected(
         fitted: what is believed of everybody's hours and channels.
     """
     places = [(row, channel) for row, each in enumerate(screened) for channel in each.permitted]
-    tired = _weariness(situations)
+    tired = _weariness(situations, fitted)
     if tires is not None:
         tired = np.where(np.array(tires, dtype=bool), tired, 0.0)
     weary = tired[[row for row, _ in places]] if places else np.zeros(0)
     habits = [told.habit if told is not None else None for told in scored]
-    p_open = weariness.open_chance(_rested(places, habits, fitted), weary)
-    p_opt_out = weariness.opt_out_chance(np.array([channels.PRIOR_OPT_OUT[channel] for _, channel in places]), weary)
+    p_open = weariness.open_chance(_rested(places, habits, fitted), weary, fitted.dynamics)
+    left = np.array([channels.PRIOR_OPT_OUT[channel] for _, channel in places])
+    p_opt_out = weariness.opt_out_chance(left, weary, fitted.dynamics)
     terms: list[dict[Channel, ChannelTerms]] = [{} for _ in situations]
     for place, (row, channel) in enumerate(places):
         told = scored[row]
@@ -78,13 +77,14 @@ def expected(
             boost=situations[row].ruled.boost(channel),
         )
     activities = _activities(habits, fitted)
-    used = {name: fitted.versions[name] for name in (send_time.NAME, channel_value.NAME) if name in fitted.versions}
+    slopes = Slopes(on_open=fitted.dynamics.on_open, on_opt_out=fitted.dynamics.on_opt_out)
     return [
         Expected(
             channels=each,
             activity=activities[row],
             is_personal=_is_personal(scored[row], screened[row]) or situations[row].ruled.is_personal,
-            models=used if each else {},
+            models=fitted.versions if each else {},
+            slopes=slopes,
         )
         for row, each in enumerate(terms)
     ]
@@ -124,7 +124,7 @@ def _speaks(habit: Habit | None, screened: Screened) -> bool:
     return bool(habit.hours.any()) or any(habit.sent[channels.CHANNELS.index(each)] > 0 for each in screened.permitted)
 
 
-def _weariness(situations: Sequence[Situation]) -> Floats:
+def _weariness(situations: Sequence[Situation], fitted: Fitted) -> Floats:
     """Return how weary each recipient is of the contacts that are known; all as if ignored, for nobody says more."""
     contacts = [
         (row, (each.now - contact.at).total_seconds() / _SECONDS_A_DAY, fatigue.LOAD[contact.channel])
@@ -138,4 +138,5 @@ def _weariness(situations: Sequence[Situation]) -> Floats:
         np.array(load, dtype=np.float64),
         np.zeros(len(contacts), dtype=np.bool_),
         recipients=len(situations),
+        dynamics=fitted.dynamics,
     )

@@ -6,7 +6,7 @@ A decision takes ``FittedModels.current``, which never waits; the priors serve b
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from domain.expected import Activity
 from models.channel_value import registered as channels
 from models.channel_value.score import Rates
 from models.channel_value.spec import CHANNELS, PRIOR_OPEN, PRIOR_STRENGTH
+from models.fatigue import registered as weariness
+from models.fatigue.spec import PRIOR, Dynamics
 from models.send_time import registered as hours
 from models.send_time import score as hour_score
 from models.send_time.spec import HOURS_OF_WEEK, POPULATION, Archetypes
@@ -49,11 +51,13 @@ class Fitted:
     Attributes:
         archetypes: of hours.
         rates: of answers by channel.
+        dynamics: of weariness.
         versions: of each fitted model by name; what is not named is the prior.
     """
 
     archetypes: Archetypes = POPULATION
     rates: Rates = PRIOR_RATES
+    dynamics: Dynamics = PRIOR
     versions: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -69,15 +73,17 @@ PRIORS = Fitted()
 class FittedModels:
     """The models, each kept current by its own thread."""
 
-    def __init__(self, archetypes: "Served[Archetypes]", rates: "Served[Rates]") -> None:
+    def __init__(self, archetypes: "Served[Archetypes]", rates: "Served[Rates]", dynamics: "Served[Dynamics]") -> None:
         """Start nothing yet.
 
         Args:
             archetypes: of ``send_time``.
             rates: of ``channel_value``.
+            dynamics: of ``fatigue``.
         """
         self._archetypes = archetypes
         self._rates = rates
+        self._dynamics = dynamics
         self._made = PRIORS
 
     @classmethod
@@ -94,36 +100,45 @@ class FittedModels:
                 name=name,
             )
 
-        return cls(served(hours.NAME, hours.from_files), served(channels.NAME, channels.from_files))
+        return cls(
+            served(hours.NAME, hours.from_files),
+            served(channels.NAME, channels.from_files),
+            served(weariness.NAME, weariness.from_files),
+        )
 
     @property
     def current(self) -> Fitted:
         """What to decide with now; the same object until a version changes."""
-        named = {hours.NAME: self._archetypes.current, channels.NAME: self._rates.current}
+        found, rates, dynamics = self._archetypes.current, self._rates.current, self._dynamics.current
+        named = {hours.NAME: found, channels.NAME: rates, weariness.NAME: dynamics}
         versions = {name: each.version for name, each in named.items() if each is not None}
         if versions != self._made.versions:
-            found, rates = self._archetypes.current, self._rates.current
             self._made = Fitted(
                 archetypes=found.parameters if found is not None else POPULATION,
                 rates=rates.parameters if rates is not None else PRIOR_RATES,
+                dynamics=dynamics.parameters if dynamics is not None else PRIOR,
                 versions=versions,
             )
         return self._made
 
+    @property
+    def _every(self) -> "tuple[ServedModels[Any], ...]":
+        return self._archetypes, self._rates, self._dynamics
+
     def poll(self) -> None:
         """Look once which versions are wanted and load those that are others than serve."""
-        self._archetypes.poll()
-        self._rates.poll()
+        for each in self._every:
+            each.poll()
 
     def start(self) -> None:
         """Begin to load; returns at once."""
-        self._archetypes.start()
-        self._rates.start()
+        for each in self._every:
+            each.start()
 
     def stop(self) -> None:
         """End the threads; what serves goes on serving."""
-        self._archetypes.stop()
-        self._rates.stop()
+        for each in self._every:
+            each.stop()
 
 
 Served = ServedModels[Parametrized[Parameters]]

@@ -1,13 +1,9 @@
-"""Fits of the habit models: what each is fitted from, how it is judged on the last days, and whether it may decide."""
-
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+"""Fits of hours and channels: what each is fitted from, how it is judged on the last days, whether it may decide."""
 
 import numpy as np
-import pandas as pd
 
 from assets.steps import habit_rows, pictures
+from assets.steps.habit_fit import Fit, sample
 from assets.steps.habit_rows import Habits
 from models.channel_value import evaluate as channels_judged
 from models.channel_value import registered as channels
@@ -23,28 +19,6 @@ from models.send_time.train import NotEnoughData
 
 SEED = 20_170_101
 _DAY_HOURS = 24
-
-
-@dataclass(frozen=True)
-class Fit:
-    """A fitted model and what is known of it; ``refusal`` says why it may not decide, empty where it may."""
-
-    files: Mapping[str, bytes]
-    features: Sequence[str]
-    scorer: str
-    params: Mapping[str, object]
-    metrics: Mapping[str, float]
-    figures: Mapping[str, bytes]
-    rows: pd.DataFrame
-    refusal: str
-    limits: str
-
-
-def digest(habits: Habits) -> str:
-    """Return what tells these habits from others; names nobody."""
-    frames = (habits.who, habits.hours.drop(columns="age_days"), habits.messages.drop(columns="age_days"))
-    hashed = [pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes() for frame in frames]
-    return hashlib.sha256(b"".join(hashed)).hexdigest()
 
 
 def send_time(habits: Habits) -> Fit:
@@ -71,7 +45,7 @@ def send_time(habits: Habits) -> Fit:
         params={"archetypes": len(found.shares), "kappa": found.kappa, "temper": found.temper},
         metrics=metrics,
         figures={"plots/hours.png": pictures.lying_bars(by_hour, title="Activity by hour of the day", unit="mean 1")},
-        rows=_sample(hours.Scorer.features),
+        rows=sample(hours.Scorer.features),
         refusal=_no_gain(gained),
         limits="It knows hours of activity, not whether a message then is welcome.",
     )
@@ -134,7 +108,7 @@ def channel_value(habits: Habits) -> Fit:
         params={f"strength_{name}": float(found.strength[place]) for place, name in enumerate(CHANNELS)},
         metrics=metrics,
         figures={"plots/rates.png": pictures.lying_bars(drawn, title="Messages answered by channel", unit="share")},
-        rows=_sample(channels.Scorer.features),
+        rows=sample(channels.Scorer.features),
         refusal="" if skill > 0 else f"skill over everybody's rate {skill:.4f}: must lie above 0",
         limits="; ".join(_limits(found)),
     )
@@ -144,16 +118,3 @@ def _limits(found: channel_score.Rates) -> list[str]:
     unsure = [name for name, fitted in zip(CHANNELS, found.fitted, strict=True) if not fitted]
     told = ["An answer is an open, a click or a conversion; who bars opens is believed everybody's rate."]
     return told + [f"Of {', '.join(unsure)} too few have messages: the strength is the prior's."] * bool(unsure)
-
-
-def _sample(features: Sequence[str]) -> pd.DataFrame:
-    """Return one row of nobody, which tells MLflow the columns: histories stay out of the registry."""
-    return pd.DataFrame(0.0, index=range(1), columns=list(features)).assign(label=np.nan)
-
-
-FITS: Mapping[str, Callable[[Habits], Fit]] = {hours.NAME: send_time, channels.NAME: channel_value}
-TOLD = {
-    hours.NAME: ("how active a recipient is at an hour of the week", "Chooses the hour of a message that may wait."),
-    channels.NAME: ("the chance that a message is answered", "Compares channels for a recipient."),
-}
-"""What each model predicts, and what it is for."""

@@ -5,7 +5,7 @@ and no version without it is ever published.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,9 +15,26 @@ from adapters.feature_store import HABITS
 from adapters.lake import Lake
 from adapters.model_registry import CHALLENGER, CHAMPION, PREVIOUS, SHADOW, DataSet, ModelRegistry, Training, Version
 from adapters.postgres.learning_facts import Facts
-from assets.steps import habit_fits, habit_rows
+from assets.steps import habit_fit, habit_fits, habit_rows, weariness_fit
+from assets.steps.habit_fit import Fit
+from assets.steps.habit_rows import Habits
 from assets.steps.publishing import METRICS, PASSED, REASONS, SERVICE, SNAPSHOT, NothingToPromote, NotPromoted
+from models.channel_value import registered as channels
+from models.fatigue import registered as weariness
 from models.promotion.card import Card
+from models.send_time import registered as hours
+
+FITS: Mapping[str, Callable[[Habits], Fit]] = {
+    hours.NAME: habit_fits.send_time,
+    channels.NAME: habit_fits.channel_value,
+    weariness.NAME: weariness_fit.fatigue,
+}
+TOLD = {
+    hours.NAME: ("how active a recipient is at an hour of the week", "Chooses the hour of a message that may wait."),
+    channels.NAME: ("the chance that a message is answered", "Compares channels for a recipient."),
+    weariness.NAME: ("the chance of an open of somebody weary of messages", "Lets tired recipients rest."),
+}
+"""What each model predicts, and what it is for."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +57,11 @@ def fit_and_register(
         RegistryUnavailable: MLflow does not answer.
     """
     habits = habit_rows.gather(lake, facts, nows)
-    snapshot = habit_fits.digest(habits)
+    snapshot = habit_fit.digest(habits)
     known = registry.version(CHALLENGER)
     if known is not None and known.tags.get(SNAPSHOT) == snapshot:
         return Made(known, json.loads(known.tags[METRICS]), {})
-    fit = habit_fits.FITS[name](habits)
+    fit = FITS[name](habits)
     training = _training(name, fit, snapshot, lineage)
     data = DataSet(fit.rows, f"{name}_habits", str(lake.root / habit_rows.TABLE), snapshot, "label")
     version = registry.log(training, data, run_name=name)
@@ -52,8 +69,8 @@ def fit_and_register(
     return Made(version, fit.metrics, fit.figures)
 
 
-def _training(name: str, fit: habit_fits.Fit, snapshot: str, lineage: Mapping[str, str]) -> Training:
-    target, purpose = habit_fits.TOLD[name]
+def _training(name: str, fit: Fit, snapshot: str, lineage: Mapping[str, str]) -> Training:
+    target, purpose = TOLD[name]
     card = Card(
         name=name,
         purpose=purpose,

@@ -33,7 +33,7 @@ from tests.builders import a_type
 from tests.installation import LONG_AGO, NEVER_ASKED, TENANT, WITHDREW, Installation
 
 pytestmark = pytest.mark.timeout(900)
-NAMES = ("send_time", "channel_value")
+NAMES = ("send_time", "channel_value", "fatigue")
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_a_decision_stands_on_the_recipients_own_hours_and_answers_and_can_be_ma
     for ask in asks:
         record = log.get(tenant, ask.decision_id, actor="test")
         assert record is not None
-        assert {"send_time": "1", "channel_value": "1"}.items() <= record["versions"]["models"].items()
+        assert dict.fromkeys(NAMES, "1").items() <= record["versions"]["models"].items()
         assert "send_time version 1" in " ".join(explain(record))
         past = decision_replay.past(record, a_type(), legal_rule_files.load(installation.settings.legal_rules))
         assert decision_replay.differences(past) == ()

@@ -74,10 +74,10 @@ def test_answers_on_a_channel_move_its_chance_and_the_draw_of_the_channel():
 def drawn(told):
     """Return with which chance e-mail is drawn."""
     settings = PolicySettings(epsilon=0.1, temperature=0.02, send_cost=0.02, weights={"visit": 0.05})
-    stage = channel_stage(Asked("d", a_request(), a_situation(), told, False, settings), (EMAIL, PUSH))
-    return next(
-        chance for option, chance in zip(stage.options, stage.probabilities, strict=True) if option.channel == EMAIL
-    )
+    asked = Asked("d", a_request(), a_situation(), told, is_holdout=False, settings=settings)
+    stage = channel_stage(asked, (EMAIL, PUSH))
+    chances = {each.channel: chance for each, chance in zip(stage.options, stage.probabilities, strict=True)}
+    return chances[EMAIL]
 
 
 def test_only_habits_make_it_personal_where_no_model_spoke_to_conversions():
