@@ -8,12 +8,14 @@ import pandas as pd
 import pytest
 
 from adapters.lake import Lake
-from assets.steps import event_days, habit_fits, habit_rows
+from assets.steps import event_days, habit_fits, habit_rows, weariness_fit
 from assets.steps.training_rows import Facts
 from domain.consent import ConsentState
 from domain.events import EVENT_COLUMNS
 from feature_repo import habit_columns
 from models.channel_value.spec import CHANNELS
+from models.fatigue import registered as weariness
+from models.fatigue.spec import PRIOR
 from models.send_time import packed, registered, score
 from models.send_time.train import NotEnoughData
 
@@ -127,3 +129,29 @@ def test_too_little_is_said_with_what_is_needed(tmp_path):
         habit_fits.send_time(habits)
     with pytest.raises(NotEnoughData, match="at least 200"):
         habit_fits.channel_value(habits)
+
+
+def test_weariness_is_the_prior_with_a_flag_until_enough_messages_tell(tmp_path):
+    events = [event("r", "notification_sent", 40, channel="push", decision_id="d"), event("r", "login", 1)]
+    fit = weariness_fit.fatigue(gathered(tmp_path, events, r=(GIVEN,)))
+    assert weariness.from_files(fit.files) == PRIOR
+    assert (fit.refusal, fit.metrics["fitted"]) == ("", 0.0)
+    assert "not enough data: 0 messages to somebody weary" in fit.limits
+
+
+def test_weariness_that_later_messages_show_is_fitted(tmp_path):
+    dice, events, names = np.random.default_rng(3), [], [f"p{number}" for number in range(60)]
+    for name in names:
+        weary, before = 0.0, 100.0
+        for number, age in enumerate(np.sort(dice.uniform(8, 100, 40))[::-1]):
+            weary *= 2 ** (-(before - age) / 2)
+            did = dice.random() < 1 / (1 + np.exp(0.5 + weary))
+            decision = f"{name}-{number}"
+            events.append(event(name, "notification_sent", age, channel="push", decision_id=decision))
+            events += [event(name, "clicked", age - 0.01, channel="push", decision_id=decision)] * bool(did)
+            weary, before = weary + (0.4 if did else 1.1), age
+        events.append(event(name, "login", 0.5))
+    fit = weariness_fit.fatigue(gathered(tmp_path, events, **dict.fromkeys(names, (GIVEN,))))
+    assert fit.metrics["fitted"] == 1.0
+    assert fit.metrics["nats_low"] > 0
+    assert weariness.from_files(fit.files).on_open < -0.5
