@@ -20,7 +20,11 @@ NAMES = {
     "channel_value": "How often messages are answered by channel, and how much that counts beside one's own answers.",
     "fatigue": "How fast weariness of messages goes and what it does to answers; the prior where too little is known.",
 }
-"""The models, with what each says."""
+"""The models that decisions read, with what each says."""
+VOLUME = "volume"
+VOLUME_SENTENCE = (
+    "What a week with so many messages is worth, by how active people are; scores suggest each one's week."
+)
 
 
 @dg.asset(
@@ -60,11 +64,11 @@ def online_recipient_habits(
     return dg.MaterializeResult(metadata={"dagster/row_count": dg.MetadataValue.int(len(rows))})
 
 
-def _model(name: str) -> dg.AssetsDefinition:
+def _model(name: str, group: str = "habits") -> dg.AssetsDefinition:
     @dg.asset(
         name=f"{name}_model",
-        description=NAMES[name],
-        group_name="habits",
+        description=NAMES.get(name, VOLUME_SENTENCE),
+        group_name=group,
         owners=OWNERS,
         kinds={"scipy", "mlflow"},
         deps=["raw_engagement_events"],
@@ -107,11 +111,11 @@ def _check(name: str) -> dg.AssetChecksDefinition:
     return weighed
 
 
-def _champion(name: str) -> dg.AssetsDefinition:
+def _champion(name: str, group: str = "habits") -> dg.AssetsDefinition:
     @dg.asset(
         name=f"{name}_champion",
         description="The version that serves: its signed bundle is on disk before the alias champion names it.",
-        group_name="habits",
+        group_name=group,
         owners=OWNERS,
         kinds={"mlflow"},
         deps=[f"{name}_model"],
@@ -136,5 +140,6 @@ ASSETS: Sequence[dg.AssetsDefinition] = (
     core_recipient_habits,
     online_recipient_habits,
     *(make(name) for name in NAMES for make in (_model, _champion)),
+    *(make(VOLUME, VOLUME) for make in (_model, _champion)),
 )
-CHECKS: Sequence[dg.AssetChecksDefinition] = tuple(_check(name) for name in NAMES)
+CHECKS: Sequence[dg.AssetChecksDefinition] = tuple(_check(name) for name in (*NAMES, VOLUME))

@@ -94,10 +94,10 @@ _WATCHED = {
 
 _SCORED = {
     **_KEY,
-    "model": (_TEXT, "Registered model: engagement, lifetime_value or churn."),
+    "model": (_TEXT, "Registered model: engagement, lifetime_value, churn or volume."),
     "version": (_TEXT, "Its version, the champion when the row was made."),
     "channel": (_TEXT, "Channel the engagement model was asked about; missing for the others."),
-    "score": (_SHARE, "Chance of a conversion; minor units in 30 days; chance of having left."),
+    "score": (_SHARE, "Chance of a conversion; minor units in 30 days; chance of having left; messages a week."),
 }
 
 _GROUP = {

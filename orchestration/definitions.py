@@ -53,6 +53,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             schedules.watch_hourly_schedule,
             schedules.customers_nightly_schedule,
             schedules.habits_nightly_schedule,
+            schedules.volume_weekly_schedule,
             schedules.scores_nightly_schedule,
             schedules.reports_nightly_schedule,
         ],

@@ -9,6 +9,7 @@ from orchestration.jobs import (
     reports_job,
     retention_job,
     scores_job,
+    volume_job,
     watch_job,
 )
 
@@ -56,6 +57,15 @@ habits_nightly_schedule = dg.ScheduleDefinition(
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Hours and channels of recipients, their rows online, and the models that read them.",
+)
+
+volume_weekly_schedule = dg.ScheduleDefinition(
+    name="volume_weekly_schedule",
+    job=volume_job,
+    cron_schedule="15 2 * * 1",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="What another message a week is worth to whom, from the weeks before.",
 )
 
 scores_nightly_schedule = dg.build_schedule_from_partitioned_job(

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from adapters.lake import Lake
-from assets.steps import event_days, habit_fits, habit_rows, weariness_fit
+from adapters.model_registry import Version
+from assets.steps import event_days, habit_fits, habit_rows, volume_fit, weariness_fit
 from assets.steps.training_rows import Facts
 from domain.consent import ConsentState
 from domain.events import EVENT_COLUMNS
@@ -18,6 +19,7 @@ from models.fatigue import registered as weariness
 from models.fatigue.spec import PRIOR
 from models.send_time import packed, registered, score
 from models.send_time.train import NotEnoughData
+from models.volume.train import NotEnoughData as TooFewWeeks
 
 END = datetime(2026, 3, 2, tzinfo=UTC)
 """A Monday at midnight."""
@@ -155,3 +157,56 @@ def test_weariness_that_later_messages_show_is_fitted(tmp_path):
     assert fit.metrics["fitted"] == 1.0
     assert fit.metrics["nats_low"] > 0
     assert weariness.from_files(fit.files).on_open < -0.5
+
+
+def weekly_events(name: str, *, keen: bool, dice: np.random.Generator) -> list[dict[str, object]]:
+    """Return 13 weeks of somebody written to 0 to 3 times a week; who is keen comes twice more for each message."""
+    events = []
+    for week in range(1, 14):
+        count = int(dice.integers(0, 4))
+        for number in range(count):
+            decision = f"{name}-{week}-{number}"
+            events.append(event(name, "notification_sent", 7 * week + 1 + number, channel="push", decision_id=decision))
+        visits = 1 + keen * 2 * count
+        events += [event(name, "login", 7 * week + 0.5 + 0.6 * visit) for visit in range(visits)]
+    return [*events, event(name, "login", 0.0)]
+
+
+def test_weekly_volume_goes_to_whom_messages_bring_within_what_is_sent(tmp_path):
+    dice, names = np.random.default_rng(5), [f"p{number:03d}" for number in range(210)]
+    events = [each for number, name in enumerate(names) for each in weekly_events(name, keen=number < 70, dice=dice)]
+    habits = gathered(tmp_path, events, **dict.fromkeys(names, (GIVEN,)))
+    frame = volume_fit.weeks(habits)
+    assert frame["week"].between(1, 12).all()
+    assert set(frame["sent"]) <= {0, 1, 2, 3}
+    fit = volume_fit.volume(habits)
+    assert fit.refusal == ""
+    registry = Registered(fit.files)
+    histories = {("t", name): (GIVEN,) for name in names}
+    given = volume_fit.suggested(Days(tmp_path), registry, facts=Facts(histories, {}), nows=NOWS)
+    keen = given["recipient_id"] < "p070"
+    assert given.loc[keen, "score"].mean() > 2 * given.loc[~keen, "score"].mean()
+    lately = frame[frame["week"] <= volume_fit.JUDGED_WEEKS]["sent"].sum() / volume_fit.JUDGED_WEEKS
+    assert 0 < given["score"].sum() <= lately
+
+
+class Registered:
+    """A registry with one champion."""
+
+    def __init__(self, files):
+        self._files = files
+
+    def version(self, alias):
+        assert alias == "champion"
+        return Version("volume", "1", "run", {})
+
+    def files(self, version):
+        assert version.version == "1"
+        return self._files
+
+
+def test_too_few_weeks_are_said_with_what_is_needed(tmp_path):
+    events = [event("r", "notification_sent", age, channel="push", decision_id=f"d{age}") for age in (40, 60)]
+    habits = gathered(tmp_path, [*events, event("r", "login", 1)], r=(GIVEN,))
+    with pytest.raises(TooFewWeeks, match="not enough data: 2 weeks with a message"):
+        volume_fit.volume(habits)
