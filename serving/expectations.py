@@ -76,17 +76,27 @@ def expected(
             fatigue=float(weary[place]),
             boost=situations[row].ruled.boost(channel),
         )
-    activities = _activities(habits, fitted)
+    own = map(_is_personal, scored, screened)
+    personal = [mine or each.ruled.is_personal for mine, each in zip(own, situations, strict=True)]
+    return _together(terms, _activities(habits, fitted), personal, fitted)
+
+
+def _together(
+    terms: Sequence[Mapping[Channel, ChannelTerms]],
+    activities: Sequence[Activity],
+    personal: Sequence[bool],
+    fitted: Fitted,
+) -> list[Expected]:
     slopes = Slopes(on_open=fitted.dynamics.on_open, on_opt_out=fitted.dynamics.on_opt_out)
     return [
         Expected(
             channels=each,
-            activity=activities[row],
-            is_personal=_is_personal(scored[row], screened[row]) or situations[row].ruled.is_personal,
+            activity=activity,
+            is_personal=is_personal,
             models=fitted.versions if each else {},
             slopes=slopes,
         )
-        for row, each in enumerate(terms)
+        for each, activity, is_personal in zip(terms, activities, personal, strict=True)
     ]
 
 
