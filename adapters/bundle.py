@@ -24,13 +24,20 @@ from domain.values import Frozen
 
 REGISTRY = "registry.pb"
 FILES = ("model.json", "calibration.json", "features.json", REGISTRY)
-"""What a bundle of a model consists of, besides manifest and signature."""
+"""What a bundle of the engagement model consists of, besides manifest and signature."""
+PARAMETERS = ("parameters.json",)
+"""What a bundle of any other model consists of."""
 MANIFEST = "manifest.json"
 SIGNATURE = "manifest.sig"
 MAX_FILE_BYTES = 256 * 1024 * 1024
 MAX_MANIFEST_BYTES = 64 * 1024
 _SIGNATURE_BYTES = 64
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def files_of(model: str) -> tuple[str, ...]:
+    """Return the names of the files in a bundle of a model."""
+    return FILES if model == "engagement" else PARAMETERS
 
 
 class BundleRefused(ValueError):
@@ -121,15 +128,16 @@ def write(parent: Path, info: BundleInfo, files: Mapping[str, bytes], *, signer:
     Args:
         parent: folder of the model's bundles; made when missing.
         info: where it comes from.
-        files: content by name, exactly those of ``FILES``.
+        files: content by name, exactly those of ``files_of`` its model.
         signer: signs the manifest.
 
     Raises:
-        ValueError: the files are not exactly those of ``FILES``.
+        ValueError: the files are not exactly those.
         BundleExists: the version is published with another content. The same content again changes nothing.
     """
-    if set(files) != set(FILES):
-        raise ValueError(f"a bundle consists of {', '.join(FILES)}, not of {', '.join(sorted(files))}")
+    wanted = files_of(info.model)
+    if set(files) != set(wanted):
+        raise ValueError(f"a bundle consists of {', '.join(wanted)}, not of {', '.join(sorted(files))}")
     listed = {name: _File(sha256=hashlib.sha256(body).hexdigest(), size=len(body)) for name, body in files.items()}
     target = parent / info.version
     if target.exists():
@@ -166,7 +174,7 @@ def verify_and_open(path: Path, *, model: str, version: str, verifier: BundleVer
         raise BundleRefused("the version is not a plain name")
     if path.is_symlink() or not path.is_dir():
         raise BundleRefused("there is no bundle of this version")
-    expected = {*FILES, MANIFEST, SIGNATURE}
+    expected = {*files_of(model), MANIFEST, SIGNATURE}
     found = {entry.name for entry in os.scandir(path)}
     if found != expected:
         raise BundleRefused(f"files missing or not ours: {', '.join(sorted(found ^ expected)[:5])}")
@@ -175,7 +183,7 @@ def verify_and_open(path: Path, *, model: str, version: str, verifier: BundleVer
     manifest = _parse(content)
     if (manifest.info.model, manifest.info.version) != (model, version):
         raise BundleRefused(f"signed as {manifest.info.model} {manifest.info.version}, wanted {model} {version}")
-    if set(manifest.files) != set(FILES):
+    if set(manifest.files) != set(files_of(model)):
         raise BundleRefused(f"{MANIFEST} does not list exactly the files of a bundle")
     files = {name: _verified(path / name, listed) for name, listed in manifest.files.items()}
     return Bundle(manifest.info, files, hashlib.sha256(content).hexdigest())

@@ -33,3 +33,15 @@ class BundleShelf:
         except BundleRefused:
             return False
         return True
+
+
+class BundleShelves:
+    """The shelves of every model, one folder each below one folder."""
+
+    def __init__(self, parent: Path, signer: BundleSigner) -> None:
+        self._parent = parent
+        self._signer = signer
+
+    def of(self, model: str) -> BundleShelf:
+        """Return the shelf of a model."""
+        return BundleShelf(self._parent / model, self._signer)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from adapters.redis.packed_rows import Layout
 
 SERVICE = "engagement_v1"
+HABITS, HABITS_VIEW = "habits_v1", "recipient_habits"
+"""Service and view of what is read beside the engagement features, where it is registered."""
 PROJECT = "kairos"
 _ORDER = "kairos_row"
 _SECONDS_TO_CONNECT = 3
@@ -42,15 +44,24 @@ class FeatureStoreUnavailable(RuntimeError):
 class FeatureStore:
     """One Feast project and the service that is read from it."""
 
-    def __init__(self, config: Callable[[], "feast.RepoConfig"], *, lake: Path | None, service: str = SERVICE) -> None:
+    def __init__(
+        self,
+        config: Callable[[], "feast.RepoConfig"],
+        *,
+        lake: Path | None,
+        service: str = SERVICE,
+        besides: Sequence[str] = (),
+    ) -> None:
         """Open nothing yet.
 
         Args:
             config: makes Feast's configuration, when it is first needed.
             lake: folder of the Parquet tables; None where only online values are read.
             service: name of the Feast service.
+            besides: views that ``online`` reads too, where they are registered.
         """
         self.service = service
+        self._besides = besides
         self._config = config
         self._lake = lake
 
@@ -65,7 +76,8 @@ class FeatureStore:
         """Return the store of the service: definitions from a verified bundle, values from Redis, nothing else."""
         online = {"url": redis_url, "timeout_ms": timeout_ms}
         registry = bundle.files[REGISTRY]
-        return cls(lambda: _sealed(registry, online), lake=None, service=bundle.info.feature_service)
+        service = bundle.info.feature_service
+        return cls(lambda: _sealed(registry, online), lake=None, service=service, besides=(HABITS_VIEW,))
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -84,7 +96,7 @@ class FeatureStore:
         self._forget_definitions()
 
     def register_if_new(self) -> bool:
-        """Register what this code declares unless its service is known already; returns whether that was needed.
+        """Register what this code declares unless its services are known already; returns whether that was needed.
 
         Raises:
             FeatureStoreUnavailable: the registry does not answer.
@@ -94,7 +106,8 @@ class FeatureStore:
 
         try:
             with _quiet(), _answering():
-                self._feast.get_feature_service(self.service)
+                for service in (self.service, HABITS):
+                    self._feast.get_feature_service(service)
         except FeatureStoreUnavailable as error:
             if not isinstance(error.__cause__, FeastObjectNotFoundException):
                 raise
@@ -146,6 +159,18 @@ class FeatureStore:
                     raise ValueError(f"the feature table lacks {', '.join(absent)} of view {view.name}")
                 self._online_store.write_table(self._feast.config, view, features)
 
+    def write_habits(self, rows: pd.DataFrame) -> None:
+        """Replace online habits by those of a table, row by row stamped with its ``as_of``.
+
+        Args:
+            rows: ``tenant``, ``recipient_id``, ``as_of`` and the columns of ``feature_repo.habits``.
+
+        Raises:
+            FeatureStoreUnavailable: Redis does not answer, or the view is not registered.
+        """
+        with _answering():
+            self._online_store.write_table(self._feast.config, self._feast.get_feature_view(HABITS_VIEW), rows)
+
     def online(
         self, tenant: str, recipient_ids: Sequence[str], *, seconds: float | None = None
     ) -> dict[str, list[Any]]:
@@ -157,26 +182,28 @@ class FeatureStore:
             seconds: what is left for it; never more than the store's own limit. None is that limit.
 
         Returns:
-            Values by feature in declared order, one for each recipient in the order given; None for what is missing.
-            Moments are aware UTC. Nothing is judged by its age here.
+            Values by feature in declared order, then those of the views besides, one for each recipient in the order
+            given; None for what is missing. Moments are aware UTC. Nothing is judged by its age here.
 
         Raises:
             FeatureStoreUnavailable: Redis does not answer in time.
         """
         with _answering():
             store, config = self._online_store, self._feast.config
-            names = [view.name for view in self._views]
-            rows = store.read(config, [self._key(tenant, each) for each in recipient_ids], names, seconds=seconds)
+            views = [view.name for view in (*self._views, *self._extra_views)]
+            layouts = (*self._layouts, *self._extra_layouts)
+            rows = store.read(config, [self._key(tenant, each) for each in recipient_ids], views, seconds=seconds)
             values = [
                 [
                     value
-                    for layout, row in zip(self._layouts, each, strict=True)
+                    for layout, row in zip(layouts, each, strict=True)
                     for value in store.values(config, layout, row)
                 ]
                 for each in rows
             ]
-        columns = zip(*values, strict=True) if values else ([] for _ in self.columns)
-        return dict(zip(self.columns, map(list, columns), strict=True))
+        named = [name for layout in layouts for name in layout.names]
+        columns = zip(*values, strict=True) if values else ([] for _ in named)
+        return dict(zip(named, map(list, columns), strict=True))
 
     def registry_bytes(self) -> bytes:
         """Return every definition that is registered, for a serving bundle; the same ones are the same bytes."""
@@ -188,7 +215,7 @@ class FeatureStore:
     def warm_up(self) -> None:
         """Import Feast and read the registry, so that no decision waits for it."""
         with _answering():
-            self.columns  # noqa: B018 - computed once and kept
+            self.columns, self._extra_layouts  # noqa: B018 - computed once and kept
 
     def close(self) -> None:
         """Close every connection; the next call would open new ones."""
@@ -213,6 +240,17 @@ class FeatureStore:
         return tuple(self._feast.get_feature_view(projection.name) for projection in projections)
 
     @cached_property
+    def _extra_views(self) -> "tuple[feast.FeatureView, ...]":
+        known = {view.name: view for view in self._feast.list_feature_views()} if self._besides else {}
+        return tuple(known[name] for name in self._besides if name in known)
+
+    @cached_property
+    def _extra_layouts(self) -> "tuple[Layout, ...]":
+        from adapters.redis.online_store import layout_of
+
+        return tuple(map(layout_of, self._extra_views))
+
+    @cached_property
     def _layouts(self) -> "tuple[Layout, ...]":
         from adapters.redis.online_store import layout_of
 
@@ -224,7 +262,7 @@ class FeatureStore:
         return key(PROJECT, tenant, recipient_id)
 
     def _forget_definitions(self) -> None:
-        for name in ("_views", "_layouts", "columns"):
+        for name in ("_views", "_layouts", "columns", "_extra_views", "_extra_layouts"):
             self.__dict__.pop(name, None)
 
 

@@ -141,6 +141,9 @@ class Settings(Frozen):
     send_cost: NonNegativeFloat = Field(
         0.02, description="Value a send must promise to match sending nothing, in expected conversions."
     )
+    visit_weight: NonNegativeFloat = Field(
+        0.05, description="Worth of an answer that brings somebody who would not have come, in conversions; 0 is none."
+    )
     holdout_share: float = Field(
         0.05, ge=0, lt=1, description="Share of recipients, by hash, that always get the uniform policy."
     )

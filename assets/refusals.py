@@ -8,6 +8,8 @@ import dagster as dg
 from adapters.lake import NoSuchTable, Quarantined
 from models.engagement.spec import NotEnoughData
 from models.lifetime_value.summary import NotEnoughData as TooFewCustomers
+from models.send_time.train import NotEnoughData as TooFewHabits
+from models.volume.train import NotEnoughData as TooFewWeeks
 
 
 class Refusal(Exception):
@@ -23,5 +25,5 @@ def final() -> Iterator[None]:
     """
     try:
         yield
-    except (Refusal, Quarantined, NoSuchTable, NotEnoughData, TooFewCustomers) as error:
+    except (Refusal, Quarantined, NoSuchTable, NotEnoughData, TooFewCustomers, TooFewHabits, TooFewWeeks) as error:
         raise dg.Failure(str(error), allow_retries=False) from error

@@ -3,6 +3,8 @@
 import dagster as dg
 
 from domain.events import EVENT_COLUMNS
+from domain.values import Channel
+from feature_repo import habit_columns
 from feature_repo.engagement import catalog
 
 _TEXT, _MOMENT, _DATE, _NUMBER, _SHARE = "string", "timestamp[us, UTC]", "date", "int64", "float64"
@@ -92,10 +94,10 @@ _WATCHED = {
 
 _SCORED = {
     **_KEY,
-    "model": (_TEXT, "Registered model: engagement, lifetime_value or churn."),
+    "model": (_TEXT, "Registered model: engagement, lifetime_value, churn or volume."),
     "version": (_TEXT, "Its version, the champion when the row was made."),
     "channel": (_TEXT, "Channel the engagement model was asked about; missing for the others."),
-    "score": (_SHARE, "Chance of a conversion; minor units in 30 days; chance of having left."),
+    "score": (_SHARE, "Chance of a conversion; minor units in 30 days; chance of having left; messages a week."),
 }
 
 _GROUP = {
@@ -114,6 +116,16 @@ _GROUP = {
     "gap": (_SHARE, "Of the worst-off group of an attribute: mean Pearson residual above the others'."),
     "gap_low": (_SHARE, "Lower bound of it."),
     "gap_high": (_SHARE, "Upper bound of it."),
+}
+
+
+_HABIT = {
+    **_KEY,
+    habit_columns.AS_OF: (_MOMENT, "The same moment, in whole seconds, as it is online."),
+    habit_columns.HOURS: (_TEXT, "168 decayed counts of hours with activity, Monday 00:00 first: float16, base64."),
+    habit_columns.HOURS_OF_OPENS: (_TEXT, "The same of hours with an open and nothing else."),
+    **{habit_columns.answered(each): (_SHARE, f"Decayed messages by {each.value} answered.") for each in Channel},
+    **{habit_columns.sent(each): (_SHARE, f"Decayed messages by {each.value}.") for each in Channel},
 }
 
 
@@ -140,3 +152,4 @@ SEGMENTS = _schema(_MEMBER)
 LIVE_QUALITY = _schema(_WATCHED)
 SCORES = _schema(_SCORED)
 GROUPS = _schema(_GROUP)
+HABITS = _schema(_HABIT)

@@ -33,7 +33,7 @@ class Versions(Frozen):
     """What made the decision, each in its version."""
 
     policy: str
-    models: dict[str, str] = Field(description="Version of each registered model; empty when none was asked.")
+    models: dict[str, str] = Field(description="Version of each registered model that was asked; empty when none was.")
     features: str | None = Field(description="Feature service; null when no features were read.")
     rules: str = Field(description="The law's.")
     business_rules: int = Field(default=0, description="The tenant's own; 0 before any were published.")
@@ -292,7 +292,8 @@ def _fallbacks(draft: Draft, settings: Settings) -> tuple[Channel, ...]:
 def _versions(draft: Draft, evidence: Evidence) -> Versions:
     return Versions(
         policy=draft.choice.policy.value if draft.choice else PolicyName.RULES.value,
-        models={evidence.model["name"]: evidence.model["version"]} if evidence.model else {},
+        models=dict(draft.expected.models)
+        | ({evidence.model["name"]: evidence.model["version"]} if evidence.model else {}),
         features=evidence.model["feature_service"] if evidence.model else None,
         rules=draft.situation.law.rules.version,
         business_rules=draft.situation.ruled.version,

@@ -94,6 +94,13 @@ class Activity(Frozen):
         return tuple(given.get(str(hour), 0.0) for hour in range(HOURS_OF_WEEK))
 
 
+class Slopes(Frozen):
+    """By how much a unit of weariness moved the log-odds of an answer, and of an opt-out."""
+
+    on_open: float
+    on_opt_out: float
+
+
 class Expected(Frozen):
     """Everything models say about one decision.
 
@@ -104,6 +111,10 @@ class Expected(Frozen):
     variants: Mapping[Channel, VariantScores] = Field(default_factory=dict)
     activity: Activity | None = None
     is_personal: bool = False
+    slopes: Slopes | None = None
+    models: Mapping[str, str] = Field(
+        default_factory=dict, description="Version of each fitted model of hours and channels; others are priors."
+    )
 
     @property
     def can_value(self) -> bool:

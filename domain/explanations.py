@@ -84,6 +84,9 @@ def explain(record: Mapping[str, Any]) -> list[str]:
     sentences += _prices(record)
     stages = record["stages"]
     sentences += [_chances(stage) for stage in stages if len(stage["options"]) > 1]
+    if models := (record.get("versions") or {}).get("models"):
+        told = ", ".join(f"{name} version {version}" for name, version in sorted(models.items()))
+        sentences.append(f"Models that were asked: {told}.")
     if record.get("overridden") is not None:
         sentences.append("This was found after the draw, when the decision was recorded, and overrode it.")
     if record.get("is_holdout") and stages:

@@ -8,7 +8,7 @@ from typing import Any
 
 from feast import Project
 
-from feature_repo import entities, services, views
+from feature_repo import entities, habits, services, views
 
 PROJECT = "kairos"
 
@@ -22,4 +22,6 @@ def build(lake: str) -> list[Any]:
     keys = [entities.tenant(), entities.recipient()]
     engagement_views = views.build(lake, keys)
     project = Project(name=PROJECT, description="Features of notification decisions.")
-    return [project, *keys, *engagement_views, services.engagement(engagement_views)]
+    habit_view = habits.view(lake, keys)
+    read = [services.engagement(engagement_views), services.habits(habit_view)]
+    return [project, *keys, *engagement_views, habit_view, *read]

@@ -21,4 +21,5 @@ def _lake() -> str:
     return folder
 
 
-project, tenant, recipient, recipient_engagement, recipient_delivery, engagement_v1 = definitions.build(_lake())
+_made = definitions.build(_lake())
+project, tenant, recipient, recipient_engagement, recipient_delivery, recipient_habits, engagement_v1, habits_v1 = _made

@@ -6,7 +6,7 @@ Importing it opens no connection and loads none of the heavy packages.
 import dagster as dg
 
 from adapters.settings import Settings, load_settings, silence_telemetry
-from assets import customers, events, features, reports, retention, scores, search, segments, training, watch
+from assets import customers, events, features, habits, reports, retention, scores, search, segments, training, watch
 from assets.checks import contracts, live, parity, promotion
 from assets.checks import customers as customer_checks
 from orchestration import jobs, partitions, resources, schedules
@@ -31,6 +31,7 @@ ASSETS = (
     reports.engagement_shift,
     watch.out_engagement_live_quality,
     watch.engagement_rollback,
+    *habits.ASSETS,
     *retention.ASSETS,
 )
 CHECKS = (
@@ -40,6 +41,7 @@ CHECKS = (
     customer_checks.churn_gate,
     parity.online_equals_offline,
     live.champion_holds_on_live_outcomes,
+    *habits.CHECKS,
 )
 
 
@@ -55,6 +57,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             schedules.retention_nightly_schedule,
             schedules.watch_hourly_schedule,
             schedules.customers_nightly_schedule,
+            schedules.habits_nightly_schedule,
+            schedules.volume_weekly_schedule,
             schedules.scores_nightly_schedule,
             schedules.reports_nightly_schedule,
         ],

@@ -12,6 +12,8 @@ GROUPS = (
     "training",
     "segments",
     "customers",
+    "habits",
+    "volume",
     "scores",
     "search",
     "reports",
@@ -22,7 +24,7 @@ GROUPS = (
 nightly_job = dg.define_asset_job(
     "nightly_job",
     selection=dg.AssetSelection.all()
-    - dg.AssetSelection.groups("retention", "watch", "customers", "scores", "search", "reports"),
+    - dg.AssetSelection.groups("retention", "watch", "customers", "habits", "volume", "scores", "search", "reports"),
     description="All made from events in one run, for one day or a range of days: a failed check stops what follows.",
 )
 
@@ -36,6 +38,8 @@ group_jobs = tuple(
     for name in GROUPS
 )
 customers_job = next(job for job in group_jobs if job.name == "customers_job")
+habits_job = next(job for job in group_jobs if job.name == "habits_job")
+volume_job = next(job for job in group_jobs if job.name == "volume_job")
 reports_job = next(job for job in group_jobs if job.name == "reports_job")
 scores_job = next(job for job in group_jobs if job.name == "scores_job")
 watch_job = next(job for job in group_jobs if job.name == "watch_job")

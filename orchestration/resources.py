@@ -8,7 +8,7 @@ import dagster as dg
 
 from adapters import endpoints
 from adapters.bundle import BundleSigner
-from adapters.bundle_shelf import BundleShelf
+from adapters.bundle_shelf import BundleShelf, BundleShelves
 from adapters.clock import Clock
 from adapters.feature_store import FeatureStore
 from adapters.keyring import Keyring
@@ -61,6 +61,9 @@ def of(settings: Settings) -> dict[str, dg.ResourceDefinition]:
         "model_staging": lambda _: ModelStaging(folder / "staging" / MODEL),
         "bundle_shelf": lambda _: BundleShelf(
             settings.bundle_dir.absolute() / MODEL, BundleSigner.of(SecretBox.of(settings))
+        ),
+        "bundle_shelves": lambda _: BundleShelves(
+            settings.bundle_dir.absolute(), BundleSigner.of(SecretBox.of(settings))
         ),
     }
     return {name: _resource(make) for name, make in made.items()}

@@ -2,7 +2,16 @@
 
 import dagster as dg
 
-from orchestration.jobs import customers_job, nightly_job, reports_job, retention_job, scores_job, watch_job
+from orchestration.jobs import (
+    customers_job,
+    habits_job,
+    nightly_job,
+    reports_job,
+    retention_job,
+    scores_job,
+    volume_job,
+    watch_job,
+)
 
 lineage_nightly_schedule = dg.build_schedule_from_partitioned_job(
     nightly_job,
@@ -39,6 +48,24 @@ customers_nightly_schedule = dg.ScheduleDefinition(
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Lifetime value and churn, from the purchases up to yesterday.",
+)
+
+habits_nightly_schedule = dg.ScheduleDefinition(
+    name="habits_nightly_schedule",
+    job=habits_job,
+    cron_schedule="45 2 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Hours and channels of recipients, their rows online, and the models that read them.",
+)
+
+volume_weekly_schedule = dg.ScheduleDefinition(
+    name="volume_weekly_schedule",
+    job=volume_job,
+    cron_schedule="15 2 * * 1",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="What another message a week is worth to whom, from the weeks before.",
 )
 
 scores_nightly_schedule = dg.build_schedule_from_partitioned_job(

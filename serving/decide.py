@@ -23,7 +23,7 @@ from adapters.unsubscribe_links import UnsubscribeLinks
 from domain import decisioning, identity
 from domain.decision_record import Evidence
 from domain.decisioning import Draft
-from domain.expected import Expected
+from domain.expected import Expected, Weights
 from domain.gates import Allowances, Screened, Situation, screen
 from domain.message_types import BadVariables, check_variables
 from domain.service_levels import EVERYTHING, LevelName, Plan, Stage, plan_of
@@ -37,7 +37,8 @@ from serving.breakers import Breaker
 from serving.decision_answers import Answers, AskRefused
 from serving.decision_rows import row_of
 from serving.expectations import expected
-from serving.scoring import Model, Scored, ToScore, model_facts, score
+from serving.fitted import PRIORS, Fitted
+from serving.scoring import Model, Scored, ToScore, facts_of, score
 from serving.situations import Situations, UnknownType, as_followed
 from serving.timing import Timing
 from serving.variant_scores import Beliefs, ToVary, with_variants
@@ -73,6 +74,7 @@ class Decider:
         tokens: HandoverTokens | None = None,
         beliefs: Beliefs = lambda _tenant, _message_type: None,
         worded: Callable[[Tenant, Draft, float | None], Draft] = lambda _tenant, draft, _seconds: draft,
+        fitted: Callable[[], Fitted] = lambda: PRIORS,
     ) -> None:
         """Prepare to decide.
 
@@ -86,6 +88,7 @@ class Decider:
             tokens: asks for what is left to do after a decision; without it nobody can.
             beliefs: returns what is believed of a message type's variants, without waiting.
             worded: adds the words of the tenant's content system, within so many seconds.
+            fitted: returns what is believed of everybody's hours and channels, without waiting.
         """
         self._worded = worded
         self._features = features
@@ -93,6 +96,7 @@ class Decider:
         self._store_seconds = settings.decision_postgres_ms / 1000
         self._log = log_of
         self._beliefs = beliefs
+        self.fitted = fitted
         self.model = model
         self.situations = Situations(log_of, settings, links)
         self._answers = Answers(log_of, self.situations, tokens)
@@ -101,6 +105,7 @@ class Decider:
             epsilon=settings.exploration_epsilon,
             temperature=settings.policy_temperature,
             send_cost=settings.send_cost,
+            weights=Weights(visit=settings.visit_weight),
         )
 
     def decide(self, tenant: Tenant, asks: Sequence[Ask], *, now: datetime, actor: str) -> list[Recorded]:
@@ -260,6 +265,7 @@ class Decider:
             scored,
             send_cost=self._settings.send_cost,
             tires=[each.plan.has(Stage.FATIGUE) for each in opened],
+            fitted=self.fitted(),
         )
         drafts = [
             replace(each, scored=told, expected=mean) for each, told, mean in zip(opened, scored, believed, strict=True)
@@ -317,7 +323,7 @@ class Decider:
             degraded=scored.degraded if scored is not None else None,
             settings=self._settings.where(may_wait=opened.plan.has(Stage.SEND_TIME)),
             type_version=opened.type_version,
-            model=model_facts(asked) if asked is not None else None,
+            model=facts_of(asked) if asked is not None else None,
             features=scored.features if scored is not None else None,
             as_of=scored.as_of if scored is not None else None,
             stages_ms=timing.stages.milliseconds(),

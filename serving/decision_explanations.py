@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,12 @@ from adapters import legal_rule_files
 from adapters.postgres.decisions import DecisionLog
 from domain import decision_replay, flips
 from domain.decision_replay import NotReplayable
-from domain.expected import ChannelTerms
+from domain.expected import ChannelTerms, Slopes
 from domain.flips import Flip
 from domain.legal.rules import RuleSet
 from domain.tenants import Tenant
 from models.engagement.score import Scorer
-from models.fatigue.spec import ON_OPEN, ON_OPT_OUT
+from models.fatigue.spec import PRIOR, Dynamics
 
 OTHER_VERSION = "The version of the model that decided does not serve any more, so its features cannot be told."
 NO_MODEL = "No model spoke to this decision."
@@ -41,7 +42,8 @@ def flips_of(log: DecisionLog, tenant: Tenant, record: Mapping[str, Any], rules:
     """
     definition = log.definition(tenant, record["request"]["message"]["type"], record["versions"]["message_type"])
     try:
-        return flips.flips(decision_replay.past(record, definition, _rules(record["versions"]["rules"], rules)), tired)
+        past = decision_replay.past(record, definition, _rules(record["versions"]["rules"], rules))
+        return flips.flips(past, partial(tired, slopes=past.asked.expected.slopes or PRIOR))
     except NotReplayable:
         return ()
 
@@ -54,12 +56,15 @@ def _rules(version: str, in_force: str) -> RuleSet:
         raise NotReplayable(f"the legal rules {version} are not here any more") from None
 
 
-def tired(terms: ChannelTerms, weariness: float) -> ChannelTerms:
+def tired(terms: ChannelTerms, weariness: float, slopes: Slopes | Dynamics = PRIOR) -> ChannelTerms:
     """Return what is expected of a channel at another weariness: the log-odds move along their recorded slope."""
     more = weariness - (terms.fatigue or 0.0)
     moved = {
         name: float(expit(logit(p) + slope * more))
-        for name, p, slope in (("p_open", terms.p_open, ON_OPEN), ("p_opt_out", terms.p_opt_out, ON_OPT_OUT))
+        for name, p, slope in (
+            ("p_open", terms.p_open, slopes.on_open),
+            ("p_opt_out", terms.p_opt_out, slopes.on_opt_out),
+        )
         if p is not None
     }
     return terms.model_copy(update={**moved, "fatigue": weariness})

@@ -3,23 +3,27 @@
 A model that is not there leaves its prior in place; nothing here reads a store.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from domain.expected import Activity, ChannelTerms, Expected
+from domain.expected import Activity, ChannelTerms, Expected, Slopes
 from domain.gates import Screened, Situation
 from domain.values import Channel
+from models.channel_value import score as answers
 from models.channel_value import spec as channels
 from models.fatigue import score as weariness
 from models.fatigue import spec as fatigue
-from models.send_time import spec as send_time
+from models.send_time import score as hours
+from serving.fitted import PRIORS, Fitted
+from serving.habits import Habit
 from serving.scoring import Scored
 
 Floats = npt.NDArray[np.float64]
 
-POPULATION = Activity(source="population", log_rates=send_time.POPULATION_LOG_ACTIVITY)
+RECIPIENT = "recipient"
+"""Source of an activity that stands on the recipient's own hours."""
 P_ACTIVE = 0.3
 """Share of recipients who are there in the window anyway: the simulated population's (docs/simulator.md)."""
 CHANNEL_VALUE = 1.0
@@ -34,6 +38,7 @@ def expected(
     *,
     send_cost: float,
     tires: Sequence[bool] | None = None,
+    fitted: Fitted = PRIORS,
 ) -> list[Expected]:
     """Return what is expected of each decision's permitted channels, in the order given.
 
@@ -43,14 +48,17 @@ def expected(
         scored: what the engagement model said of each, None where it was not asked.
         send_cost: of one message, in conversions.
         tires: of each decision, whether weariness counts; None is all of them.
+        fitted: what is believed of everybody's hours and channels.
     """
     places = [(row, channel) for row, each in enumerate(screened) for channel in each.permitted]
-    tired = _weariness(situations)
+    tired = _weariness(situations, fitted)
     if tires is not None:
         tired = np.where(np.array(tires, dtype=bool), tired, 0.0)
     weary = tired[[row for row, _ in places]] if places else np.zeros(0)
-    p_open = weariness.open_chance(np.array([channels.PRIOR_OPEN[channel] for _, channel in places]), weary)
-    p_opt_out = weariness.opt_out_chance(np.array([channels.PRIOR_OPT_OUT[channel] for _, channel in places]), weary)
+    habits = [told.habit if told is not None else None for told in scored]
+    p_open = weariness.open_chance(_rested(places, habits, fitted), weary, fitted.dynamics)
+    left = np.array([channels.PRIOR_OPT_OUT[channel] for _, channel in places])
+    p_opt_out = weariness.opt_out_chance(left, weary, fitted.dynamics)
     terms: list[dict[Channel, ChannelTerms]] = [{} for _ in situations]
     for place, (row, channel) in enumerate(places):
         told = scored[row]
@@ -66,21 +74,65 @@ def expected(
             fatigue=float(weary[place]),
             boost=situations[row].ruled.boost(channel),
         )
+    own = map(_is_personal, scored, screened)
+    personal = [mine or each.ruled.is_personal for mine, each in zip(own, situations, strict=True)]
+    return _together(terms, _activities(habits, fitted), personal, fitted)
+
+
+def _together(
+    terms: Sequence[Mapping[Channel, ChannelTerms]],
+    activities: Sequence[Activity],
+    personal: Sequence[bool],
+    fitted: Fitted,
+) -> list[Expected]:
+    slopes = Slopes(on_open=fitted.dynamics.on_open, on_opt_out=fitted.dynamics.on_opt_out)
     return [
         Expected(
             channels=each,
-            activity=POPULATION,
-            is_personal=_is_personal(scored[row]) or situations[row].ruled.is_personal,
+            activity=activity,
+            is_personal=is_personal,
+            models=fitted.versions if each else {},
+            slopes=slopes,
         )
-        for row, each in enumerate(terms)
+        for each, activity, is_personal in zip(terms, activities, personal, strict=True)
     ]
 
 
-def _is_personal(scored: Scored | None) -> bool:
-    return scored is not None and scored.p_convert is not None
+def _rested(places: Sequence[tuple[int, Channel]], habits: Sequence[Habit | None], fitted: Fitted) -> Floats:
+    """Return the chance of an answer of each place rested: everybody's, moved by the recipient's own answers."""
+    column = np.array([channels.CHANNELS.index(channel) for _, channel in places], dtype=np.int64)
+    answered, sent = np.zeros(len(places)), np.zeros(len(places))
+    for place, (row, _) in enumerate(places):
+        if (habit := habits[row]) is not None:
+            answered[place], sent[place] = habit.answered[column[place]], habit.sent[column[place]]
+    return answers.shrunk(answered, sent, fitted.rates.rate[column], fitted.rates.strength[column])
 
 
-def _weariness(situations: Sequence[Situation]) -> Floats:
+def _activities(habits: Sequence[Habit | None], fitted: Fitted) -> list[Activity]:
+    """Return each recipient's activity: their own hours pooled with people alike, the population's without any."""
+    told = [fitted.population] * len(habits)
+    own = [(row, habit.hours) for row, habit in enumerate(habits) if habit is not None and habit.hours.any()]
+    if own:
+        rates = hours.log_activity(np.array([counts for _, counts in own]), fitted.archetypes)
+        for (row, _), mine in zip(own, rates.tolist(), strict=True):
+            told[row] = Activity(source=RECIPIENT, log_rates=tuple(mine))
+    return told
+
+
+def _is_personal(scored: Scored | None, screened: Screened) -> bool:
+    """Tell whether any of it stands on what is stored of the recipient."""
+    if scored is None:
+        return False
+    return scored.p_convert is not None or _speaks(scored.habit, screened)
+
+
+def _speaks(habit: Habit | None, screened: Screened) -> bool:
+    if habit is None:
+        return False
+    return bool(habit.hours.any()) or any(habit.sent[channels.CHANNELS.index(each)] > 0 for each in screened.permitted)
+
+
+def _weariness(situations: Sequence[Situation], fitted: Fitted) -> Floats:
     """Return how weary each recipient is of the contacts that are known; all as if ignored, for nobody says more."""
     contacts = [
         (row, (each.now - contact.at).total_seconds() / _SECONDS_A_DAY, fatigue.LOAD[contact.channel])
@@ -94,4 +146,5 @@ def _weariness(situations: Sequence[Situation]) -> Floats:
         np.array(load, dtype=np.float64),
         np.zeros(len(contacts), dtype=np.bool_),
         recipients=len(situations),
+        dynamics=fitted.dynamics,
     )

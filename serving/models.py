@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Generic, Protocol, Self, TypeVar
 
 import structlog
 from prometheus_client import Counter, Gauge
@@ -39,6 +39,25 @@ _SHADOWS = Gauge(
     "kairos_shadow_loaded", "1 for the version that is compared.", ("model", "version"), multiprocess_mode="mostrecent"
 )
 _REFUSED = Counter("kairos_model_refused", "Bundles that were wanted and not loaded.", ("model",))
+
+
+class Loaded(Protocol):
+    """A model version ready to use, whatever it says."""
+
+    @property
+    def version(self) -> str:
+        """Registered version."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its bundle's manifest."""
+
+    @property
+    def run_id(self) -> str:
+        """The run that trained it."""
+
+
+AnyLoaded = TypeVar("AnyLoaded", bound=Loaded)
 
 
 @dataclass(frozen=True)
@@ -72,8 +91,8 @@ class ModelStatus:
         return self.loaded is not None and self.loaded == self.wanted
 
 
-class EngagementModels:
-    """The serving model and the thread that keeps it current."""
+class ServedModels(Generic[AnyLoaded]):
+    """The serving version of one model and the thread that keeps it current."""
 
     def __init__(
         self,
@@ -81,9 +100,10 @@ class EngagementModels:
         folder: Path,
         alias: ModelAlias,
         verifier: BundleVerifier,
-        load: Callable[[Bundle], LoadedModel],
+        load: Callable[[Bundle], AnyLoaded],
         poll_seconds: float,
-        name: str = ALIAS,
+        name: str = MODEL,
+        alias_name: str = ALIAS,
     ) -> None:
         """Start nothing yet.
 
@@ -93,40 +113,26 @@ class EngagementModels:
             verifier: whose signature counts.
             load: makes a verified bundle ready and tries it; whatever it raises, the bundle is refused.
             poll_seconds: time between two looks at the alias.
-            name: of the alias; only the champion is remembered as the last good one.
+            name: registered name of the model.
+            alias_name: the alias; only the champion is remembered as the last good one.
         """
         self._name = name
-        self._gauge = _LOADED if name == ALIAS else _SHADOWS
+        self._alias_name = alias_name
+        self._gauge = _LOADED if alias_name == ALIAS else _SHADOWS
         self._folder = folder
         self._alias = alias
         self._verifier = verifier
         self._load = load
         self._poll_seconds = poll_seconds
-        self._current: LoadedModel | None = None
+        self._current: AnyLoaded | None = None
         self._status = ModelStatus()
         self._told: set[str] = set()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="engagement-models", daemon=True)
-
-    @classmethod
-    def of(cls, settings: Settings, endpoints: Endpoints, box: SecretBox, name: str = ALIAS) -> Self:
-        """Return the models of this installation that an alias names."""
-
-        def load(verified: Bundle) -> LoadedModel:
-            return ready(verified, redis_url=endpoints.redis_url, redis_timeout_ms=settings.redis_timeout_ms)
-
-        return cls(
-            folder=settings.bundle_dir.absolute() / MODEL,
-            alias=ModelAlias(endpoints.mlflow_url, model=MODEL, alias=name),
-            verifier=BundleVerifier.of(box),
-            load=load,
-            poll_seconds=settings.model_poll_seconds,
-            name=name,
-        )
+        self._thread = threading.Thread(target=self._run, name=f"{name}-models", daemon=True)
 
     @property
-    def current(self) -> LoadedModel | None:
-        """The model to decide with now; None means that rules decide."""
+    def current(self) -> AnyLoaded | None:
+        """The version to decide with now; None while there is none."""
         return self._current
 
     @property
@@ -168,7 +174,7 @@ class EngagementModels:
 
     def poll(self) -> None:
         """Look once which version is wanted and load it when it is another than serves."""
-        if self._current is None and self._name == ALIAS:
+        if self._current is None and self._alias_name == ALIAS:
             self._resume()
         try:
             wanted = self._alias.version()
@@ -176,8 +182,10 @@ class EngagementModels:
             self._note(alias_answers=False, problem=str(error))
             return
         if wanted is None or (self._current is not None and wanted == self._current.version):
-            self._note(alias_answers=True, wanted=wanted, problem=None if wanted else f"no version is {self._name}")
-        elif self._try(wanted, alias_answers=True, wanted=wanted) and self._name == ALIAS:
+            self._note(
+                alias_answers=True, wanted=wanted, problem=None if wanted else f"no version is {self._alias_name}"
+            )
+        elif self._try(wanted, alias_answers=True, wanted=wanted) and self._alias_name == ALIAS:
             _write_pointer(self._folder / LAST_GOOD, wanted)
 
     def _run(self) -> None:
@@ -197,7 +205,7 @@ class EngagementModels:
     def _try(self, version: str, *, alias_answers: bool, wanted: str | None) -> bool:
         try:
             verified = bundle.verify_and_open(
-                self._folder / version, model=MODEL, version=version, verifier=self._verifier
+                self._folder / version, model=self._name, version=version, verifier=self._verifier
             )
             loaded = self._load(verified)
         except Exception as error:  # noqa: BLE001 - whatever a bundle makes us raise, what served before goes on
@@ -207,17 +215,17 @@ class EngagementModels:
         self._note(alias_answers=alias_answers, wanted=wanted, problem=None)
         return True
 
-    def _swap(self, loaded: LoadedModel) -> None:
+    def _swap(self, loaded: AnyLoaded) -> None:
         before, self._current = self._current, loaded
         self._told.clear()
         if before is not None:
-            self._gauge.labels(MODEL, before.version).set(0)
-        self._gauge.labels(MODEL, loaded.version).set(1)
-        _log.info("model.loaded", model=MODEL, version=loaded.version, digest=loaded.digest, run_id=loaded.run_id)
+            self._gauge.labels(self._name, before.version).set(0)
+        self._gauge.labels(self._name, loaded.version).set(1)
+        _log.info("model.loaded", model=self._name, version=loaded.version, digest=loaded.digest, run_id=loaded.run_id)
 
     def _refuse(self, problem: str, *, alias_answers: bool, wanted: str | None) -> None:
         if self._tell(problem):
-            _REFUSED.labels(MODEL).inc()
+            _REFUSED.labels(self._name).inc()
         self._note(alias_answers=alias_answers, wanted=wanted, problem=problem)
 
     def _tell(self, problem: str) -> bool:
@@ -225,15 +233,35 @@ class EngagementModels:
         is_new = problem not in self._told
         if is_new:
             self._told.add(problem)
-            _log.error("model.refused", model=MODEL, problem=problem, serving=self._status.loaded)
+            _log.error("model.refused", model=self._name, problem=problem, serving=self._status.loaded)
         return is_new
 
     def _note(self, *, alias_answers: bool, wanted: str | None = None, problem: str | None) -> None:
         loaded = self._current.version if self._current is not None else None
         known = wanted if alias_answers else self._status.wanted
         if alias_answers != self._status.alias_answers:
-            _log.info("model.alias_answers" if alias_answers else "model.alias_does_not_answer", model=MODEL)
+            _log.info("model.alias_answers" if alias_answers else "model.alias_does_not_answer", model=self._name)
         self._status = replace(self._status, loaded=loaded, wanted=known, alias_answers=alias_answers, problem=problem)
+
+
+class EngagementModels(ServedModels[LoadedModel]):
+    """The serving engagement model; while there is none rules decide."""
+
+    @classmethod
+    def of(cls, settings: Settings, endpoints: Endpoints, box: SecretBox, alias_name: str = ALIAS) -> Self:
+        """Return the models of this installation that an alias names."""
+
+        def load(verified: Bundle) -> LoadedModel:
+            return ready(verified, redis_url=endpoints.redis_url, redis_timeout_ms=settings.redis_timeout_ms)
+
+        return cls(
+            folder=settings.bundle_dir.absolute() / MODEL,
+            alias=ModelAlias(endpoints.mlflow_url, model=MODEL, alias=alias_name),
+            verifier=BundleVerifier.of(box),
+            load=load,
+            poll_seconds=settings.model_poll_seconds,
+            alias_name=alias_name,
+        )
 
 
 def ready(verified: Bundle, *, redis_url: str, redis_timeout_ms: int) -> LoadedModel:

@@ -6,7 +6,7 @@ What cannot be scored is said, with the rung of the fallback ladder it leaves th
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,7 +19,9 @@ from domain.ingest import local_time
 from domain.values import Channel
 from feature_repo.engagement import catalog
 from feature_repo.engagement.at_read import AS_OF, Freshness, ReadRows, at_read
+from serving import habits
 from serving.breakers import Breaker, Open
+from serving.habits import Habit
 from serving.logs import places
 
 log = structlog.get_logger("kairos.scoring")
@@ -88,8 +90,8 @@ class Model(Protocol):
         """Reads its features."""
 
 
-def model_facts(model: Model) -> dict[str, str]:
-    """Return what a record says of the model that was asked."""
+def facts_of(model: Model) -> dict[str, str]:
+    """Return what a record keeps of a model."""
     return {
         "name": model.name,
         "version": model.version,
@@ -112,13 +114,15 @@ class ToScore:
 class Scored:
     """What the model said, or which rung answers instead.
 
-    ``p_convert`` is None when rules must answer; then ``degraded`` says why.
+    ``p_convert`` is None when rules must answer; then ``degraded`` says why. ``habit`` is read with the features and
+    needs no model to speak.
     """
 
     p_convert: Mapping[Channel, float] | None
     degraded: str | None
     features: Mapping[str, Mapping[str, float | None]] | None = None
     as_of: Mapping[str, str | None] | None = None
+    habit: Habit | None = None
 
 
 def score(
@@ -147,7 +151,7 @@ def score(
     try:
         with breaker.calling() if breaker is not None else nullcontext():
             read = model.store.online(tenant, [each.recipient_id for each in asked], seconds=seconds)
-        stored = _usable(read, asked)
+        stored, known = _usable(habits.without(read), asked), habits.of(read, asked)
         rows = _rows(model.scorer, stored, asked)
         p = model.scorer.score(rows.matrix)
     except (FeatureStoreUnavailable, Open):
@@ -157,7 +161,10 @@ def score(
             "score.failed", model=model.version, error=type(error).__name__, at=places(error.__traceback__)
         )
         return [Scored(None, RULES)] * len(asked)
-    return _unstacked(rows, p, stored, asked)
+    return [
+        replace(one, habit=habit, as_of={**(one.as_of or {}), **habits.as_of(habit)})
+        for one, habit in zip(_unstacked(rows, p, stored, asked), known, strict=True)
+    ]
 
 
 def _usable(stored: Mapping[str, Sequence[Any]], asked: Sequence[ToScore]) -> dict[str, list[Any]]:

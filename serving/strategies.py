@@ -54,7 +54,9 @@ def strategy(
     known = decider.situations.known(tenant, [request], now=now, with_heads=False)
     situation = decider.situations.of_request(tenant, request, known, now)
     settings = decider.policy_settings
-    told = expected([situation], [Screened((channel,), ())], [None], send_cost=settings.send_cost)
+    told = expected(
+        [situation], [Screened((channel,), ())], [None], send_cost=settings.send_cost, fitted=decider.fitted()
+    )
     terms = told[0].channels[channel]
     return Strategy(
         channel=channel,

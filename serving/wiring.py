@@ -89,6 +89,7 @@ from serving.breakers import Breaker, consent_store, online_features, variant_wr
 from serving.change_streams import ChangeStreams
 from serving.content_texts import ContentTexts
 from serving.digests import Digests
+from serving.fitted import FittedModels
 from serving.handovers import Handovers
 from serving.local_hooks import LocalHooks
 from serving.models import SHADOW, EngagementModels
@@ -125,7 +126,13 @@ class _Deciding:
 
     @classmethod
     def of(
-        cls, settings: Settings, database: Database, box: SecretBox, models: EngagementModels, shadow: Shadow
+        cls,
+        settings: Settings,
+        database: Database,
+        box: SecretBox,
+        models: EngagementModels,
+        fitted: FittedModels,
+        shadow: Shadow,
     ) -> "_Deciding":
         decisions, links, tokens = (
             DecisionLog(database),
@@ -146,6 +153,7 @@ class _Deciding:
             tokens=tokens,
             features=features,
             beliefs=beliefs,
+            fitted=lambda: fitted.current,
             spool=spool,
             store=store,
             hooks=hooks,
@@ -209,14 +217,15 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
     endpoints = resolve(settings)
     box = SecretBox.of(settings)
     database = _database(settings, endpoints)
-    models = EngagementModels.of(settings, endpoints, box)
+    models, fitted = EngagementModels.of(settings, endpoints, box), FittedModels.of(settings, endpoints, box)
     redis = connect(endpoints.redis_url, timeout_ms=settings.redis_timeout_ms)
     shadows = EngagementModels.of(settings, endpoints, box, SHADOW)
     shadow = Shadow(shadows, ShadowScores(database), poll_seconds=settings.model_poll_seconds)
-    deciding = _Deciding.of(settings, database, box, models, shadow)
+    deciding = _Deciding.of(settings, database, box, models, fitted, shadow)
     versions = ModelVersions(endpoints.mlflow_url)
     pulses = _pulses(settings, endpoints, deciding)
     models.start()
+    fitted.start()
     shadow.start()
     deciding.start()
     for pulse in pulses:
@@ -244,6 +253,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
         shadow.stop()
         shadows.stop()
         models.stop()
+        fitted.stop()
         versions.close()
         redis.close()
         deciding.close()

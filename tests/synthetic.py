@@ -47,7 +47,8 @@ def a_tenant(*, recipients: int = 300, seed: int = 12, days: int = DAYS) -> Synt
 
 def _purchases(who: int, name: str, eager: float, days: int, dice: np.random.Generator) -> Iterator[EngagementEvent]:
     for day in np.flatnonzero(dice.random(days) < 0.02 + 0.4 * eager):
-        at = FIRST + int(day) * DAY + timedelta(hours=int(dice.integers(8, 20)), minutes=int(dice.integers(60)))
+        drawn = int(dice.integers(8, 20))
+        at = FIRST + int(day) * DAY + timedelta(hours=hour_of(who, drawn), minutes=int(dice.integers(60)))
         yield EngagementEvent.model_validate(
             {
                 "source": "shop",
@@ -59,6 +60,11 @@ def _purchases(who: int, name: str, eager: float, days: int, dice: np.random.Gen
                 "properties": {"category": str(dice.choice(["grocery", "meat", "drinks"]))},
             }
         )
+
+
+def hour_of(who: int, drawn: int) -> int:
+    """Return the hour, UTC, at which somebody buys: early from 8 to 11 or late from 20 to 23, always the same."""
+    return drawn % 4 + (8 if who % 2 else 20)
 
 
 def _campaigns(who: int, name: str, eager: float, days: int, dice: np.random.Generator) -> Iterator[EngagementEvent]:

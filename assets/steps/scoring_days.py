@@ -14,11 +14,12 @@ import pyarrow as pa
 from adapters.lake import Lake, Written
 from adapters.model_registry import CHAMPION, Registries
 from adapters.postgres.learning_facts import Facts
-from assets.steps import customer_models, feature_days, training_rows
+from assets.steps import customer_models, feature_days, training_rows, volume_fit
 from feature_repo.engagement.at_read import at_read
 from models.engagement import spec
 from models.engagement.score import Scorer
 from models.lifetime_value import spec as customers
+from models.volume import registered as volume
 
 TABLE = "out_recipient_scores"
 SCHEMA = pa.schema(
@@ -56,6 +57,7 @@ def score_days(
         rows = lake.read(feature_days.TABLE, day=day).to_pandas()
         end = pd.Timestamp(day + _DAY, tz="UTC").as_unit("us")
         parts = [_of_customers(lake, registries, name, nows, end) for name in (customers.VALUE, customers.CHURN)]
+        parts.append(_of_volume(lake, registries, facts, nows, end))
         if scorer is not None and champion is not None and len(rows):
             parts.append(_engagement(rows, scorer, champion.version, facts, end))
         made = pd.concat([part for part in parts if len(part)] or [pd.DataFrame(columns=SCHEMA.names)])
@@ -83,6 +85,14 @@ def _engagement(rows: pd.DataFrame, scorer: Scorer, version: str, facts: Facts, 
     return seen[["tenant", "recipient_id", "channel"]].assign(
         as_of=end, model=spec.NAME, version=version, score=scorer.score(np.ascontiguousarray(read.matrix))
     )
+
+
+def _of_volume(
+    lake: Lake, registries: Registries, facts: Facts, nows: Mapping[str, datetime], end: pd.Timestamp
+) -> pd.DataFrame:
+    known = {tenant: min(now, end.to_pydatetime()) for tenant, now in nows.items()}
+    found = volume_fit.suggested(lake, registries.of(volume.NAME), facts=facts, nows=known)
+    return found.assign(model=volume.NAME, as_of=end, channel=None)
 
 
 def _of_customers(

@@ -1,5 +1,7 @@
 """Answers by recipient and channel shrunk towards everybody's, the value of a channel, the order to try channels in."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -7,6 +9,21 @@ from models.channel_value.spec import HORIZON_DAYS, PRIOR_STRENGTH, VALUE_HALF_L
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What everybody does on C channels.
+
+    Attributes:
+        rate: share of messages that are answered, in (0, 1), shape (C,).
+        strength: messages that the rate counts for, shape (C,).
+        fitted: whether the strength was; else it is the prior's, for want of recipients, shape (C,).
+    """
+
+    rate: Floats
+    strength: Floats
+    fitted: tuple[bool, ...]
 
 
 def shrunk(answered: Floats, sent: Floats, rate: Floats, strength: Floats | float = PRIOR_STRENGTH) -> Floats:

@@ -24,3 +24,10 @@ PRIOR_OPT_OUT: Final[dict[str, float]] = {
 }  # fmt: skip
 """Share of messages that are answered, and that make somebody leave: the simulated population's base rates, web and
 voice as the channel most like them (docs/simulator.md)."""
+
+CHANNELS: Final = tuple(PRIOR_OPEN)
+"""The order of channels in arrays."""
+ANSWER_DAYS: Final = 7.0
+"""An open, click or conversion after that many days answers no message any more."""
+FEWEST_LATER: Final = 200
+"""Messages after the cut, to judge rates by."""

@@ -1,30 +1,13 @@
 """How much everybody's answers count beside a recipient's own, by channel: the beta-binomial's marginal likelihood."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import betaln
 
-from models.channel_value.score import Floats
+from models.channel_value.score import Floats, Rates
 from models.channel_value.spec import FEWEST_RECIPIENTS, PRIOR_STRENGTH, STRENGTHS
 
 _PRIOR_SENT = 50.0
-
-
-@dataclass(frozen=True)
-class Rates:
-    """What everybody does on C channels.
-
-    Attributes:
-        rate: share of messages that are answered, in (0, 1), shape (C,).
-        strength: messages that the rate counts for, shape (C,).
-        fitted: whether the strength was; else it is the prior's, for want of recipients, shape (C,).
-    """
-
-    rate: Floats
-    strength: Floats
-    fitted: tuple[bool, ...]
 
 
 def fit(answered: Floats, sent: Floats, prior_rate: Floats) -> Rates:

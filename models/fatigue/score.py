@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, gammainc, logit
 
-from models.fatigue.spec import CONFIDENCE, HALF_LIFE_DAYS, IGNORED, ON_OPEN, ON_OPT_OUT, OPENED, PRIOR_OPENS, RATIO
+from models.fatigue.spec import CONFIDENCE, IGNORED, ON_OPEN, OPENED, PRIOR, PRIOR_OPENS, RATIO, Dynamics
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -34,7 +34,15 @@ class Finding:
     severity: Floats
 
 
-def level(recipient: Integers, age_days: Floats, load: Floats, opened: Booleans, *, recipients: int) -> Floats:
+def level(
+    recipient: Integers,
+    age_days: Floats,
+    load: Floats,
+    opened: Booleans,
+    *,
+    recipients: int,
+    dynamics: Dynamics = PRIOR,
+) -> Floats:
     """Return how weary each recipient is now, at least 0, shape (recipients,).
 
     Args:
@@ -43,24 +51,25 @@ def level(recipient: Integers, age_days: Floats, load: Floats, opened: Booleans,
         load: of its channel, shape (m,).
         opened: whether it was, shape (m,).
         recipients: how many there are, also those without a message.
+        dynamics: how fast it goes.
     """
-    left = load * np.where(opened, OPENED, IGNORED) * np.exp2(-np.maximum(age_days, 0.0) / HALF_LIFE_DAYS)
+    left = load * np.where(opened, OPENED, IGNORED) * np.exp2(-np.maximum(age_days, 0.0) / dynamics.half_life_days)
     return np.bincount(recipient, left, minlength=recipients).astype(np.float64)
 
 
-def later(weariness: Floats, days: Floats | float) -> Floats:
+def later(weariness: Floats, days: Floats | float, dynamics: Dynamics = PRIOR) -> Floats:
     """Return what is left of weariness after some days without a message."""
-    return np.asarray(weariness * np.exp2(-np.asarray(days) / HALF_LIFE_DAYS))
+    return np.asarray(weariness * np.exp2(-np.asarray(days) / dynamics.half_life_days))
 
 
-def open_chance(rested: Floats, weariness: Floats) -> Floats:
+def open_chance(rested: Floats, weariness: Floats, dynamics: Dynamics = PRIOR) -> Floats:
     """Return the chance of an open of somebody weary, from that of the same person rested; both broadcast."""
-    return np.asarray(expit(logit(rested) + ON_OPEN * weariness))
+    return np.asarray(expit(logit(rested) + dynamics.on_open * weariness))
 
 
-def opt_out_chance(rested: Floats, weariness: Floats) -> Floats:
+def opt_out_chance(rested: Floats, weariness: Floats, dynamics: Dynamics = PRIOR) -> Floats:
     """Return the chance of an opt-out by one message, from that of the same person rested; both broadcast."""
-    return np.asarray(expit(logit(rested) + ON_OPT_OUT * weariness))
+    return np.asarray(expit(logit(rested) + dynamics.on_opt_out * weariness))
 
 
 def believed_ratio(weariness: Floats) -> Floats:

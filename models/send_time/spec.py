@@ -30,6 +30,12 @@ FEWEST_SESSIONS: Final = 15
 """Of a person, to shape an archetype."""
 FEWEST_PEOPLE: Final = 200
 """With as many sessions, to fit archetypes at all."""
+FEWEST_FOR_ONE: Final = 30
+"""People with a session, to fit the one week of everybody."""
+JUDGED_DAYS: Final = 28.0
+"""The last days, which are held out to judge a fit."""
+ANSWER_HOURS: Final = 1.0
+"""Activity so soon after a message tells when the message was sent."""
 
 _WEEKDAY = (
     0.70, 0.48, 0.31, 0.24, 0.27, 0.46, 0.75, 1.02, 1.13, 1.11, 1.07, 1.05,

@@ -7,6 +7,7 @@ import numpy as np
 from models.send_time import score
 from models.send_time.spec import (
     ARCHETYPES,
+    FEWEST_FOR_ONE,
     FEWEST_PEOPLE,
     FEWEST_SESSIONS,
     FLOOR,
@@ -49,22 +50,37 @@ def fit(counts: Floats, earlier: Floats, lately: Floats, *, seed: int, archetype
 def mixture(counts: Floats, *, seed: int, archetypes: int = ARCHETYPES) -> Archetypes:
     """Return archetypes by expectation maximisation, each profile smoothed and pulled to everybody's mean.
 
+    One archetype is everybody's week, for which fewer people do.
+
     Raises:
-        NotEnoughData: as ``fit``.
+        NotEnoughData: as ``fit``; for one archetype, fewer than ``FEWEST_FOR_ONE`` people have a session.
     """
-    shaping = counts[counts.sum(axis=1) >= FEWEST_SESSIONS / 2]
+    everybody = _profiles(counts.sum(axis=0, keepdims=True), POPULATION.profiles)
+    if archetypes == 1:
+        people = int((counts.sum(axis=1) > 0).sum())
+        if people < FEWEST_FOR_ONE:
+            raise NotEnoughData(f"{people} people have a session; at least {FEWEST_FOR_ONE} are needed")
+        return Archetypes(everybody, np.ones(1))
+    shaping = _shaping(counts)
     if len(shaping) < FEWEST_PEOPLE:
         raise NotEnoughData(
             f"{len(shaping)} people have {FEWEST_SESSIONS} sessions or more; at least {FEWEST_PEOPLE} are needed"
         )
-    everybody = _profiles(counts.sum(axis=0, keepdims=True), POPULATION.profiles)
-    if archetypes == 1:
-        return Archetypes(everybody, np.ones(1))
     belongs = _start(shaping, everybody, archetypes, np.random.default_rng(seed))
     found = _shaped(shaping, belongs, everybody)
     for _ in range(ROUNDS):
         found = _shaped(shaping, score.weights(shaping, found), everybody)
     return found
+
+
+def affordable(counts: Floats) -> int:
+    """Return how many archetypes decayed sessions can tell apart: ``ARCHETYPES``, or the one week of everybody."""
+    return ARCHETYPES if len(_shaping(counts)) >= FEWEST_PEOPLE else 1
+
+
+def _shaping(counts: Floats) -> Floats:
+    """Return the sessions of who has enough; two half-lives of a steady visitor come to half of what was counted."""
+    return np.asarray(counts[counts.sum(axis=1) >= FEWEST_SESSIONS / 2])
 
 
 def strength(earlier: Floats, lately: Floats, archetypes: Archetypes) -> Archetypes:
