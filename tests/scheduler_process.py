@@ -1,6 +1,7 @@
 """Releases what is due in processes that are killed: SIGKILL before, within and after every transaction, in turn.
 
-``python -m tests.scheduler_process TENANT NOW DUE`` prints how many processes were killed, as JSON.
+``python -m tests.scheduler_process TENANT NOW DUE`` prints how many processes were killed, as JSON. A count alone skips
+places, for whatever one process finished the next one does not come by; so each place after a release is met by name.
 """
 
 import json
@@ -27,8 +28,11 @@ from serving.handovers import Handovers
 from serving.scheduler import Scheduler
 
 
-def step(tenant, now, *, dies_at=None):
-    """Do one step at a moment; with ``dies_at``, the process ends at that statement or commit, counted from 0."""
+def step(tenant, now, *, dies_at=None, after=None):
+    """Do one step at a moment; with ``dies_at``, the process ends at that statement or commit, counted from 0.
+
+    With ``after``, it is counted from the first statement that holds this text.
+    """
     settings = load_settings()
     database = Database(settings.postgres_url.get_secret_value(), keyring=Keyring.of(settings))
     box = SecretBox.of(settings)
@@ -40,8 +44,12 @@ def step(tenant, now, *, dies_at=None):
         handovers=handovers, digests=digests, tenants=lambda: [whose], clock=lambda: Clock(lambda: now)
     )
     reached = [0]
+    counts = [after is None]
 
-    def maybe_die(*_):
+    def maybe_die(*given):
+        counts[0] = counts[0] or any(isinstance(each, str) and after in each for each in given)
+        if not counts[0]:
+            return
         if reached[0] == dies_at:
             os.kill(os.getpid(), signal.SIGKILL)
         reached[0] += 1
@@ -52,19 +60,30 @@ def step(tenant, now, *, dies_at=None):
     scheduler.step()
 
 
+RELEASING = "SET released_at"
+AROUND = 5
+"""Statements and commits from a release on."""
+
+
+def dies(tenant, now, **where):
+    """Do one step in a process of its own; returns whether it was killed."""
+    child = os.fork()
+    if child == 0:
+        step(tenant, now, **where)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+
+
 def main():
     tenant, now, most = sys.argv[1], datetime.fromisoformat(sys.argv[2]), int(sys.argv[3])
-    killed = 0
+    around = [dies(tenant, now, dies_at=place, after=RELEASING) for place in range(AROUND)]
+    killed = sum(around)
     for place in range(most):
-        child = os.fork()
-        if child == 0:
-            step(tenant, now, dies_at=place)
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        if not os.WIFSIGNALED(status):
+        if not dies(tenant, now, dies_at=place):
             break
-        killed += os.WTERMSIG(status) == signal.SIGKILL
-    sys.stdout.write(json.dumps({"killed": killed}) + "\n")
+        killed += 1
+    sys.stdout.write(json.dumps({"killed": killed, "around": all(around)}) + "\n")
 
 
 if __name__ == "__main__":
