@@ -102,6 +102,8 @@ def explain(record: Mapping[str, Any]) -> list[str]:
 
 def _prices(record: Mapping[str, Any]) -> list[str]:
     """Return what volume cost, where the price moved a chance: by rules and in the hold-out it does not."""
+    if record.get("volume_prices") is None:
+        return []
     valued = {name: each for name, each in record["expected"]["channels"].items() if each["p_convert"] is not None}
     told = [f"{name} {each['price']:.4g}" for name, each in valued.items() if each.get("price")]
     if not told or record.get("is_holdout"):
