@@ -1,7 +1,7 @@
 """What recipients answer moves what the next ones are shown: decided, learnt and served on a real PostgreSQL."""
 
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
@@ -62,7 +62,7 @@ class World:
         ]
         return [each.answer for each in self.decider.decide(self.tenant, asks, now=self.now, actor="test")]
 
-    def report(self, answers, kind="clicked", after=timedelta(minutes=5)):
+    def report(self, answers, kind="clicked", after=timedelta(minutes=5), received=None):
         events = [
             {
                 "event_id": f"{kind}-{each['decision_id']}", "source": "app", "type": kind, "recipient_id": who,
@@ -73,7 +73,7 @@ class World:
         ]  # fmt: skip
         log, later = EventLog(self.db, EventEffects(), retention=timedelta(days=3650)), NOON + timedelta(days=1)
         items = [parse(each, place) for place, each in enumerate(events)]
-        log.append(self.tenant, items, origin="t", received_at=later, now=later)
+        log.append(self.tenant, items, origin="t", received_at=received or later, now=later)
 
     def stages(self, answers):
         query = text("SELECT record->'stages' FROM decision WHERE decision_id = ANY(:ids)")
@@ -131,6 +131,44 @@ def test_the_same_outcomes_give_the_same_bytes_and_nothing_is_learnt_twice(world
     world.learner.step()
     (again,) = world.stored.newer(world.tenant.tenant, {})
     assert again.body == first.body
+
+
+def batches(world, *, late):
+    """Learn two batches of decisions, of which those at ``late`` places are answered after both; return the bytes."""
+    who = people("w", 30)
+    made = []
+    for start, at in ((0, NOON), (15, NOON + timedelta(minutes=1))):
+        world.now = at
+        made += world.decide(who[start : start + 15])
+    answered = [place for place in range(30) if made[place]["variant_id"] == "b"]
+    pairs = [(who[place], made[place]) for place in answered]
+    prompt = [pair for place, pair in zip(answered, pairs, strict=True) if place not in late]
+    world.report(prompt)
+    for closed in (NOON + timedelta(hours=2, seconds=30), CLOSED):
+        world.now = closed
+        world.learner.step()
+    for pair in sorted(set(answered) & set(late), reverse=True):
+        world.report([(who[pair], made[pair])], received=datetime.now(UTC))
+        world.learner.step()
+    (newest,) = world.stored.newer(world.tenant.tenant, {})
+    return newest, len(set(answered) & set(late))
+
+
+def test_an_answer_that_is_told_late_teaches_as_if_it_had_come_in_time(world, monkeypatch):
+    monkeypatch.setattr(f"{__name__}.new_id", iter(f"d-{number}" for number in range(90)).__next__)
+    world.allow(people("w", 30), Purpose.MARKETING, Purpose.PERSONALIZATION)
+    newest, late = batches(world, late=range(0, 30, 2))
+    assert late > 3
+    with world.db.tenant(world.tenant.tenant) as connection:
+        connection.execute(text("DELETE FROM variant_belief"))
+    for closed in (NOON + timedelta(hours=2, seconds=30), CLOSED):
+        world.now = closed
+        world.learner.step()
+    (in_time,) = world.stored.newer(world.tenant.tenant, {})
+    assert (in_time.body, in_time.learned_until) == (newest.body, newest.learned_until)
+    version = newest.version
+    world.learner.step()
+    assert world.stored.newer(world.tenant.tenant, {"news": version}) == [], "nothing changes, so nothing is made again"
 
 
 def test_an_answer_after_the_window_teaches_nothing(world):
