@@ -36,6 +36,7 @@ def publish(folder: Path, model: str, files: dict[str, bytes], version: str = "1
         data_digest="d",
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
     )
+    folder = Settings(data_dir=folder).bundle_dir
     bundle.write(folder / model, info, files, signer=BundleSigner.of(BOX))
     (folder / model / LAST_GOOD).write_text(f'{{"version": "{version}"}}')
 
@@ -45,7 +46,7 @@ def models(tmp_path: Path) -> FittedModels:
     urls = DatabaseUrls.embedded("postgresql://nobody@127.0.0.1:1/x", BOX)
     away = "http://127.0.0.1:1"
     endpoints = Endpoints(databases=urls, redis_url="", mlflow_url=away, dagster_url=away, api_url=away)
-    return FittedModels.of(Settings(bundle_dir=tmp_path), endpoints, BOX)
+    return FittedModels.of(Settings(data_dir=tmp_path), endpoints, BOX)
 
 
 def test_priors_serve_before_anything_was_published(tmp_path):
