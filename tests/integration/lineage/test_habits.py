@@ -52,7 +52,7 @@ def decider(installation: Installation, habits: Outcome) -> Iterator[tuple[Decid
     fitted, models = FittedModels.of(settings, found, box), EngagementModels.of(settings, found, box)
     fitted.poll()
     models.poll()
-    with closing(Database(settings.postgres_url or "", keyring=Keyring.of(settings))) as database:
+    with closing(Database(found.databases.app, keyring=Keyring.of(settings))) as database:
         yield (
             Decider(
                 DecisionLog(database),
