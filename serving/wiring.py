@@ -4,10 +4,10 @@ Building connects to nothing, so the service starts while any server is down and
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from adapters import heartbeat, legal_rule_files
 from adapters.bearer_tokens import BearerTokens
@@ -223,41 +223,47 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
     shadow = Shadow(shadows, ShadowScores(database), poll_seconds=settings.model_poll_seconds)
     deciding = _Deciding.of(settings, database, box, models, fitted, shadow)
     versions = ModelVersions(endpoints.mlflow_url)
-    pulses = _pulses(settings, endpoints, deciding)
-    models.start()
-    fitted.start()
-    shadow.start()
-    deciding.start()
-    for pulse in pulses:
-        pulse.start()
+    running = _running(models, fitted, shadow, deciding, *_pulses(settings, endpoints, deciding))
     try:
-        yield Parts(
-            settings=settings,
-            clock=Clock(),
-            arrival_key=box.key("audit:arrival"),
-            cursor_key=box.key("page:cursor"),
-            **deciding.parts(settings, database),
-            model_versions=versions,
-            score_jobs=ScoreJobs(deciding.decider, lambda: models.current, Clock()),
-            change_streams=_streams(database, settings),
-            rate_limits=RateLimits.of(settings, redis, is_away=lambda: deciding.features.is_lost),
-            probes=(*_probes(settings, database, redis.ping, models), deciding.probe),
-            **_kept_in_postgres(settings, database, box),
-            **_rights(settings, database, box),
-            **_operations(database, box),
-        )
+        with running:
+            yield Parts(
+                settings=settings,
+                clock=Clock(),
+                arrival_key=box.key("audit:arrival"),
+                cursor_key=box.key("page:cursor"),
+                **deciding.parts(settings, database),
+                model_versions=versions,
+                score_jobs=ScoreJobs(deciding.decider, lambda: models.current, Clock()),
+                change_streams=_streams(database, settings),
+                rate_limits=RateLimits.of(settings, redis, is_away=lambda: deciding.features.is_lost),
+                probes=(*_probes(settings, database, redis.ping, models), deciding.probe),
+                **_kept_in_postgres(settings, database, box),
+                **_rights(settings, database, box),
+                **_operations(database, box),
+            )
     finally:
-        for pulse in pulses:
-            pulse.stop()
-        deciding.stop()
-        shadow.stop()
         shadows.stop()
-        models.stop()
-        fitted.stop()
         versions.close()
         redis.close()
         deciding.close()
         database.close()
+
+
+class _Runs(Protocol):
+    """Something with a thread of its own."""
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+@contextmanager
+def _running(*threads: _Runs) -> Iterator[None]:
+    """Let threads work inside the block; the last is ended first."""
+    with ExitStack() as stack:
+        for each in threads:
+            each.start()
+            stack.callback(each.stop)
+        yield
 
 
 def _pulses(settings: Settings, endpoints: Endpoints, deciding: _Deciding) -> tuple[Pulse, ...]:

@@ -140,10 +140,11 @@ def eventually(check: Callable[[], object], what: str) -> None:
 @contextlib.contextmanager
 def a_scene(folder: Path, box: SecretBox) -> Iterator[Scene]:
     """Start the servers, and end them after the block."""
+    # MLflow first: it takes longest, and the others come up beside it.
     with (
+        _mlflow(folder) as (mlflow, mlflow_url),
         start_postgres(folder / "postgres", log=folder / "postgres.log") as postgres,
         start_valkey(folder / "valkey", log=folder / "valkey.log") as valkey,
-        _mlflow(folder) as (mlflow, mlflow_url),
     ):
         urls = DatabaseUrls.embedded(postgres.admin_url, box)
         prepare(postgres.admin_url, urls)
@@ -159,6 +160,7 @@ def a_scene(folder: Path, box: SecretBox) -> Iterator[Scene]:
         scene = Scene(folder, box, urls, postgres, valkey, mlflow, mlflow_url, tenant, key, settings, features)
         scene.write_features(hours_ago=1)
         scene.publish("1", {**train.fit(a_dataset(300), seed=1).to_files(), REGISTRY: features.registry_bytes()})
+        eventually(lambda: mlflow.poll() is not None or _answers(f"{mlflow_url}/health"), "MLflow did not start")
         scene.name_champion("1")
         yield scene
         features.close()
@@ -196,7 +198,6 @@ def _mlflow(folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
         command = [sys.executable, "-m", "mlflow", "server", *words]
         server = subprocess.Popen(command, env=child_environment({}), stdout=log, stderr=log)
     try:
-        eventually(lambda: server.poll() is not None or _answers(f"{url}/health"), "MLflow did not start")
         yield server, url
     finally:
         server.terminate()

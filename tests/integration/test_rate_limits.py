@@ -68,3 +68,10 @@ def test_counters_that_are_away_are_asked_again_only_after_a_second():
             with pytest.raises(CountersAway):
                 limited.check("t", "key:a", "GET /x")
     assert len(asked) == 2
+
+
+def test_counters_that_are_known_to_be_away_are_not_asked(client):
+    limited = RateLimits(client, {Level.KEY: 5}, is_away=lambda: True)
+    limited._limiter.hit = lambda *_: pytest.fail("the server was asked")
+    with pytest.raises(CountersAway):
+        limited.check("t", "key:a", "GET /x")

@@ -73,7 +73,9 @@ def test_whatever_hangs_decisions_are_answered_and_flagged_and_all_are_on_record
         wanted = [ask(api, "news", number) for number in range(4)]
         again = [ask(api, "receipt", number, key=f"{leaver}-{number}") for number in range(4)]
         opted_out = withdraw(api, leaver)
-        known = states(api)
+        # MLflow is missed once a question has gone without an answer for two seconds.
+        named = {{"valkey": "redis"}.get(name, name) for name in names}
+        eventually(lambda: "ok" not in {states(api)[name] for name in named}, f"readiness names {named}")
     assert {each.status_code for each in owed + wanted} == {200}
     assert [each.json() for each in again] == [each.json() for each in owed]
     assert {each.json()["outcome"] for each in owed} == {"send_now"}
@@ -85,7 +87,6 @@ def test_whatever_hangs_decisions_are_answered_and_flagged_and_all_are_on_record
         assert {rung(each)[1] for each in owed + wanted} == ({"features_unavailable"} if "valkey" in names else {None})
     # Never a false yes: an opt-out is on record when it is acknowledged, and refused as long as it is not.
     assert opted_out == (503 if "postgres" in names else 200)
-    assert {known[{"valkey": "redis"}.get(name, name)] for name in names} <= {"slow", "unavailable"}
     settled(api)
     recorded = scene.recorded()
     for each in (answer.json() for answer in owed + wanted):
@@ -143,6 +144,7 @@ def test_a_service_that_starts_without_mlflow_decides_by_its_signed_bundle_and_s
                 assert api.get("/healthz").status_code == 200
                 for kind in ("news", "receipt"):
                     eventually(lambda kind=kind: is_fresh(ask(api, kind)), "the last good model serves")
+                eventually(lambda: states(api)["model"] == "ok", "the model is there")
                 ready = api.get("/readyz")
                 known = ready.json()["dependencies"]
                 assert (ready.status_code, known["model"], known["mlflow"]) == (200, "ok", "unavailable")
