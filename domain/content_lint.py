@@ -93,6 +93,7 @@ class BrandRules(Frozen):
         return self
 
 
+NO_RULES = BrandRules()
 _SLOT = re.compile(
     r"\{\{|\}\}|\{%|%\}|\$\{|<%|%%[A-Z_]+%%|\[\[|\]\]|\[(?:FIRST|LAST|USER|FULL)?[ _]?NAME\]", re.IGNORECASE
 )
@@ -112,7 +113,7 @@ def lint(
         *_addresses(definition, channel, said),
         *_duties(definition, channel, said),
         *_script(said, channel),
-        *_brand(brand or BrandRules(), said, channel),
+        *_brand(brand or NO_RULES, said, channel),
     ]
     order = list(LintCode)
     return tuple(sorted(found, key=lambda each: (order.index(each.code), each.part)))

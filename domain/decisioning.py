@@ -12,7 +12,7 @@ from functools import partial
 from domain import content, content_blocks, digests, sourced_content, timing
 from domain.content import RenderedContent
 from domain.content_blocks import BlockReason, Blocks
-from domain.content_lint import lint
+from domain.content_lint import NO_RULES, BrandRules, lint
 from domain.content_quality import Quality, quality
 from domain.decision_request import DecisionRequest
 from domain.expected import Expected
@@ -61,6 +61,8 @@ class Draft:
     follows: Follows | None = None
     blocks: Blocks = ()
     """What slots say that a content system may fill."""
+    brand: BrandRules = NO_RULES
+    """What those words are held to; a type's own were when it was published."""
 
     @property
     def action(self) -> Action:
@@ -331,7 +333,7 @@ def _unasked(draft: Draft, channel: Channel, variant_id: str) -> Blocks:
 def _worded(draft: Draft, channel: Channel, variant_id: str) -> tuple[Blocks, RenderedContent]:
     definition, blocks = draft.situation.definition, draft.blocks or _unasked(draft, channel, variant_id)
     return sourced_content.said(
-        definition, channel, blocks, lambda blocks: _rendered(draft, channel, variant_id, blocks)
+        definition, channel, blocks, lambda blocks: _rendered(draft, channel, variant_id, blocks), draft.brand
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from domain import content, content_blocks
 from domain.content import RenderedContent
 from domain.content_blocks import Block, BlockReason, Blocks, Named, SaidBlock, SlotName, SourceText
-from domain.content_lint import lint
+from domain.content_lint import NO_RULES, BrandRules, lint
 from domain.message_types import MessageType, fields_of
 from domain.templates import CannotRender
 from domain.values import Channel
@@ -52,7 +52,9 @@ def wanted(definition: MessageType, variant_id: str, channel: Channel, languages
     return Wanted(definition, channel, content.language(definition, variant_id, channel, asked), slots)
 
 
-def said(definition: MessageType, channel: Channel, blocks: Blocks, render: Render) -> tuple[Blocks, RenderedContent]:
+def said(
+    definition: MessageType, channel: Channel, blocks: Blocks, render: Render, brand: BrandRules = NO_RULES
+) -> tuple[Blocks, RenderedContent]:
     """Return a message with its blocks, or with its own words where theirs make it one that must not be sent.
 
     One block at fault takes the others with it: what they say was written to stand together.
@@ -65,7 +67,7 @@ def said(definition: MessageType, channel: Channel, blocks: Blocks, render: Rend
             rendered = render(blocks)
         except CannotRender:
             rendered = None
-        if rendered is not None and not any(each.code.is_error for each in lint(definition, channel, rendered)):
+        if rendered is not None and not any(each.code.is_error for each in lint(definition, channel, rendered, brand)):
             return blocks, rendered
         blocks = tuple(map(_unfit, blocks))
     return blocks, render(blocks)

@@ -145,7 +145,8 @@ class ContentTexts:
         for block in blocks:
             if block.reason is not None:
                 _FALLBACKS.labels(block.reason.value).inc()
-        return replace(draft, blocks=blocks)
+        standing = self._standing.get(tenant.tenant)
+        return replace(draft, blocks=blocks, brand=standing.destination.brand if standing is not None else draft.brand)
 
     def _texts(self, tenant: str, named: Named, ends: float) -> Texts | BlockReason:
         name, value = named.question
@@ -212,9 +213,10 @@ class ContentTexts:
                 self._standing.pop(tenant, None)
                 self._unconfigured[tenant] = self._monotonic() + self._keep_seconds
                 return None
-            if standing is None or standing.destination != destination:
+            if standing is None or standing.destination.edition != destination.edition:
                 cms = Cms(destination.url, destination.key, self._egress, keep_seconds=self._keep_seconds)
-                standing = self._standing[tenant] = _Standing(destination, cms, content_system(tenant))
+                standing = _Standing(destination, cms, content_system(tenant))
+            standing = self._standing[tenant] = replace(standing, destination=destination)
             return standing
 
 

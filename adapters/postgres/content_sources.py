@@ -10,11 +10,12 @@ from pydantic import Field
 from sqlalchemy import Row, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from adapters.postgres import audit
+from adapters.postgres import audit, brand_rules
 from adapters.postgres.audit import AuditEntry
 from adapters.postgres.content_source_tables import content_source
 from adapters.postgres.engine import Database
 from adapters.secrets import SecretBox
+from domain.content_lint import NO_RULES, BrandRules
 from domain.tenants import Tenant
 from domain.values import Frozen, Moment
 
@@ -35,12 +36,16 @@ class ContentSource(Frozen):
 
 @dataclass(frozen=True)
 class Destination:
-    """Where texts are asked for and with which key; ``edition`` is another after each change."""
+    """Where texts are asked for and with which key; ``edition`` is another after each change.
+
+    With it go the brand rules that the texts are held to.
+    """
 
     edition: tuple[datetime, int]
     url: str
     key: str = field(repr=False)
     types: tuple[str, ...] = ()
+    brand: BrandRules = NO_RULES
 
     def may_ask_about(self, message_type: str) -> bool:
         """Tell whether texts of a message type may be asked for and used."""
@@ -96,23 +101,24 @@ class ContentSources:
             audit.write(connection, tenant, [_entry("content_source.deleted", actor, {"version": gone.version})])
 
     def destination(self, tenant: str) -> Destination | None:
-        """Return where to ask and with which key, None where there is no source.
+        """Return where to ask, with which key, and what is held to; None where there is no source.
 
         Raises:
             CannotOpen: it was sealed with another master key.
         """
         with self._database.tenant(tenant) as connection:
             row = connection.execute(select(content_source)).one_or_none()
-        return _destination(self._box, row) if row is not None else None
+            brand = brand_rules.KIND.read(connection).document
+        return _destination(self._box, row, brand) if row is not None else None
 
     def _source(self, row: Row[Any]) -> ContentSource:
         known = {name: row._mapping[name] for name in ContentSource.model_fields if name != "url"}  # noqa: SLF001
         return ContentSource.model_validate(known | {"url": _destination(self._box, row).url})
 
 
-def _destination(box: SecretBox, row: Row[Any]) -> Destination:
+def _destination(box: SecretBox, row: Row[Any], brand: BrandRules = NO_RULES) -> Destination:
     kept = json.loads(box.unseal(_name(row.tenant), bytes(row.sealed)))
-    return Destination((row.created_at, row.version), kept["url"], kept["key"], tuple(row.types))
+    return Destination((row.created_at, row.version), kept["url"], kept["key"], tuple(row.types), brand)
 
 
 def _name(tenant: str) -> str:

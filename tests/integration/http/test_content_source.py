@@ -181,6 +181,13 @@ def test_without_a_usable_text_the_type_says_its_own_and_says_why(shop, source, 
     assert replayed(db, tenant) == [()]
 
 
+def test_a_text_is_held_to_the_brand_rules_as_a_type_is(shop):
+    assert shop.put("/v1/brand-rules", json={"required": [], "banned": ["afar"]}).status_code == 200
+    answer = decided(shop)
+    (block,) = answer["content_blocks"]
+    assert (answer["content"]["body"], block["reason"]) == ("Our own", "content.unfit")
+
+
 def test_a_source_that_was_taken_away_is_told_and_types_without_slots_tell_nothing(shop, db, tenant):
     assert shop.delete(WHERE).status_code == 204
     (block,) = decided(shop)["content_blocks"]
