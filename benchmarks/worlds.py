@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 JOURNAL: Path | None = None
 """Where worlds are kept; nowhere when None. Set once, by the command line."""
@@ -38,11 +38,20 @@ def each(name: str, seeds: Iterable[int], measure: Callable[[int], dict[str, Any
 def _kept(name: str) -> dict[int, dict[str, Any]]:
     if JOURNAL is None or not JOURNAL.exists():
         return {}
-    rows = [json.loads(line) for line in JOURNAL.read_text().splitlines() if line.endswith("}")]
+    whole = JOURNAL.read_text().rpartition("\n")[0]
+    rows = map(json.loads, whole.splitlines())
     return {row["seed"]: row["found"] for row in rows if row["name"] == name}
 
 
 def _keep(name: str, seed: int, found: dict[str, Any]) -> None:
     if JOURNAL is not None:
-        with JOURNAL.open("a") as file:
-            file.write(json.dumps({"name": name, "seed": seed, "found": found}) + "\n")
+        with JOURNAL.open("a+b") as file:
+            # A world that was cut off while it was written is forgotten, so that the next stands on its own line.
+            file.truncate(_end(file))
+            file.write(json.dumps({"name": name, "seed": seed, "found": found}).encode() + b"\n")
+
+
+def _end(file: IO[bytes]) -> int:
+    """Return where the last whole line ends."""
+    file.seek(0)
+    return file.read().rfind(b"\n") + 1
