@@ -59,7 +59,7 @@ def engagement() -> dict[str, Any]:
         "households": ours.recipients,
         **told,
         "beats_logistic": bool(ours.log_loss < plain.log_loss),
-        "met": bool(ours.skill > 0 and evaluate.passes_gate(ours, None).passed),
+        "met": bool(ours.log_loss < plain.log_loss and evaluate.passes_gate(ours, None).passed),
     }
 
 
