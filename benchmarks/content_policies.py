@@ -1,10 +1,11 @@
-"""The policies that play in the content world, ours and the simple ones they are compared with."""
+"""The policies that play in the content world: ours, simple ones, and other projects' they are compared with."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from benchmarks import peers
 from benchmarks.content_world import ContentWorld, Day, Floats, Policy
 from models.arm_draws import floored
 from models.content_bandit.bandit import ContentBandit, Outcomes, Settings
@@ -111,6 +112,30 @@ def recovering(world: ContentWorld) -> Recovering:
     return Recovering(RecoveringSoftmax(world.layout.arms, ArmSums.empty(world.arms)))
 
 
+class Other:
+    """A policy of another project, in its own process."""
+
+    def __init__(self, world: ContentWorld, company: peers.Company) -> None:
+        self._company = company
+        company.ask(items=world.layout.table)
+
+    def probabilities(self, day: Day) -> Floats:
+        """Return what the peer says."""
+        told = self._company.ask(context=day.context, exposure=day.exposure, eligible=day.eligible)
+        return np.asarray(told["probabilities"])
+
+    def learn(self, day: Day, probabilities: Floats, outcomes: Outcomes) -> None:
+        """Hand a day's outcomes over."""
+        self._company.ask(
+            context=day.context,
+            exposure=day.exposure,
+            eligible=day.eligible,
+            probabilities=probabilities,
+            arm=outcomes.arm,
+            reward=outcomes.reward,
+        )
+
+
 POLICIES: dict[str, Callable[[ContentWorld], Policy]] = {
     "uniform": lambda _: Uniform(),
     "best_mean": lambda world: BestMean(world.arms),
@@ -125,14 +150,29 @@ SIMPLE = ("uniform", "best_mean", "recovering_softmax")
 """What anybody has without a regression."""
 
 
-def compare(seeds: Iterable[int], days: int) -> dict[str, Floats]:
-    """Return each policy's mean true open rate in each seed's world, shape (seeds,)."""
-    worlds = list(seeds)
-    rates = {}
-    for name, make in POLICIES.items():
-        played = []
-        for seed in worlds:
-            world = ContentWorld(seed)
-            played.append(float(world.play(make(world), days).mean()))
-        rates[name] = np.array(played)
-    return rates
+PEERS = ("vw_squarecb", "vw_regcb", "mabwiser_lin_ts", "mabwiser_lin_greedy")
+"""Of other projects, by their names in ``peer_scripts/variant_policies.py``."""
+
+
+def compare(seed: int, days: int) -> dict[str, float]:
+    """Return the mean true open rate in one seed's world of each policy of ours and each simple one."""
+    return {name: played(make, seed, days) for name, make in POLICIES.items()}
+
+
+def compare_peer(name: str, seed: int, days: int) -> float:
+    """Return the same of a peer.
+
+    Raises:
+        Unavailable: it cannot be run here.
+    """
+    company = peers.Company(peers.BANDITS, "variant_policies.py", name)
+    try:
+        return played(lambda world: Other(world, company), seed, days)
+    finally:
+        company.close()
+
+
+def played(make: Callable[[ContentWorld], Policy], seed: int, days: int) -> float:
+    """Return the mean true open rate of a policy in a new world of a seed."""
+    world = ContentWorld(seed)
+    return float(world.play(make(world), days).mean())

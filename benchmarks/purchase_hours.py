@@ -20,11 +20,11 @@ LEAST_NATS = 0.10
 _TUNED_DAYS = 28
 
 
-def measure(folder: Path = DATA) -> dict[str, Any]:
+def measure(folder: Path | None = None) -> dict[str, Any]:
     """Return the nats a purchase gains over the global histogram, with a 95 % interval over households."""
-    path = folder / "transactions.parquet"
+    path = (folder or DATA) / "transactions.parquet"
     if not path.is_file():
-        return {"skipped": f"{path.name} is not there", "met": None}
+        return {"skipped": f"data absent: {path.name}", "met": None}
     baskets = _baskets(path)
     profiles = np.unique(baskets["household_id"])
     who = np.searchsorted(profiles, baskets["household_id"]).astype(np.int64)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import xgboost as xgb
 
+from benchmarks import peers, worlds
 from models.send_time import score as hours
 from models.simulator.chances import Truth
 from models.simulator.policies import FIRST_HOUR, LAST_HOUR, by_name
@@ -27,17 +28,24 @@ from models.uplift.structural import Trial
 
 PEOPLE, DAYS = 60_000, 56
 LEAST_SHARE, LEAST_TOP, TOP = 0.65, 0.53, 0.30
-FIRST_SEED, WORLDS = 100, 10
+FIRST_SEED, WORLDS = 100, 20
 SCENES = ("realistic", "misspecified")
 
 
 def measure(seeds: range = range(FIRST_SEED, FIRST_SEED + WORLDS), people: int = PEOPLE) -> dict[str, Any]:
     """Return each learner's share of the oracle's area and its top, means over seeds."""
-    scenes = {scene: pd.DataFrame([compare(scene, seed, people) for seed in seeds]) for scene in SCENES}
+    told = {
+        scene: worlds.each(f"B6 {scene} {people}", seeds, lambda seed, scene=scene: compare(scene, seed, people))
+        for scene in SCENES
+    }
+    unavailable = next((one["peer unavailable"] for rows in told.values() for one in rows if _lacks(one)), None)
+    scenes = {scene: pd.DataFrame(rows).select_dtypes("number") for scene, rows in told.items()}
     mean = {scene: found.mean() for scene, found in scenes.items()}
     real, other = mean["realistic"], mean["misspecified"]
     return {
         "worlds": len(seeds),
+        "peer": None if unavailable else peers.UPLIFT.about,
+        **({"peer unavailable": unavailable} if unavailable else {}),
         **{scene: found.round(3).to_dict() for scene, found in mean.items()},
         "sd": round(float(scenes["realistic"]["structural"].std(ddof=1)), 3) if len(seeds) > 1 else None,
         "met": bool(
@@ -48,17 +56,36 @@ def measure(seeds: range = range(FIRST_SEED, FIRST_SEED + WORLDS), people: int =
     }
 
 
-def compare(scene: str, seed: int, people: int = PEOPLE) -> dict[str, float]:
+def _lacks(world: dict[str, Any]) -> bool:
+    return "peer unavailable" in world
+
+
+def compare(scene: str, seed: int, people: int = PEOPLE) -> dict[str, Any]:
     """Return each learner's share and top in one world."""
     trial, effect = a_trial(scene, seed, people + people // 3)
     learns = np.arange(len(effect)) < people
     seen, judged, truth = trial.some(learns), trial.features[~learns], effect[~learns]
-    found: dict[str, float] = {"oracle_top": _top(truth, truth)}
-    for name, learner in LEARNERS.items():
-        told = learner(seen, judged, seed)
-        found[name], found[f"{name}_top"] = _area(told, truth) / _area(truth, truth), _top(told, truth)
+    found: dict[str, Any] = {"oracle_top": _top(truth, truth)}
+    orders = {name: learner(seen, judged, seed) for name, learner in LEARNERS.items()}
+    try:
+        orders |= _peer(seen, judged)
+    except peers.Unavailable as error:
+        found["peer unavailable"] = str(error)
+    for name, order in orders.items():
+        found[name], found[f"{name}_top"] = _area(order, truth) / _area(truth, truth), _top(order, truth)
     knowable = _knowable(seen.features, effect[learns], judged, seed)
     return found | {"knowable": _area(knowable, truth) / _area(truth, truth), "knowable_top": _top(knowable, truth)}
+
+
+def _peer(seen: Trial, judged: Floats) -> dict[str, Floats]:
+    """Return the orders of scikit-uplift's learners.
+
+    Raises:
+        Unavailable: it cannot be run here.
+    """
+    given = {"features": seen.features, "active": seen.active, "treated": seen.treated, "judged": judged}
+    told = peers.ask(peers.UPLIFT, "uplift_order.py", **given)
+    return {name: np.array(order) for name, order in told.items()}
 
 
 def a_trial(scene: str, seed: int, people: int) -> tuple[Trial, Floats]:
@@ -174,4 +201,4 @@ LEARNERS: dict[str, Callable[[Trial, Floats, int], Floats]] = {
     "solo": _solo,
     "transformed": _transformed,
 }
-"""By name; all from the same boosters and the same rows."""
+"""By name; all from the same boosters and the same rows; scikit-uplift's own learners stand beside them."""

@@ -103,7 +103,7 @@ class ContentBandit:
         """
         if not 0 < base_rate < 1:
             raise BadArms("base_rate: expected a share between 0 and 1")
-        prior = Posterior.of_prior(*layout.prior(base_rate, spread or PriorSpread()))
+        prior = Posterior.of_prior(*layout.prior(base_rate, spread or layout.spread))
         return cls(layout, settings or Settings(), prior)
 
     def expected(self, context: Floats, exposure: Floats) -> Floats:
@@ -250,7 +250,7 @@ def scaled_spread(
         base_rate: the prior's share of successes, in (0, 1).
         spread: what is multiplied.
     """
-    start = spread or PriorSpread()
+    start = spread or layout.spread
     rows = rows_of(layout, outcomes)
 
     def evidence(scale: float) -> float:

@@ -40,6 +40,11 @@ class PriorSpread:
         return asdict(self)
 
 
+POOLED = PriorSpread(arm_context=0.05, context_item=1.0)
+"""Where items describe the arms. What a recipient likes then shows in the items of all arms, so that one arm's outcomes
+tell of the others, and little is left for each arm to learn alone."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """Names of the features and of the arms, and the arms' items.
@@ -67,6 +72,11 @@ class Layout:
     def table(self) -> Floats:
         """Return the items, shape (K, f)."""
         return np.array(self.items, dtype=np.float64).reshape(len(self.arms), -1)
+
+    @property
+    def spread(self) -> PriorSpread:
+        """Return the prior's spread where none is given: pooled over arms that have items."""
+        return POOLED if self.items[0] else PriorSpread()
 
     @property
     def sizes(self) -> dict[str, int]:

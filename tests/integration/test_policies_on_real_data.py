@@ -4,42 +4,24 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
-import yaml
 
-from adapters import action_probabilities
 from adapters.decision_log_files import read_log
+from benchmarks import real_data
 from models.off_policy.evaluate import evaluate
 from models.off_policy.train import train
 from models.uplift.learner import uplift
 
 SHARED = Path(__file__).parents[3] / "shared/data"
-PUBLISHED_DRAWS, PUBLISHED_SEED = 100_000, 12_345
-FEATURES = ("recency", "history_segment", "history", "mens", "womens", "zip_code", "newbie", "channel")
 
 open_bandit = pytest.mark.skipif(not (SHARED / "obd").is_dir(), reason="no shared data beside the checkout")
 hillstrom = pytest.mark.skipif(not (SHARED / "hillstrom").is_dir(), reason="no shared data beside the checkout")
 
 
-def thompson_probabilities():
-    """Return the published policy's chances of each item at each of three positions, shape (80, 3)."""
-    prior = yaml.safe_load((SHARED / "obd/prior_bts.yaml").read_text())["all"]
-    rng = np.random.RandomState(PUBLISHED_SEED)
-    drawn = rng.beta(prior["alpha"], prior["beta"], size=(PUBLISHED_DRAWS, 80))
-    shown = drawn.argsort(axis=1)[:, ::-1][:, :3]
-    return np.stack([np.bincount(shown[:, place], minlength=80) / PUBLISHED_DRAWS for place in range(3)], axis=1)
-
-
 @open_bandit
-def test_the_thompson_policys_value_on_the_random_log_is_the_published_one(tmp_path):
-    chances = thompson_probabilities()
-    columns = {f"p.{item}.{place + 1}": chances[item, place] for item in range(80) for place in range(3)}
+def test_the_thompson_policys_value_on_the_random_log_is_the_published_one():
     log = read_log(SHARED / "obd/random_all.csv.gz")
-    table = pd.DataFrame(columns, index=range(len(log)))
-    table.to_parquet(tmp_path / "t.parquet")
-    read = action_probabilities.read_probabilities(tmp_path / "t.parquet")
-    policy = action_probabilities.aligned(read, log, tmp_path / "t.parquet")
+    policy = real_data.thompson_policy(SHARED / "obd", log)
     found = evaluate(log, policy, model=np.full(policy.shape, log.reward.mean()), seed=0)
     assert found.estimates["ips"].value == pytest.approx(0.00455288, abs=1e-12)
     assert found.estimates["ips"].value / log.reward.mean() == pytest.approx(1.1981263, abs=1e-6)
@@ -50,10 +32,7 @@ def test_the_thompson_policys_value_on_the_random_log_is_the_published_one(tmp_p
 
 @cache
 def trial(tmp):
-    rows = pd.read_csv(SHARED / "hillstrom/hillstrom_train.csv")
-    table = rows[list(FEATURES)].add_prefix("context.")
-    table = table.assign(action=rows["segment"], action_probability=1 / 3, reward=rows["visit"])
-    table.to_csv(tmp / "trial.csv", index=False)
+    real_data.as_trial(SHARED / "hillstrom").to_csv(tmp / "trial.csv", index=False)
     return read_log(tmp / "trial.csv")
 
 
@@ -88,3 +67,10 @@ def test_nothing_learnt_is_announced_to_beat_the_mens_mail_to_all(log):
     assert found.gains["over_log"].low > 0
     assert found.gains["over_best_single_action"].low < 0
     assert any('always taking "Mens E-Mail"' in warning for warning in found.warnings)
+
+
+@hillstrom
+def test_the_command_gives_the_same_verdicts(monkeypatch):
+    monkeypatch.setattr(real_data, "DATA", SHARED)
+    found = real_data.hillstrom()
+    assert found["met"], found
