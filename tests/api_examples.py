@@ -29,6 +29,7 @@ def known(api: httpx.Client, person: str) -> dict[str, Any]:
         chosen = made("PUT", f"/v1/recipients/{who}/preferences", wanted)
     decision = made("POST", "/v1/decisions", {"recipient_id": person, "message": {"type": "news"}})
     made("POST", "/v1/suppressions", address)
+    made("PUT", "/v1/content-source", {"url": "https://cms.example.com/texts", "key": "k"})
     bulk = {"recipient_ids": ["a", "b"], "preferences": [{"value": {"enabled": True}}]}
     made("PUT", "/v1/preferences/templates/calm", TEMPLATE)
     made("PUT", f"/v1/recipients/{person}-leaving/preferences/template", {"template_id": "calm"})

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query
 from pydantic import Field, SecretStr, StringConstraints
 
 from adapters.cms import MAX_IDS, CmsUnavailable, Cursor, question
@@ -16,17 +16,16 @@ from domain.values import Frozen
 from serving.breakers import Open
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
-from serving.http.problem_codes import Severity, declared
+from serving.http.problem_codes import declared
 from serving.http.routes import Route
 from serving.http.strict_body import body_of
 
 router = APIRouter(route_class=Route, tags=["message types"])
 UNAVAILABLE = declared(
     "content.unavailable",
-    502,
+    424,
     "The tenant's content system gave no usable answer.",
     is_retryable=True,
-    severity=Severity.ERROR,
 )
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
 Reader = Annotated[Caller, permission("types:read")]
@@ -56,7 +55,7 @@ class ContentPage(Frozen):
 
 @router.put("/v1/content-source", summary="Set the content source")
 def put_content_source(
-    caller: Writer, body: Annotated[NewContentSource, body_of(NewContentSource)], parts: PartsOf, response: Response
+    caller: Writer, body: Annotated[NewContentSource, body_of(NewContentSource)], parts: PartsOf
 ) -> ContentSource:
     """Set where this tenant's texts are; what was kept of another source is forgotten."""
     try:
@@ -65,9 +64,8 @@ def put_content_source(
         problem = FieldError(field="url", expected=str(error))
         raise Refused(ProblemCode.INVALID, "Nothing is asked of such a URL.", errors=[problem]) from None
     key = body.key.get_secret_value()
-    made, is_new = parts.content_sources.put(caller.tenant, url=body.url, key=key, types=body.types, actor=caller.actor)
+    made, _ = parts.content_sources.put(caller.tenant, url=body.url, key=key, types=body.types, actor=caller.actor)
     parts.content_texts.forget(caller.tenant.tenant)
-    response.status_code = 201 if is_new else 200
     return made
 
 
@@ -90,7 +88,7 @@ def delete_content_source(caller: Writer, parts: PartsOf) -> None:
     parts.content_texts.forget(caller.tenant.tenant)
 
 
-@router.get("/v1/content", summary="List texts of the content system", responses=problems(404, 502))
+@router.get("/v1/content", summary="List texts of the content system", responses=problems(404, 424))
 def get_content(
     caller: Reader,
     parts: PartsOf,

@@ -20,7 +20,7 @@ from serving.breakers import Open
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.cursors import NextCursor, PageOf
 from serving.http.errors import ProblemCode, Refused, problems
-from serving.http.problem_codes import Severity, declared
+from serving.http.problem_codes import declared
 from serving.http.routes import Route
 from serving.http.strict_body import body_of
 from serving.parts import Parts
@@ -29,10 +29,9 @@ router = APIRouter(route_class=Route, prefix="/v1/types/{type}/variants", tags=[
 OFF = declared("generator.off", 409, "This installation has no generator of this name.")
 UNAVAILABLE = declared(
     "generator.unavailable",
-    502,
+    424,
     "The generator gave no usable answer.",
     is_retryable=True,
-    severity=Severity.ERROR,
 )
 TOO_MANY = declared("proposal.too_many", 409, "As many proposals of the type wait as may; decide about some first.")
 DECIDED = declared("proposal.decided", 409, "The proposal was approved or rejected before.")
@@ -75,7 +74,7 @@ class ProposalList(Frozen):
 
 
 @router.post(
-    "/generate", status_code=201, summary="Have variants of a type proposed", responses=problems(404, 409, 502)
+    "/generate", status_code=201, summary="Have variants of a type proposed", responses=problems(404, 409, 424)
 )
 def generate_variants(
     caller: Writer, type_name: TypeName, body: Annotated[GenerationRequest, body_of(GenerationRequest)], parts: PartsOf

@@ -239,11 +239,11 @@ def test_a_writer_is_told_the_brief_and_believed_in_nothing(with_writer, writer,
     ]
     for writer.answer in wrong:
         answer = ask()
-        assert (answer.status_code, answer.json()["code"]) == (502, "generator.unavailable")
+        assert (answer.status_code, answer.json()["code"]) == (424, "generator.unavailable")
         assert "me" not in answer.json()["detail"].split()
     # Three in a row: it is not asked for a while.
     count = len(writer.asked)
-    assert ask().status_code == 502
+    assert ask().status_code == 424
     assert len(writer.asked) == count
     assert decide(approver, proposal, "approve").status_code == 200
     entered = MessageTypes(db).all(tenant)[0].definition.variants[-1]
