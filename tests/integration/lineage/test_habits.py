@@ -87,7 +87,8 @@ def test_a_decision_stands_on_the_recipients_own_hours_and_answers_and_can_be_ma
     decides, database = decider
     tenants = Tenants(database, SecretBox.of(installation.settings))
     tenant = tenants.get(TENANT)
-    now = installation.data.end + timedelta(hours=5)
+    # Late in the morning of New York: nobody is scored in quiet hours.
+    now = installation.data.end + timedelta(hours=15)
     early, late, silent = _people(installation)
     given = [
         ConsentChange(purpose=purpose, status=ConsentStatus.GIVEN, effective_at=LONG_AGO, source="test")
