@@ -18,6 +18,7 @@ from prometheus_client import Counter, Gauge
 
 from adapters.postgres.engine import Unavailable
 from adapters.postgres.shadow_scores import ShadowScore, ShadowScores
+from models.engagement import recoded
 from serving.background import Background
 from serving.models import EngagementModels
 from serving.scoring import Model, Scored, Scores
@@ -36,9 +37,6 @@ _LAG = Gauge(
     "kairos_shadow_lag_seconds", "Age of the oldest decision of the last batch.", ("model",), multiprocess_mode="max"
 )
 _WHY = ("queue_full", "features", "failed", "not_recorded")
-
-_CODED = {"message_type_code": "message_type", "channel_code": "channel", "category_top_code": "category"}
-"""Features that are a place in a list of known values; each model version has lists of its own."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +177,7 @@ def scores_of(shadow: Model, offered: Sequence[Offered]) -> Iterator[ShadowScore
 
 def _has(offered: Offered, scorer: Scores) -> bool:
     """Tell whether the champion read every feature the shadow wants, but for what the decision itself says."""
-    needed = set(scorer.features) - {"message_type_code", "channel_code"}
+    needed = set(scorer.features) - recoded.OF_THE_DECISION.keys()
     return all(needed <= row.keys() for row in offered.features.values())
 
 
@@ -190,14 +188,9 @@ def _row(scorer: Scores, offered: Offered, channel: str) -> list[float]:
 
 def _value(scorer: Scores, name: str, value: float | None, offered: Offered, channel: str) -> float:
     """Return a feature as the shadow reads it: a code is the place of the same word in its own list."""
-    if name not in _CODED:
-        return math.nan if value is None else value
-    known = _CODED[name]
-    if known == "channel":
-        word: str | None = channel
-    elif known == "message_type":
-        word = offered.message_type
-    else:
-        word = offered.vocabularies[known][int(value)] if value is not None else None
-    words = scorer.vocabularies.get(known, ())
-    return float(words.index(word)) if word is not None and word in words else math.nan
+    if name in recoded.OF_THE_DECISION:
+        return recoded.of_decision(scorer.vocabularies, name, message_type=offered.message_type, channel=channel)
+    if name in recoded.OF_THE_RECIPIENT and value is not None:
+        known = recoded.OF_THE_RECIPIENT[name]
+        return recoded.code(scorer.vocabularies, known, offered.vocabularies[known][int(value)])
+    return math.nan if value is None else value

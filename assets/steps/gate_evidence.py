@@ -15,7 +15,7 @@ from adapters.postgres.shadow_outcomes import ShadowOutcomes
 from assets.steps import fitting
 from domain import rescored
 from feature_repo.engagement.at_read import at_read
-from models.engagement import dataset, spec
+from models.engagement import dataset, recoded, spec
 from models.engagement.score import CanaryFailed, NotAScore, Scorer
 from models.off_policy.replayed import Replayed, judge
 from models.promotion import channels, drift, groups, serving_limits
@@ -164,11 +164,14 @@ def off_policy(scorer: Scorer, choices: list[Choice]) -> Finding:
 
 def _otherwise(scorer: Scorer, choices: list[Choice]) -> Iterator[Replayed]:
     """Yield choices with the chances the challenger would have given; those it cannot score are left out."""
-    usable = [each for each in choices if all(set(scorer.features) <= set(row) for row in each.features.values())]
+    needed = set(scorer.features) - recoded.OF_THE_DECISION.keys()
+    # Which word a recipient's code stands for, no record says.
+    known = [] if needed & recoded.OF_THE_RECIPIENT.keys() else choices
+    usable = [each for each in known if all(needed <= row.keys() for row in each.features.values())]
     places = [(each, channel) for each in usable for channel in each.features]
     if not places:
         return
-    matrix = np.array([[_number(each.features[at][name]) for name in scorer.features] for each, at in places])
+    matrix = np.array([[_value(scorer, name, each, at) for name in scorer.features] for each, at in places])
     said: dict[str, dict[str, float]] = {}
     for (each, at), p in zip(places, scorer.score(matrix.astype(np.float32)), strict=True):
         said.setdefault(each.decision_id, {})[at] = float(p)
@@ -189,5 +192,9 @@ def _otherwise(scorer: Scorer, choices: list[Choice]) -> Iterator[Replayed]:
         )
 
 
-def _number(value: float | None) -> float:
+def _value(scorer: Scorer, name: str, choice: Choice, channel: str) -> float:
+    """Return a feature as the challenger reads it, whichever version read it then."""
+    if name in recoded.OF_THE_DECISION:
+        return recoded.of_decision(scorer.vocabularies, name, message_type=choice.message_type, channel=channel)
+    value = choice.features[channel][name]
     return float("nan") if value is None else value

@@ -17,12 +17,13 @@ KEPT = SETTINGS.model_dump(mode="json") | {"epsilon": 0.3, "temperature": 0.05}
 
 
 class Says:
-    """A model of one feature, 0 for e-mail and 1 for push."""
+    """A model of one feature, the channel, by its place in a list of its own."""
 
     features = ("channel_code",)
 
-    def __init__(self, email, push):
-        self._said = np.array([email, push])
+    def __init__(self, email, push, channels=("email", "push")):
+        self._said = np.array([{"email": email, "push": push}[name] for name in channels])
+        self.vocabularies = {"channel": channels}
 
     def score(self, matrix):
         return self._said[matrix[:, 0].astype(int)]
@@ -70,6 +71,11 @@ def test_a_challenger_that_would_send_on_the_worse_channel_is_refused_with_both_
     assert not found.held
     assert found.number < found.limit < 0
     assert f"{found.limit:.5f}" in found.sentence
+
+
+def test_a_challenger_that_numbers_channels_otherwise_is_asked_about_the_same_channels():
+    found = gate_evidence.off_policy(Says(0.30, 0.05, channels=("push", "email")), LOG)
+    assert found == gate_evidence.off_policy(Says(0.30, 0.05), LOG)
 
 
 @pytest.mark.parametrize("log", [[], LOG[:50]])
