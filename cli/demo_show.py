@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _READY_SECONDS = 60.0
 _POLL_SECONDS = 0.5
+_HELD_OUT = "uniform_v1"
 
 
 def show(stack: "Stack", given: DemoInput, loaded: Loaded, say: Callable[[str], None]) -> tuple[dict[str, Any], int]:
@@ -27,12 +28,17 @@ def show(stack: "Stack", given: DemoInput, loaded: Loaded, say: Callable[[str], 
     url = stack.endpoints.api_url
     _wait_for_model(url)
     story = Story(url, loaded.api_key, say)
-    sent = story.until("send", loaded.consenting, lambda a: a["outcome"] == "send_now" and a["degraded"] is None)
+    sent = story.until("send", loaded.consenting, _is_by_the_model)
     story.until("refusal", loaded.silent, lambda answer: answer["reason"] == "consent.missing")
     _move_clock(stack, given)
     say("\nThe sandbox's clock now says 22:30 in New York")
     story.until("deferral", loaded.consenting, lambda answer: answer["outcome"] == "defer")
     return sent, story.decisions
+
+
+def _is_by_the_model(answer: dict[str, Any]) -> bool:
+    """Tell whether a message is sent for what the model expects: whoever is held out is drawn evenly."""
+    return answer["outcome"] == "send_now" and answer["degraded"] is None and answer["versions"]["policy"] != _HELD_OUT
 
 
 def _wait_for_model(url: str) -> None:

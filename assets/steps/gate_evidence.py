@@ -28,8 +28,8 @@ BACK = timedelta(days=90)
 """How far back decisions are looked at."""
 PSI_LIMIT = 0.5
 """Campaigns come and go, so rows after a cut always differ somewhat; twice what is called another population."""
-CHOSEN_BY_US = ("message_type_code", "channel_code", "decision_is_weekend", "hour_match_90d")
-"""Features that say what was sent and when; that they move is our doing, no drift of the people."""
+CHOSEN_BY_US = ("message_type_code", "channel_code", "decision_is_weekend", "hour_match_90d", "channel_sent_count_30d")
+"""Features that say what was sent, when and how often; that they move is our doing, no drift of the people."""
 LOSS_LET_THROUGH = 0.1
 """By how much the conversions of a decision may lie below the log's, as a share, at the lower bound."""
 LEAST_DECISIONS = 200
@@ -114,12 +114,15 @@ def _scored(rows: pd.DataFrame, p: npt.NDArray[np.float64]) -> Scored:
 
 def _drift(then: pd.DataFrame, now: pd.DataFrame, scorer: Scorer) -> dict[str, float]:
     names = [name for name in scorer.features if name not in CHOSEN_BY_US]
-    places = [scorer.features.index(name) for name in names]
-    before, after = (
-        at_read(part, part, features=scorer.features, vocabularies=scorer.vocabularies).matrix[:, places]
-        for part in (then, now)
+    if not len(then) or not len(now):
+        return {}
+    # Windows of 90 days fill for as long: a model is used to what its latest rows show as much as to all of them.
+    latest = then.sort_values("decided_at", kind="stable").tail(len(now))
+    whole, late, today = (
+        at_read(part, part, features=names, vocabularies=scorer.vocabularies).matrix for part in (then, latest, now)
     )
-    return drift.by_feature(before, after, names) if len(then) and len(now) else {}
+    moved, moved_of_late = drift.by_feature(whole, today, names), drift.by_feature(late, today, names)
+    return {name: min(moved[name], moved_of_late[name]) for name in names}
 
 
 def measure(scorer: Scorer, files: Mapping[str, bytes]) -> Measured:

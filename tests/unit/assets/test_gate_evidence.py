@@ -1,6 +1,7 @@
 """What the log of decisions says of a challenger: worse values are refused, and what nobody can tell refuses nobody."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from adapters.postgres.model_outcomes import Choice
@@ -9,6 +10,7 @@ from domain import policy, rescored
 from domain.expected import ChannelTerms
 from domain.policy import NO_SEND, Action, PolicyName, StageName
 from domain.values import Channel
+from models.promotion import drift
 from tests.builders import SETTINGS
 
 TRUTH = {"email": 0.30, "push": 0.05}
@@ -95,3 +97,37 @@ def test_choices_that_never_converted_bound_no_gain_and_refuse_nobody():
     silent = [Choice(**(vars(each) | {"converted": False})) for each in LOG[:500]]
     found = gate_evidence.off_policy(Says(0.01, 0.60), silent)
     assert (found.held, found.number) == (True, None)
+
+
+class Reads:
+    """A model of two features."""
+
+    features = ("purchase_count_30d", "channel_sent_count_30d")
+
+    def __init__(self):
+        self.vocabularies = {}
+
+
+def weeks(days, count, sent=1.0):
+    at = pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta(np.array(days), unit="D")
+    dice = np.random.default_rng(5)
+    counts = dice.poisson(count, len(at)).astype(float)
+    columns = {"channel": "email", "purchase_count_30d": counts, "channel_sent_count_30d": sent}
+    return pd.DataFrame({"decided_at": at, "engagement_as_of": at, "delivery_as_of": at, **columns})
+
+
+def test_a_window_that_fills_is_no_drift_and_a_jump_is():
+    days = np.repeat(np.arange(40), 100)
+    filling = weeks(days, np.minimum(days, 30) / 5)
+    then, now = filling[days < 32], filling[days >= 32]
+    assert drift.psi(then["purchase_count_30d"], now["purchase_count_30d"]) > gate_evidence.PSI_LIMIT
+    assert gate_evidence._drift(then, now, Reads())["purchase_count_30d"] < 0.1
+    jumped = weeks(days[days >= 32], 12.0)
+    assert gate_evidence._drift(then, jumped, Reads())["purchase_count_30d"] > gate_evidence.PSI_LIMIT
+
+
+def test_how_often_we_wrote_is_no_drift_of_the_people():
+    days = np.arange(40)
+    assert list(gate_evidence._drift(weeks(days[:30], 3.0), weeks(days[30:], 3.0, sent=9.0), Reads())) == [
+        "purchase_count_30d"
+    ]
