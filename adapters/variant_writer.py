@@ -87,7 +87,8 @@ class VariantWriter:
         if answer.status != _OK or answer.is_cut:
             raise WriterUnavailable(f"the writer answers {answer.status}{' and too much' if answer.is_cut else ''}")
         return [
-            Variant(id=each.id, content=each.content, translations=each.translations) for each in _read(answer.body)
+            Variant(id=each.id, features=each.features, content=each.content, translations=each.translations)
+            for each in _read(answer.body)
         ]
 
 

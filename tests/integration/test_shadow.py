@@ -96,6 +96,7 @@ def decide(db, box, tmp_path):
             spool=DecisionSpool.of(settings, box),
             store=consent_store(),
             hooks=LocalHooks.installed(),
+            prices=lambda _tenant: None,
             shadow=shadow,
         )
         asks = [

@@ -40,7 +40,9 @@ class World:
         ContactBudgets(db).publish(tenant, ContactBudget(), actor="test")
         self.stored = VariantBeliefs(db)
         self.beliefs = ServingBeliefs(self.stored, lambda: [tenant.tenant])
-        self.decider = Decider(DecisionLog(db), lambda: None, Settings(holdout_share=0), beliefs=self.beliefs)
+        self.decider = Decider(
+            DecisionLog(db), lambda: None, Settings(holdout_share=0, policy_temperature=0.02), beliefs=self.beliefs
+        )
         self.learner = Learner(
             beliefs=self.stored,
             outcomes=DecisionOutcomes(db),

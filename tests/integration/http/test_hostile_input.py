@@ -105,6 +105,10 @@ def rows(db, tenant):
     return counted
 
 
+TELLS = {"POST /v1/types/lint"}
+"""Operations whose answer is what is wrong with a body."""
+
+
 def asked(world, operation) -> dict:
     """Return the request of the operation's example."""
     known = {each["name"]: each["example"] for each in operation.spec.get("parameters", ()) if "example" in each}
@@ -126,6 +130,8 @@ def test_no_malformed_body_is_taken_or_leaves_a_row(api, world, rows, capsys):
         for name, body, headers in bad:
             answer = api.request(**request, content=body, headers=headers)
             sent += 1
+            if operation.name in TELLS and answer.status_code == 200 and not answer.json()["can_be_published"]:
+                continue
             if not 400 <= answer.status_code < 500 or answer.headers["content-type"] != "application/problem+json":
                 wrong.append((operation.name, name, answer.status_code))
     assert wrong == []

@@ -67,7 +67,9 @@ def test_the_document_names_the_header_on_exactly_the_routes_that_heed_it(server
     expected = {
         (method, path.replace("/r/", "/{recipient_id}/").replace("sms", "{channel}")) for method, path, _ in REQUESTS
     }
-    assert named == expected | {("DELETE", "/v1/recipients/{recipient_id}/preferences/{preference_id}")}
+    preferences = "/v1/recipients/{recipient_id}/preferences"
+    advice = {("POST", f"{preferences}/recommendations/{{recommendation_id}}/{act}") for act in ("accept", "dismiss")}
+    assert named == expected | advice | {("DELETE", f"{preferences}/{{preference_id}}")}
 
 
 @pytest.mark.parametrize("headers", [{}, {"Sec-GPC": "0"}, {"Sec-GPC": ""}, {"DNT": "1"}])

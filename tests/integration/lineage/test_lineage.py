@@ -29,7 +29,7 @@ def _made(first_run: Outcome) -> None:
 def test_one_run_makes_every_asset_and_every_check_holds(first_run: Outcome):
     assert (first_run.succeeded, list(first_run.broken), list(first_run.failed_steps)) == (True, [], [])
     assert len(first_run.assets) == 8
-    assert len(first_run.held) == 15
+    assert len(first_run.held) == 16
 
 
 def test_a_day_of_the_lake_holds_exactly_the_events_of_postgres(installation: Installation):

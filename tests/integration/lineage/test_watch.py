@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import make_url
 
 from adapters import endpoints
-from adapters.bundle import FILES, BundleInfo, BundleSigner
+from adapters.bundle import BundleInfo, BundleSigner, files_of
 from adapters.bundle_shelf import BundleShelf
 from adapters.keyring import Keyring
 from adapters.lake import Lake
@@ -58,7 +58,7 @@ class Scene:
         info = BundleInfo(
             model=MODEL, version=made.version, run_id=made.run_id, feature_service="s", data_digest="d", created_at=AT
         )
-        self.shelf.publish(info, dict.fromkeys(FILES, b"{}"))
+        self.shelf.publish(info, dict.fromkeys(files_of(MODEL), b"{}"))
         return made
 
     def connection(self) -> "psycopg.Connection[tuple[object, ...]]":
