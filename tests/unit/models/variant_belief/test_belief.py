@@ -68,7 +68,7 @@ def test_before_anything_was_learnt_who_saw_nothing_gets_each_variant_with_the_s
     assert np.abs(found - even).max() < (0.12 if policy is PolicyName.THOMPSON else 1e-12)
 
 
-@pytest.mark.parametrize("policy", set(FLOORS) - {PolicyName.UNIFORM})
+@pytest.mark.parametrize("policy", sorted(set(FLOORS) - {PolicyName.UNIFORM}))
 def test_the_variant_that_is_answered_most_is_the_likeliest(learnt, policy):
     rows = replace(some_rows(), eligible=np.ones((60, 4), dtype=np.bool_), exposure=np.zeros((60, 4)))
     assert (learnt.probabilities(policy, rows, SPREAD).argmax(axis=1) == 2).mean() > 0.9
