@@ -10,10 +10,9 @@ from prometheus_client import Counter, Gauge
 
 from adapters.postgres.variant_beliefs import Stored, VariantBeliefs
 from models.variant_belief.belief import BadBelief, verified
-from serving.background import Background
+from serving.per_tenant import EVERY_SECONDS, PerTenant
 from serving.variant_scores import Versioned
 
-EVERY_SECONDS = 5.0
 _log = structlog.get_logger("kairos.beliefs")
 _LOADED = Gauge(
     "kairos_variant_beliefs", "Beliefs about message types' variants that serve.", multiprocess_mode="mostrecent"
@@ -21,7 +20,7 @@ _LOADED = Gauge(
 _REFUSED = Counter("kairos_variant_beliefs_refused", "Beliefs that were stored and not loaded.")
 
 
-class ServingBeliefs(Background):
+class ServingBeliefs(PerTenant):
     """Every tenant's beliefs in memory."""
 
     def __init__(
@@ -34,27 +33,26 @@ class ServingBeliefs(Background):
             tenants: the names of all tenants.
             every_seconds: pause between two looks.
         """
-        super().__init__("beliefs", every_seconds=every_seconds, on_unavailable="beliefs.postgres_away")
+        super().__init__("beliefs", tenants, every_seconds=every_seconds, on_unavailable="beliefs.postgres_away")
         self._stored = stored
-        self._tenants = tenants
         self._seen: dict[str, dict[str, int]] = {}
         self._current: dict[tuple[str, str], Versioned] = {}
 
     def __call__(self, tenant: str, message_type: str) -> Versioned | None:
         """Return what is believed of a tenant's message type now; None before anything was learnt. Never waits."""
+        self.asked_about(tenant)
         return self._current.get((tenant, message_type))
 
-    def work(self) -> None:
-        """Look once for newer versions.
+    def look_after(self, tenant: str) -> None:
+        """Look once for a tenant's newer versions.
 
         Raises:
             Unavailable: PostgreSQL is away.
         """
-        for tenant in self._tenants():
-            seen = self._seen.setdefault(tenant, {})
-            for each in self._stored.newer(tenant, seen):
-                seen[each.message_type] = each.version
-                self._swap(tenant, each)
+        seen = self._seen.setdefault(tenant, {})
+        for each in self._stored.newer(tenant, seen):
+            seen[each.message_type] = each.version
+            self._swap(tenant, each)
 
     def _swap(self, tenant: str, stored: Stored) -> None:
         try:

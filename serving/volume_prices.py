@@ -10,10 +10,9 @@ from prometheus_client import Gauge
 
 from adapters.postgres.channel_prices import ChannelPrices
 from domain.volume_prices import VolumePrices
-from serving.background import Background
+from serving.per_tenant import EVERY_SECONDS, PerTenant
 
-EVERY_SECONDS = 5.0
-STALE_SECONDS = 30.0
+STALE_SECONDS = 90.0
 """A price that was not confirmed for so long is told to be old."""
 _PRICE = Gauge(
     "kairos_channel_price",
@@ -23,7 +22,7 @@ _PRICE = Gauge(
 )
 
 
-class ServingPrices(Background):
+class ServingPrices(PerTenant):
     """Every tenant's prices in memory."""
 
     def __init__(
@@ -42,30 +41,30 @@ class ServingPrices(Background):
             every_seconds: pause between two looks.
             monotonic: tells how old a reading is.
         """
-        super().__init__("prices", every_seconds=every_seconds, on_unavailable="prices.postgres_away")
+        super().__init__(
+            "prices", tenants, every_seconds=every_seconds, on_unavailable="prices.postgres_away", monotonic=monotonic
+        )
         self._stored = stored
-        self._tenants = tenants
-        self._monotonic = monotonic
         self._current: dict[str, VolumePrices] = {}
         self._read_at: dict[str, float] = {}
 
     def __call__(self, tenant: str) -> VolumePrices | None:
         """Return a tenant's prices as they are known now; None when nothing of it was ever paced. Never waits."""
+        self.asked_about(tenant)
         prices = self._current.get(tenant)
         if prices is None or self._monotonic() - self._read_at[tenant] <= STALE_SECONDS:
             return prices
         return prices.model_copy(update={"is_stale": True})
 
-    def work(self) -> None:
-        """Read once what is in force.
+    def look_after(self, tenant: str) -> None:
+        """Read once what is in force for a tenant.
 
         Raises:
             Unavailable: PostgreSQL is away.
         """
-        for tenant in self._tenants():
-            found = self._stored.in_force(tenant)
-            self._read_at[tenant] = self._monotonic()
-            if found:
-                self._current[tenant] = VolumePrices(scopes=found)
-            for scope, price in found.items():
-                _PRICE.labels(tenant, scope).set(price.price)
+        found = self._stored.in_force(tenant)
+        self._read_at[tenant] = self._monotonic()
+        if found:
+            self._current[tenant] = VolumePrices(scopes=found)
+        for scope, price in found.items():
+            _PRICE.labels(tenant, scope).set(price.price)
