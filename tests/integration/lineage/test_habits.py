@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import timedelta
 from math import exp
 
@@ -52,7 +52,10 @@ def decider(installation: Installation, habits: Outcome) -> Iterator[tuple[Decid
     fitted, models = FittedModels.of(settings, found, box), EngagementModels.of(settings, found, box)
     fitted.poll()
     models.poll()
-    with closing(Database(found.databases.app, keyring=Keyring.of(settings))) as database:
+    with ExitStack() as stack:
+        stack.callback(fitted.stop)
+        stack.callback(models.stop)
+        database = stack.enter_context(closing(Database(found.databases.app, keyring=Keyring.of(settings))))
         yield (
             Decider(
                 DecisionLog(database),
