@@ -245,7 +245,10 @@ def test_the_bundle_store_reads_without_the_registry_and_carries_no_password(
     assert endpoints.databases.platform_role.password.encode() not in bundle.files["registry.pb"]
     served = FeatureStore.from_bundle(bundle, redis_url=valkey.url, timeout_ms=1000)
     assert served.columns == store.columns
-    assert served.online(name, ["r1", "r2"]) == store.online(name, ["r1", "r2"])
+    found, known = served.online(name, ["r1", "r2"]), store.online(name, ["r1", "r2"])
+    assert {column: found[column] for column in known} == known
+    # Decisions read habits in the same round trip.
+    assert {column.startswith("habit") for column in found.keys() - known.keys()} == {True}
     served.close()
 
 
