@@ -29,7 +29,7 @@ from domain.quiet_hours import QuietHours
 from domain.values import Channel, Purpose
 from domain.volume_targets import VolumeTargets
 from serving.asks import Ask
-from serving.decide import Decider, new_id
+from serving.decide import Decider
 from serving.pacer import Pacer
 from serving.strategies import strategy
 from serving.volume_prices import STALE_SECONDS, ServingPrices
@@ -72,6 +72,7 @@ class World:
         )
         ContactBudgets(db).publish(tenant, ContactBudget(), actor="test")
         self.targets, self.stored = TargetBook(db), ChannelPrices(db)
+        self.round = 0
         self.prices = ServingPrices(self.stored, lambda: [tenant.tenant], monotonic=lambda: self.seconds)
         model = SimpleNamespace(
             name="engagement", version="7", digest="d", run_id="run", feature_service="engagement_v1", scorer=Scorer(),
@@ -101,8 +102,11 @@ class World:
         self.targets.publish(self.tenant, VolumeTargets.model_validate(targets), actor="test")
 
     def decide(self, **message):
+        # Draws are keyed by the id: the same numbers give the same sends, in every run.
+        self.round += 1
+        request = {"message": {"type": "news"} | message}
         asks = [
-            Ask(new_id(), DecisionRequest.model_validate({"recipient_id": each, "message": {"type": "news"} | message}))
+            Ask(f"{self.round}-{each}", DecisionRequest.model_validate(request | {"recipient_id": each}))
             for each in PEOPLE
         ]
         return [each.answer for each in self.decider.decide(self.tenant, asks, now=self.now, actor="test")]
