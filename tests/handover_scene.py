@@ -42,7 +42,12 @@ class Scene:
 
     def __init__(self, db, box, tenant, recipients=("r",)):
         self.db, self.tenant = db, tenant
-        self.decider = Decider(DecisionLog(db), lambda: None, Settings(holdout_share=0), tokens=HandoverTokens(box))
+        self.decider = Decider(
+            DecisionLog(db),
+            lambda: None,
+            Settings(holdout_share=0, decision_postgres_ms=20_000),
+            tokens=HandoverTokens(box),
+        )
         self.queue = FollowUps(db)
         self.handovers = Handovers(self.decider, self.queue, HandoverTokens(box))
         self.digests = Digests(self.decider, DigestQueue(db), self.queue, HandoverTokens(box))

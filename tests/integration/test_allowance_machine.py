@@ -63,7 +63,7 @@ def lifts(yes: Said, no: Said) -> bool:
 def machine(db, tenant):  # noqa: C901 - a class with its rules
     """Return the machine on real stores; every example has three ids of its own."""
     consents, merges, erasures, imports = ConsentStore(db), Merges(db), Erasures(db), PreferenceImport(db)
-    decider = Decider(DecisionLog(db), lambda: None, Settings(holdout_share=0))
+    decider = Decider(DecisionLog(db), lambda: None, Settings(holdout_share=0, decision_postgres_ms=20_000))
 
     class Machine(RuleBasedStateMachine):
         def __init__(self):

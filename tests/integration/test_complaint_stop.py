@@ -63,7 +63,7 @@ def test_a_share_counts_mail_of_the_days_before_and_each_event_once(store, share
 
 
 def decide(db, tenant, now=NOON, **fields):
-    decider = Decider(DecisionLog(db), lambda: None, Settings(holdout_share=0))
+    decider = Decider(DecisionLog(db), lambda: None, Settings(holdout_share=0, decision_postgres_ms=20_000))
     request = DecisionRequest.model_validate({"recipient_id": "r", "message": {"type": "news"}} | fields)
     (recorded,) = decider.decide(tenant, [Ask(new_id(), request)], now=now, actor="test")
     return recorded.answer

@@ -122,7 +122,7 @@ class Race:
 
     def __init__(self, db, tenant, log) -> None:
         self._db, self._tenant = db, tenant
-        self._decider = Decider(log, lambda: None, Settings(holdout_share=0))
+        self._decider = Decider(log, lambda: None, Settings(holdout_share=0, decision_postgres_ms=20_000))
         self._withdrawals = Withdrawals(db, tenant)
         self._answered: dict[str, datetime] = {}
         self._target = 0

@@ -49,7 +49,7 @@ def consenting(db, tenant):
 
 @pytest.fixture
 def decider(db):
-    return Decider(DecisionLog(db), lambda: None, Settings(holdout_share=0))
+    return Decider(DecisionLog(db), lambda: None, Settings(holdout_share=0, decision_postgres_ms=20_000))
 
 
 def an_ask(recipient="r", decision_id=None, **fields) -> Ask:
@@ -187,7 +187,11 @@ def test_a_connection_that_dies_while_it_decides_charges_nothing(db, consenting,
             return read
 
     with pytest.raises(Exception, match=r"(?i)PostgreSQL|terminat|connection"):
-        decide(Decider(Dying(db), lambda: None, Settings(holdout_share=0)), consenting, an_ask())
+        decide(
+            Decider(Dying(db), lambda: None, Settings(holdout_share=0, decision_postgres_ms=20_000)),
+            consenting,
+            an_ask(),
+        )
     assert (charged(db, consenting), used(db, consenting)) == (0, 0)
     assert sent(decide(decider, consenting, an_ask())[0]["outcome"] for _ in range(5)) == 3
 

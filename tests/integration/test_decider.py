@@ -32,7 +32,7 @@ from serving.situations import UnknownType
 from tests.builders import NOON, a_type
 from tests.feature_tables import feature_table
 
-SETTINGS = Settings(holdout_share=0)
+SETTINGS = Settings(holdout_share=0, decision_postgres_ms=20_000)
 P = 0.05
 
 

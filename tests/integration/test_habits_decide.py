@@ -81,7 +81,9 @@ def test_own_hours_and_answers_are_read_with_the_features_and_recorded(db, tenan
     )
     facts = {"name": "engagement", "version": "7", "digest": "d", "run_id": "r", "feature_service": "engagement_v1"}
     model = SimpleNamespace(**facts, scorer=scorer, store=served)
-    decider = Decider(DecisionLog(db), lambda: model, Settings(holdout_share=0), fitted=lambda: FITTED)
+    decider = Decider(
+        DecisionLog(db), lambda: model, Settings(holdout_share=0, decision_postgres_ms=20_000), fitted=lambda: FITTED
+    )
     message = {"type": "news", "urgency": "flexible"}
     asks = [Ask(new_id(), DecisionRequest(recipient_id=each, message=message)) for each in people]
     evening, nobody = [asked.expected for asked, _ in decider.consider(tenant, asks, now=NOON)]

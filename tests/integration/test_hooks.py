@@ -122,7 +122,7 @@ def test_a_hook_is_told_only_of_what_it_asked_for_and_from_then_on(site, receive
 def test_a_decision_is_told_once_however_often_it_is_asked_for(site, receiver):
     site.make(receiver.url, [HookEvent.POST_DECISION])
     MessageTypes(site.db).publish(site.tenant, [a_type(**{"class": "transactional"})], actor="test")
-    decider = Decider(DecisionLog(site.db), lambda: None, Settings(holdout_share=0))
+    decider = Decider(DecisionLog(site.db), lambda: None, Settings(holdout_share=0, decision_postgres_ms=20_000))
     request = DecisionRequest.model_validate({"recipient_id": "person-1", "message": {"type": "news"}})
     for _ in range(2):
         decider.decide(site.tenant, [Ask("d-1", request, may_repeat=True)], now=NOON, actor="test")

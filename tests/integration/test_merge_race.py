@@ -123,7 +123,7 @@ def test_a_merge_that_waits_for_a_withdrawal_does_not_lose_it(db, consenting, wa
 def test_a_decision_that_waits_for_a_merge_is_made_about_who_stays(db, consenting):
     """It had read what the other allows; behind the merge it is refused, because who stays had withdrawn."""
     withdraw(db, consenting, STAYS)
-    decider, found = Decider(DecisionLog(db), lambda: None, Settings(holdout_share=0)), []
+    decider, found = Decider(DecisionLog(db), lambda: None, Settings(holdout_share=0, decision_postgres_ms=20_000)), []
     request = DecisionRequest.model_validate({"recipient_id": OTHER, "message": {"type": "news"}})
 
     def decide():

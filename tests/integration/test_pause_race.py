@@ -61,7 +61,7 @@ class Race:
 
     def __init__(self, db, tenant, log) -> None:
         self._db, self._tenant = db, tenant
-        self._decider = Decider(log, lambda: None, Settings(holdout_share=0))
+        self._decider = Decider(log, lambda: None, Settings(holdout_share=0, decision_postgres_ms=20_000))
         self._pauses = Pauses(db)
         self._closed: list[tuple[datetime, datetime]] = []
         self._failures: list[BaseException] = []

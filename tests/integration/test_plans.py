@@ -52,7 +52,7 @@ def world(db, box, tenant, monkeypatch):
 
 @pytest.fixture
 def planner(db):
-    decider = Decider(DecisionLog(db), lambda: None, Settings(holdout_share=0))
+    decider = Decider(DecisionLog(db), lambda: None, Settings(holdout_share=0, decision_postgres_ms=20_000))
     return Planner(decider, RecipientFacts(), Clock())
 
 

@@ -57,7 +57,7 @@ def decided(db, tenant):
             Ask(new_id(), DecisionRequest.model_validate({"recipient_id": each, "message": {"type": "news"} | message}))
             for each in who
         ]
-        decider = Decider(DecisionLog(db), lambda: None, Settings(holdout_share=share))
+        decider = Decider(DecisionLog(db), lambda: None, Settings(holdout_share=share, decision_postgres_ms=20_000))
         answers = [each.answer for each in decider.decide(tenant, asks, now=NOON, actor="test")]
         mailed = [(who, told) for who, told in zip(who, answers, strict=True) if told["channel"] == "email"]
         converted = [

@@ -133,7 +133,9 @@ def test_a_window_that_fills_up_between_reading_and_charging_lets_a_hand_over_wa
 
     filled = []
     plain = scene.handovers._decider
-    scene.handovers._decider = Decider(Filling(scene.db), lambda: None, Settings(holdout_share=0))
+    scene.handovers._decider = Decider(
+        Filling(scene.db), lambda: None, Settings(holdout_share=0, decision_postgres_ms=20_000)
+    )
     handed = scene.hand_over(answer)
     scene.handovers._decider = plain
     assert filled[0]["outcome"] == "send_now"
@@ -152,7 +154,9 @@ def test_a_connection_that_dies_while_it_hands_over_leaves_everything_as_it_was(
             return read
 
     plain = scene.handovers._decider
-    scene.handovers._decider = Decider(Dying(scene.db), lambda: None, Settings(holdout_share=0))
+    scene.handovers._decider = Decider(
+        Dying(scene.db), lambda: None, Settings(holdout_share=0, decision_postgres_ms=20_000)
+    )
     with pytest.raises(Exception, match=r"(?i)PostgreSQL|terminat|connection"):
         scene.hand_over(answer, key="k")
     scene.handovers._decider = plain

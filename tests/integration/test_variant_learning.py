@@ -41,7 +41,10 @@ class World:
         self.stored = VariantBeliefs(db)
         self.beliefs = ServingBeliefs(self.stored, lambda: [tenant.tenant])
         self.decider = Decider(
-            DecisionLog(db), lambda: None, Settings(holdout_share=0, policy_temperature=0.02), beliefs=self.beliefs
+            DecisionLog(db),
+            lambda: None,
+            Settings(holdout_share=0, decision_postgres_ms=20_000, policy_temperature=0.02),
+            beliefs=self.beliefs,
         )
         self.learner = Learner(
             beliefs=self.stored,

@@ -78,7 +78,7 @@ class World:
             name="engagement", version="7", digest="d", run_id="run", feature_service="engagement_v1", scorer=Scorer(),
             store=store,
         )  # fmt: skip
-        self.decider = Decider(DecisionLog(db), lambda: model, Settings(holdout_share=0))
+        self.decider = Decider(DecisionLog(db), lambda: model, Settings(holdout_share=0, decision_postgres_ms=20_000))
         self.decider.situations.prices = self.prices
         given = [
             ConsentChange(purpose=each, status=ConsentStatus.GIVEN, source="t", effective_at=NOON)
