@@ -162,9 +162,14 @@ def a_scene(folder: Path, box: SecretBox) -> Iterator[Scene]:
         scene.publish("1", {**train.fit(a_dataset(300), seed=1).to_files(), REGISTRY: features.registry_bytes()})
         eventually(lambda: mlflow.poll() is not None or _answers(f"{mlflow_url}/health"), "MLflow did not start")
         scene.name_champion("1")
-        yield scene
-        features.close()
-        postgres.discard()
+        try:
+            yield scene
+        finally:
+            features.close()
+            if scene.valkey is not valkey:
+                # A test started another in the place of the one it killed.
+                scene.valkey.stop()
+            postgres.discard()
 
 
 def _tenant(urls: DatabaseUrls, box: SecretBox) -> tuple[Tenant, str]:
