@@ -91,6 +91,7 @@ def test_every_kind_of_change_has_its_event():
         HookEvent.QUALITY_THRESHOLD_FAILED,
         HookEvent.DECISION_RELEASED,
         HookEvent.DECISION_STOPPED,
+        HookEvent.DIGEST_RELEASED,
     }
 
 
