@@ -105,8 +105,10 @@ def test_a_bundle_of_another_version_or_model_is_refused(tmp_path: Path) -> None
     other.rename(tmp_path / "a" / "7")
     with pytest.raises(BundleRefused, match="wanted engagement 7"):
         opened(tmp_path / "a" / "7")
-    strange = bundle.write(tmp_path / "b", info(model="churn"), CONTENT, signer=SIGNER)
+    strange = bundle.write(tmp_path / "b", info(model="churn"), {"parameters.json": b"{}"}, signer=SIGNER)
     with pytest.raises(BundleRefused, match="signed as churn"):
+        bundle.verify_and_open(strange, model="send_time", version="7", verifier=SIGNER.verifier)
+    with pytest.raises(BundleRefused, match="files missing or not ours"):
         opened(strange)
 
 
