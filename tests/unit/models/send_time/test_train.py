@@ -82,4 +82,4 @@ def test_few_people_give_no_interval():
 
 
 def test_without_the_real_purchases_their_row_is_skipped_and_misses_nothing(tmp_path):
-    assert purchase_hours.measure(tmp_path) == {"skipped": "transactions.parquet is not there", "met": None}
+    assert purchase_hours.measure(tmp_path) == {"skipped": "data absent: transactions.parquet", "met": None}
