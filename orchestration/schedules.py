@@ -1,5 +1,7 @@
 """Schedules: the night's run, an hour and a quarter after the UTC day has ended."""
 
+from typing import Any
+
 import dagster as dg
 
 from orchestration.jobs import (
@@ -13,6 +15,19 @@ from orchestration.jobs import (
     watch_job,
 )
 
+
+def _in_utc(job: Any, cron: str, *, name: str, description: str) -> dg.ScheduleDefinition:
+    """Return a schedule that runs from the first start on, by the clock of UTC."""
+    return dg.ScheduleDefinition(
+        name=name,
+        job=job,
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=description,
+    )
+
+
 lineage_nightly_schedule = dg.build_schedule_from_partitioned_job(
     nightly_job,
     name="lineage_nightly_schedule",
@@ -23,48 +38,38 @@ lineage_nightly_schedule = dg.build_schedule_from_partitioned_job(
 )
 """Late enough for events that devices held back over midnight; later ones wait for a backfill of their day."""
 
-retention_nightly_schedule = dg.ScheduleDefinition(
+retention_nightly_schedule = _in_utc(
+    retention_job,
+    "45 3 * * *",
     name="retention_nightly_schedule",
-    job=retention_job,
-    cron_schedule="45 3 * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
     description="What is older than its period goes, when the night's run is long over.",
 )
 
-watch_hourly_schedule = dg.ScheduleDefinition(
+watch_hourly_schedule = _in_utc(
+    watch_job,
+    "25 * * * *",
     name="watch_hourly_schedule",
-    job=watch_job,
-    cron_schedule="25 * * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
     description="The champion held to what came of its decisions; an alarm lets the version before decide again.",
 )
 
-customers_nightly_schedule = dg.ScheduleDefinition(
+customers_nightly_schedule = _in_utc(
+    customers_job,
+    "30 2 * * *",
     name="customers_nightly_schedule",
-    job=customers_job,
-    cron_schedule="30 2 * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Lifetime value and churn, from the purchases up to yesterday.",
 )
 
-habits_nightly_schedule = dg.ScheduleDefinition(
+habits_nightly_schedule = _in_utc(
+    habits_job,
+    "45 2 * * *",
     name="habits_nightly_schedule",
-    job=habits_job,
-    cron_schedule="45 2 * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Hours and channels of recipients, their rows online, and the models that read them.",
 )
 
-volume_weekly_schedule = dg.ScheduleDefinition(
+volume_weekly_schedule = _in_utc(
+    volume_job,
+    "15 2 * * 1",
     name="volume_weekly_schedule",
-    job=volume_job,
-    cron_schedule="15 2 * * 1",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
     description="What another message a week is worth to whom, from the weeks before.",
 )
 
@@ -77,11 +82,9 @@ scores_nightly_schedule = dg.build_schedule_from_partitioned_job(
     description="Every recipient's scores as of yesterday's end, by the champions of the night.",
 )
 
-reports_nightly_schedule = dg.ScheduleDefinition(
+reports_nightly_schedule = _in_utc(
+    reports_job,
+    "30 3 * * *",
     name="reports_nightly_schedule",
-    job=reports_job,
-    cron_schedule="30 3 * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Groups and drift of the night's champion.",
 )

@@ -59,10 +59,8 @@ class ContentSources:
         self._database = database
         self._box = box
 
-    def put(
-        self, tenant: Tenant, *, url: str, key: str, types: Sequence[str], actor: str
-    ) -> tuple[ContentSource, bool]:
-        """Set where a tenant's texts are; return it, and whether there was none before."""
+    def put(self, tenant: Tenant, *, url: str, key: str, types: Sequence[str], actor: str) -> ContentSource:
+        """Set where a tenant's texts are; return it."""
         sealed = self._box.seal(_name(tenant.tenant), json.dumps({"url": url, "key": key}).encode())
         row = {"tenant": tenant.tenant, "version": 1, "types": list(types), "sealed": sealed}
         statement = insert(content_source).values(row)
@@ -74,7 +72,7 @@ class ContentSources:
             made = connection.execute(statement.returning(content_source)).one()
             detail = {"version": made.version, "types": list(types)}
             audit.write(connection, tenant, [_entry("content_source.set", actor, detail)])
-        return self._source(made), made.version == 1
+        return self._source(made)
 
     def get(self, tenant: Tenant) -> ContentSource:
         """Return where a tenant's texts are.

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from adapters.lake import Lake
-from adapters.model_registry import CHALLENGER, CHAMPION, PREVIOUS, ModelRegistry, Version
+from adapters.model_registry import CHALLENGER, CHAMPION, ModelRegistry, Version
 from assets.refusals import Refusal
-from assets.steps import gate_pictures, pictures
+from assets.steps import gate_pictures, pictures, publishing
 from assets.steps.customer_models import AGAINST, NOBODY, PASSED, PURCHASES, REASONS, purchases
 from models.engagement import plots
 from models.lifetime_value import gate, score, spec, summary, value
@@ -88,9 +88,7 @@ def promote(registry: ModelRegistry) -> Version:
     if challenger.tags.get(PASSED) != "true" or challenger.tags.get(AGAINST) != against:
         why = challenger.tags.get(REASONS) or f"it was not weighed against {against}"
         raise NotPromoted(f"version {challenger.version} of {challenger.model} has not passed the gate: {why}")
-    if champion is not None:
-        registry.set_alias(PREVIOUS, champion)
-    registry.set_alias(CHAMPION, challenger)
+    publishing.succeed(registry, challenger, champion)
     return challenger
 
 

@@ -9,13 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from adapters.bundle import BundleInfo
 from adapters.bundle_shelf import BundleShelves
 from adapters.feature_store import HABITS
 from adapters.lake import Lake
-from adapters.model_registry import CHALLENGER, CHAMPION, PREVIOUS, SHADOW, DataSet, ModelRegistry, Training, Version
+from adapters.model_registry import CHALLENGER, CHAMPION, SHADOW, DataSet, ModelRegistry, Training, Version
 from adapters.postgres.learning_facts import Facts
-from assets.steps import habit_fit, habit_fits, habit_rows, volume_fit, weariness_fit
+from assets.steps import habit_fit, habit_fits, habit_rows, publishing, volume_fit, weariness_fit
 from assets.steps.habit_fit import Fit
 from assets.steps.habit_rows import Habits
 from assets.steps.publishing import METRICS, PASSED, REASONS, SERVICE, SNAPSHOT, NothingToPromote, NotPromoted
@@ -129,17 +128,7 @@ def promote(registry: ModelRegistry, shelves: BundleShelves, *, created_at: date
     challenger, reason = verdict(registry)
     if reason:
         raise NotPromoted(f"version {challenger.version} of {registry.model} has not passed the gate: {reason}")
-    info = BundleInfo(
-        model=challenger.model,
-        version=challenger.version,
-        run_id=challenger.run_id,
-        feature_service=challenger.tags[SERVICE],
-        data_digest=challenger.tags[SNAPSHOT],
-        created_at=created_at,
-    )
+    info = publishing.bundle_info(challenger, created_at=created_at)
     shelves.of(registry.model).publish(info, registry.files(challenger))
-    before = registry.version(CHAMPION)
-    if before is not None and before.version != challenger.version:
-        registry.set_alias(PREVIOUS, before)
-    registry.set_alias(CHAMPION, challenger)
+    publishing.succeed(registry, challenger, registry.version(CHAMPION))
     return challenger

@@ -242,10 +242,15 @@ def promote(registry: ModelRegistry, shelf: BundleShelf, store: FeatureStore, *,
     if challenger.version != against:
         _require_passed(challenger, against)
     _publish(registry, shelf, store, challenger, created_at)
+    succeed(registry, challenger, champion)
+    return challenger
+
+
+def succeed(registry: ModelRegistry, challenger: Version, champion: Version | None) -> None:
+    """Let a version be the champion, and the one before be found again; doing it again changes nothing."""
     if champion is not None and champion.version != challenger.version:
         registry.set_alias(PREVIOUS, champion)
     registry.set_alias(CHAMPION, challenger)
-    return challenger
 
 
 def stand_as_shadow(
@@ -268,7 +273,13 @@ def stand_as_shadow(
 def _publish(
     registry: ModelRegistry, shelf: BundleShelf, store: FeatureStore, version: Version, created_at: datetime
 ) -> None:
-    info = BundleInfo(
+    files = {**registry.files(version), REGISTRY: store.registry_bytes()}
+    shelf.publish(bundle_info(version, created_at=created_at), files)
+
+
+def bundle_info(version: Version, *, created_at: datetime) -> BundleInfo:
+    """Return where the bundle of a registered version comes from."""
+    return BundleInfo(
         model=version.model,
         version=version.version,
         run_id=version.run_id,
@@ -276,7 +287,6 @@ def _publish(
         data_digest=version.tags[SNAPSHOT],
         created_at=created_at,
     )
-    shelf.publish(info, {**registry.files(version), REGISTRY: store.registry_bytes()})
 
 
 def hold_out(lake: Lake, registry: ModelRegistry) -> tuple[Written, Judged]:

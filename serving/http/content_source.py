@@ -64,7 +64,7 @@ def put_content_source(
         problem = FieldError(field="url", expected=str(error))
         raise Refused(ProblemCode.INVALID, "Nothing is asked of such a URL.", errors=[problem]) from None
     key = body.key.get_secret_value()
-    made, _ = parts.content_sources.put(caller.tenant, url=body.url, key=key, types=body.types, actor=caller.actor)
+    made = parts.content_sources.put(caller.tenant, url=body.url, key=key, types=body.types, actor=caller.actor)
     parts.content_texts.forget(caller.tenant.tenant)
     return made
 
