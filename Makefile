@@ -9,6 +9,9 @@ export UV_SYSTEM_CERTS := 1
 export UV_NATIVE_TLS := 1
 endif
 
+# Packages are compiled once, not in each of the many processes that import them.
+unexport PYTHONDONTWRITEBYTECODE
+
 # uv of the machine, or our own below .uv when there is none.
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync

@@ -7,16 +7,13 @@ dependencies, and its pages load scripts from the internet.
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 import bentoml
-import click
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from adapters.listening import Listening, require_private
-from adapters.settings import BadSettings, believe_proxies, load_settings, silence_telemetry
-from serving import logs
+from adapters.settings import load_settings, silence_telemetry
+from serving import bind, logs
 from serving.http.app import build_app
 from serving.parts import Parts
 from serving.wiring import open_parts
@@ -26,34 +23,7 @@ PORT = 3000
 REQUEST_SECONDS = 30
 
 
-def _may_listen() -> Listening:
-    """Return how the settings say to listen; end the process when they, or who starts it, say what is refused.
-
-    ``bentoml serve`` takes an address and a certificate of its own, from its command line or environment.
-    """
-    try:
-        listening = Listening.of(settings := load_settings())
-        context = click.get_current_context(silent=True)
-        asked = context.params if context is not None else {}
-        if asked.get("host"):
-            has_tls = bool(asked.get("ssl_certfile")) or listening.certificate is not None
-            require_private(_address(asked["host"]), has_tls=has_tls, proxy=settings.trusted_proxy)
-    except BadSettings as error:
-        raise SystemExit(f"kairos: {error}") from None
-    return listening
-
-
-def _address(host: str) -> IPv4Address | IPv6Address:
-    if host == "localhost":
-        return IPv4Address("127.0.0.1")
-    try:
-        return ip_address(host)
-    except ValueError:
-        raise BadSettings(f"the host {host!r} is no address; give an IPv4 address, such as 127.0.0.1") from None
-
-
-_LISTENING = _may_listen()
-believe_proxies(_LISTENING.proxies)
+_LISTENING = bind.LISTENING
 _TLS: Any = (
     {"enabled": True, "certfile": str(_LISTENING.certificate), "keyfile": str(_LISTENING.key)}
     if _LISTENING.certificate is not None

@@ -38,7 +38,8 @@ def known(api: httpx.Client, person: str) -> dict[str, Any]:
     hooks = [made("POST", "/v1/admin/hooks", HOOK)["hook"]["hook_id"] for _ in range(2)]
     made("POST", f"/v1/admin/hooks/{hooks[0]}/test", {})
     applied = made("POST", "/v1/preferences/templates/calm/apply", {"recipient_ids": [person]})
-    made("PUT", f"/v1/recipients/{person}-other/profile", {"locale": "fr"})
+    for role in ("other", "anonymous"):
+        made("PUT", f"/v1/recipients/{person}-{role}/profile", {"locale": "fr"})
     contested = made("POST", f"/v1/decisions/{decision['decision_id']}/contest", {"statement": "no"})
     return {
         "recipient_id": person,
@@ -124,4 +125,5 @@ def endings(person: str) -> dict[str, Any]:
         "DELETE /v1/recipients/{recipient_id}/preferences/{preference_id}": {"recipient_id": f"{person}-leaving"},
         "DELETE /v1/recipients/{recipient_id}/preferences/template": {"recipient_id": f"{person}-leaving"},
         "POST /v1/recipients/{recipient_id}/erasure": {"recipient_id": f"{person}-erased"},
+        "POST /v1/recipients/{recipient_id}/anonymize": {"recipient_id": f"{person}-anonymous"},
     }

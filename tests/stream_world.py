@@ -36,7 +36,7 @@ from serving.live_features import LOOKBACK, LiveFeatures
 from serving.relay import Relay
 
 ROOT = Path(__file__).parents[1]
-PATIENCE_SECONDS = 90
+PATIENCE_SECONDS = 180
 
 
 class OneTenantsOutbox(Outbox):

@@ -112,4 +112,5 @@ def test_nothing_is_sent_after_a_pause_was_answered(db, receipts):
 
 
 def test_without_the_lock_something_is(db, receipts):
-    assert Race(db, receipts, Unlocked(db)).run()[1] > 0
+    # A busy machine may keep the two apart for a whole race, hardly for five.
+    assert any(Race(db, receipts, Unlocked(db)).run()[1] > 0 for _ in range(5))

@@ -18,7 +18,7 @@ from adapters.redis.streams import GROUP, StreamUnavailable
 from feature_repo.engagement.transform import from_events
 from serving import relay as relay_module
 from serving.consumer import Consumer
-from tests.stream_world import World, process
+from tests.stream_world import PATIENCE_SECONDS, World, process
 
 RECIPIENTS = [f"r{number}" for number in range(12)]
 STREAM = keys.ENGAGEMENT_STREAM
@@ -175,7 +175,7 @@ def test_a_consumer_killed_between_effect_and_acknowledgement_loses_nothing(worl
     world.ingest(RECIPIENTS)
     relay.step()
     with process(world, DYING_CONSUMER.format(point=point)) as dying:
-        assert dying.wait(60) == -signal.SIGKILL, dying.stdout.read()
+        assert dying.wait(PATIENCE_SECONDS) == -signal.SIGKILL, dying.stdout.read()
     world.ingest(RECIPIENTS[:3])
     consumer = world.consumer()
     world.drain(relay, consumer)
@@ -205,7 +205,7 @@ def test_a_relay_killed_between_publishing_and_marking_loses_nothing_and_counts_
     relay, consumer = world.started_relay(), world.consumer()
     world.ingest(RECIPIENTS)
     with process(world, DYING_RELAY.format(tenant=world.tenant.tenant)) as dying:
-        assert dying.wait(60) == -signal.SIGKILL, dying.stdout.read()
+        assert dying.wait(PATIENCE_SECONDS) == -signal.SIGKILL, dying.stdout.read()
     assert world.stream().length() >= len(RECIPIENTS)
     world.drain(relay, consumer)
     assert world.differences(RECIPIENTS) == []

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 
 from adapters import heartbeat
 from adapters.heartbeat import Doing
-from tests.stream_world import World, process, until
+from tests.stream_world import PATIENCE_SECONDS, World, process, until
 
 
 def lines(running: subprocess.Popen[str]) -> list[dict[str, object]]:
     """End a process by SIGTERM and return what it logged."""
     running.send_signal(signal.SIGTERM)
-    said, _ = running.communicate(timeout=30)
+    said, _ = running.communicate(timeout=PATIENCE_SECONDS)
     assert running.returncode == 0, said
     return [json.loads(line) for line in said.splitlines()]
 
@@ -60,7 +60,7 @@ def test_a_relay_that_starts_before_its_server_waits_says_so_once_and_goes_on(wo
 def test_a_process_that_knows_no_server_says_which_variable_is_missing(world: World) -> None:
     code = "import os; os.environ.pop('KAIROS_REDIS_URL')\nfrom serving import relay\nrelay.main()\n"
     with process(world, code) as relay:
-        said, _ = relay.communicate(timeout=30)
+        said, _ = relay.communicate(timeout=PATIENCE_SECONDS)
     assert relay.returncode == 2
     assert "KAIROS_REDIS_URL" in said
 

@@ -1,4 +1,7 @@
-"""A short run of schemathesis as everybody; ``python -m benchmarks.schemathesis_report`` is the long one."""
+"""A short run of schemathesis as who reaches most; ``python -m benchmarks.schemathesis_report`` is the long one.
+
+What every role may is asked by the access matrix.
+"""
 
 from functools import partial
 
@@ -10,10 +13,11 @@ from serving.wiring import open_parts
 from tests.api import serve, settings_for
 from tests.api_fuzz import Found, callers, prepared
 
-SECONDS_EACH = 4
-SECONDS_OF_WHO_MAY_EVERYTHING = 70
+SECONDS_EACH = 2
+SECONDS_OF_WHO_MAY_EVERYTHING = 30
 """Everything that can be reached is reached by the key that may everything; the others find what is theirs alone."""
 LEAST_REACHED = 0.9
+ASKED = {"nobody", "everything", "platform_admin"}
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +36,8 @@ def test_nobody_gets_an_answer_that_the_document_does_not_tell_of(unlimited, db,
     publish = partial(MessageTypes(db).publish, tenant, actor="fuzz")
     found = Found()
     for name, caller in callers(issue):
+        if name not in ASKED:
+            continue
         unlimited.headers["X-API-Key"] = issue()
         fuzzed = prepared(unlimited, publish, f"{tenant.tenant}-{name.replace('_', '-')}")
         seconds = SECONDS_OF_WHO_MAY_EVERYTHING if name == "everything" else SECONDS_EACH

@@ -133,6 +133,7 @@ def test_a_bundle_that_was_changed_is_not_loaded_and_the_last_good_one_serves_on
     settled(api)
 
 
+@pytest.mark.usefixtures("api")  # one that knew the champion ran here before
 @pytest.mark.parametrize("is_dead", [False, True], ids=["hangs", "dead"])
 def test_a_service_that_starts_without_mlflow_decides_by_its_signed_bundle_and_says_who_is_away(scene, is_dead):
     with scene.hanging(["mlflow"]):

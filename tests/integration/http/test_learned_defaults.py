@@ -23,9 +23,9 @@ BOTH = (Purpose.PERSONALIZATION, Purpose.ANALYTICS)
 NEW = "/v1/recipients/new/preferences"
 
 
-def allow(db, tenant, who, purposes=BOTH, status=ConsentStatus.GIVEN):
+def allow(db, tenant, *people, purposes=BOTH, status=ConsentStatus.GIVEN):
     given = [ConsentChange(purpose=each, status=status, effective_at=NOON, source="test") for each in purposes]
-    ConsentStore(db).record(tenant, who, given, actor="test", now=NOON)
+    ConsentStore(db).record_many(tenant, dict.fromkeys(people, given), actor="test", now=NOON)
 
 
 def happened(db, tenant, kind, people):
@@ -45,8 +45,7 @@ def engaged(api, db, box, tenant):
         body = {"type": "segment", "description": name, "values": [{"preference": {"value": {"frequency": "weekly"}}}]}
         assert api.put(f"/v1/preferences/templates/{name}", json=body).status_code == 200
         Profiles(db).put_many(tenant, dict.fromkeys(people, FRENCH), actor="test")
-        for who in people:
-            allow(db, tenant, who)
+        allow(db, tenant, *people)
         answer = api.post(f"/v1/preferences/templates/{name}/apply", json={"recipient_ids": people}).json()
         assert finished(api, answer["job"]["job_id"])["refused"] == 0
     happened(db, tenant, "notification_sent", groups["calm"] + groups["loud"])
@@ -59,7 +58,7 @@ def engaged(api, db, box, tenant):
 def known(db, tenant, profile=FRENCH, purposes=BOTH):
     Profiles(db).put_many(tenant, {"new": profile}, actor="test")
     if purposes:
-        allow(db, tenant, "new", purposes)
+        allow(db, tenant, "new", purposes=purposes)
 
 
 def test_the_evidence_has_counts_rates_and_the_similarity_used_and_names_nobody(api, db, tenant, engaged):
@@ -80,7 +79,7 @@ def test_who_did_not_consent_is_neither_compared_nor_counted(api, db, tenant, en
     assert api.get(f"{NEW}/defaults").json()["basis"] == "no_consent_to_personalization"
     allow(db, tenant, "new")
     for who in engaged["calm"][:5]:
-        allow(db, tenant, who, (Purpose.PERSONALIZATION,), ConsentStatus.WITHDRAWN)
+        allow(db, tenant, who, purposes=(Purpose.PERSONALIZATION,), status=ConsentStatus.WITHDRAWN)
     found = api.get(f"{NEW}/defaults").json()
     assert found["chosen"] == "loud", "19 are left, and groups below 20 are not considered"
     assert found["candidates"][0] == {
@@ -142,7 +141,7 @@ def test_what_was_applied_before_the_profile_stays(api, db, tenant, engaged):
 def test_statistics_count_use_ratings_and_what_consenting_members_did(api, db, tenant, engaged):
     api.post("/v1/preferences/templates/loud/feedback", json={"rating": 2})
     api.post("/v1/preferences/templates/loud/feedback", json={"rating": 5})
-    allow(db, tenant, "loud0", (Purpose.ANALYTICS,), ConsentStatus.WITHDRAWN)
+    allow(db, tenant, "loud0", purposes=(Purpose.ANALYTICS,), status=ConsentStatus.WITHDRAWN)
     found = api.get("/v1/preferences/templates/loud/statistics").json()
     assert found["usage"] == {"applications": 1, "rolled_back": 0, "members": GROUP}
     assert found["feedback"] == {"count": 2, "mean": 3.5}
