@@ -7,10 +7,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, text
 
+from adapters.keyring import Keyring
 from adapters.postgres.budgets import ContactBudgets
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.contact_tables import contact, contact_use
 from adapters.postgres.decisions import DecisionLog
+from adapters.postgres.engine import Database
 from adapters.postgres.event_effects import EventEffects
 from adapters.postgres.events import EventLog
 from adapters.postgres.message_types import MessageTypes
@@ -23,6 +25,7 @@ from domain.ingest import parse
 from domain.values import Purpose
 from serving.asks import Ask
 from serving.decide import Decider, new_id
+from tests.api import KEYS
 from tests.builders import NOON, a_type
 
 AT_ONCE = 50
@@ -47,9 +50,17 @@ def consenting(db, tenant):
     return tenant
 
 
+@pytest.fixture(scope="module")
+def crowd(databases):
+    """The application's database with a connection for everybody who asks at once."""
+    database = Database(databases.app, keyring=Keyring.given(KEYS), pool_size=AT_ONCE // 2)
+    yield database
+    database.close()
+
+
 @pytest.fixture
-def decider(db):
-    return Decider(DecisionLog(db), lambda: None, Settings(holdout_share=0, decision_postgres_ms=20_000))
+def decider(crowd):
+    return Decider(DecisionLog(crowd), lambda: None, Settings(holdout_share=0, decision_postgres_ms=20_000))
 
 
 def an_ask(recipient="r", decision_id=None, **fields) -> Ask:
