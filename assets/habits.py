@@ -97,7 +97,7 @@ def _check(name: str) -> dg.AssetChecksDefinition:
         name=f"{name}_beats_the_rest",
         asset=f"{name}_model",
         blocking=True,
-        description="On the last days it tells better what recipients do than one answer for everybody would.",
+        description="It tells the last days better than one answer for everybody, and no worse than the champion.",
     )
     def weighed(registries: dg.ResourceParam[Registries]) -> dg.AssetCheckResult:
         from assets.steps import habit_models

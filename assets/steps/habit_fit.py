@@ -1,7 +1,7 @@
 """What a fit of a habit model gives, whatever it is fitted from."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,12 +9,17 @@ import pandas as pd
 
 from assets.steps.habit_rows import Habits
 
+Files = Mapping[str, bytes]
+"""A registered version's files by their names."""
+RIVAL_MARGIN = 0.001
+"""What a fit may tell less of the last days than the champion: rounding, and days the champion has seen as well."""
+
 
 @dataclass(frozen=True)
 class Fit:
     """A fitted model and what is known of it; ``refusal`` says why it may not decide, empty where it may."""
 
-    files: Mapping[str, bytes]
+    files: Files
     features: Sequence[str]
     scorer: str
     params: Mapping[str, object]
@@ -23,6 +28,29 @@ class Fit:
     rows: pd.DataFrame
     refusal: str
     limits: str
+
+
+def told_by(champion: Files | None, told: Callable[[Files], float]) -> float | None:
+    """Return what the champion tells of the last days; None without one, and one that cannot be read is no rival."""
+    if champion is None:
+        return None
+    try:
+        return told(champion)
+    except ValueError:
+        return None
+
+
+def behind(mine: float, champion: float | None, unit: str) -> str:
+    """Return why a fit may not take the champion's place, empty where it may.
+
+    Args:
+        mine: what the fit tells of the last days; more is better.
+        champion: what the champion tells of the same days from the same histories; None without one.
+        unit: of both.
+    """
+    if champion is None or mine >= champion - RIVAL_MARGIN:
+        return ""
+    return f"the champion tells the last days better: {champion:.4f} {unit}, this one {mine:.4f}"
 
 
 def digest(habits: Habits) -> str:

@@ -15,16 +15,26 @@ from adapters.lake import Lake
 from adapters.model_registry import CHALLENGER, CHAMPION, SHADOW, DataSet, ModelRegistry, Training, Version
 from adapters.postgres.learning_facts import Facts
 from assets.steps import habit_fit, habit_fits, habit_rows, publishing, volume_fit, weariness_fit
-from assets.steps.habit_fit import Fit
+from assets.steps.habit_fit import Files, Fit
 from assets.steps.habit_rows import Habits
-from assets.steps.publishing import METRICS, PASSED, REASONS, SERVICE, SNAPSHOT, NothingToPromote, NotPromoted
+from assets.steps.publishing import (
+    AGAINST,
+    METRICS,
+    NOBODY,
+    PASSED,
+    REASONS,
+    SERVICE,
+    SNAPSHOT,
+    NothingToPromote,
+    NotPromoted,
+)
 from models.channel_value import registered as channels
 from models.fatigue import registered as weariness
 from models.promotion.card import Card
 from models.send_time import registered as hours
 from models.volume import registered as volume
 
-FITS: Mapping[str, Callable[[Habits], Fit]] = {
+FITS: Mapping[str, Callable[[Habits, Files | None], Fit]] = {
     hours.NAME: habit_fits.send_time,
     channels.NAME: habit_fits.channel_value,
     weariness.NAME: weariness_fit.fatigue,
@@ -60,15 +70,22 @@ def fit_and_register(
     """
     habits = habit_rows.gather(lake, facts, nows)
     snapshot = habit_fit.digest(habits)
-    known = registry.version(CHALLENGER)
-    if known is not None and known.tags.get(SNAPSHOT) == snapshot:
+    known, champion = registry.version(CHALLENGER), registry.version(CHAMPION)
+    if known is not None and known.tags.get(SNAPSHOT) == snapshot and _is_judged_by(known, champion):
         return Made(known, json.loads(known.tags[METRICS]), {})
-    fit = FITS[name](habits)
-    training = _training(name, fit, snapshot, lineage)
+    fit = FITS[name](habits, registry.files(champion) if champion is not None else None)
+    against = champion.version if champion is not None else NOBODY
+    training = _training(name, fit, snapshot, {AGAINST: against, **lineage})
     data = DataSet(fit.rows, f"{name}_habits", str(lake.root / habit_rows.TABLE), snapshot, "label")
     version = registry.log(training, data, run_name=name)
     registry.set_alias(CHALLENGER, version)
     return Made(version, fit.metrics, fit.figures)
+
+
+def _is_judged_by(known: Version, champion: Version | None) -> bool:
+    """Tell whether a challenger is the champion, or was held to it."""
+    against = champion.version if champion is not None else NOBODY
+    return against in (known.version, known.tags.get(AGAINST))
 
 
 def _training(name: str, fit: Fit, snapshot: str, lineage: Mapping[str, str]) -> Training:
@@ -113,6 +130,8 @@ def verdict(registry: ModelRegistry) -> tuple[Version, str]:
     if challenger is None:
         raise NothingToPromote(f"no version of {registry.model} is the challenger; materialize its model first")
     reason = "" if challenger.tags.get(PASSED) == "true" else challenger.tags.get(REASONS) or "it was not weighed"
+    if not reason and not _is_judged_by(challenger, registry.version(CHAMPION)):
+        reason = f"it was weighed against version {challenger.tags.get(AGAINST)}, which is not the champion now"
     if not reason:
         registry.set_alias(SHADOW, challenger)
     return challenger, reason

@@ -13,7 +13,7 @@ from adapters.lake import Lake
 from adapters.model_registry import CHAMPION, ModelRegistry
 from adapters.postgres.learning_facts import Facts
 from assets.steps import habit_rows, pictures
-from assets.steps.habit_fit import Fit, sample
+from assets.steps.habit_fit import Files, Fit, behind, sample, told_by
 from assets.steps.habit_rows import Habits
 from models.volume import registered, score, train
 from models.volume.spec import LOOKBACK_WEEKS, MOST_A_WEEK
@@ -46,8 +46,8 @@ def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(week=week)[(week >= 1) & (week <= LOOKBACK_WEEKS)]
 
 
-def volume(habits: Habits) -> Fit:
-    """Fit utilities of weekly volume, judged against each segment's own mean on the newest weeks.
+def volume(habits: Habits, champion: Files | None = None) -> Fit:
+    """Fit utilities of weekly volume, judged against each segment's own mean on the newest weeks, and the champion.
 
     Raises:
         NotEnoughData: too few weeks with messages, or all with one number of them.
@@ -56,25 +56,39 @@ def volume(habits: Habits) -> Fit:
     early, later = every[every["week"] > JUDGED_WEEKS], every[every["week"] <= JUDGED_WEEKS]
     trial = _fitted(early)
     known = later[later["place"].isin(early["place"])]
-    segment = trial.segment(_activity(early, len(habits.who)))[known["place"]]
-    level = np.minimum(known["sent"].to_numpy(np.int64), MOST_A_WEEK)
-    active = known["active"].to_numpy(np.float64)
-    alone = _means(early, trial, len(habits.who))[segment]
-    ours, theirs = (float(((active - each) ** 2).sum()) for each in (trial.activity[segment, level], alone))
-    skill = 1 - ours / theirs if theirs > 0 else 0.0
+    activity = _activity(early, len(habits.who))
+    alone = _means(early, trial, len(habits.who))[trial.segment(activity)[known["place"]]]
+    skill = _skill(trial, known, activity, alone)
+
+    def told(files: Files) -> float:
+        return _skill(registered.from_files(files), known, activity, alone)
+
     found = _fitted(every)
+    files, theirs = registered.to_files(found), told_by(champion, told)
+    rival = {} if theirs is None else {"champion_skill": theirs}
     drawn = {f"{k} messages, segment {s + 1}": float(found.activity[s, k]) for s in range(3) for k in range(0, 8, 2)}
     return Fit(
-        files=registered.to_files(found),
+        files=files,
         features=registered.Scorer.features,
         scorer="models.volume.registered",
         params={f"bound_{place}": float(bound) for place, bound in enumerate(found.bounds)},
-        metrics={"skill": skill, "weeks": float(len(every)), "weeks_judged": float(len(known))},
+        metrics={"skill": skill, **rival, "weeks": float(len(every)), "weeks_judged": float(len(known))},
         figures={"plots/volume.png": pictures.lying_bars(drawn, title="Active hours a week", unit="hours")},
         rows=sample(registered.Scorer.features),
-        refusal="" if skill > 0 else f"skill over each segment's mean {skill:.4f}: must lie above 0",
+        refusal=f"skill over each segment's mean {skill:.4f}: must lie above 0"
+        if skill <= 0
+        else behind(told(files), theirs, "skill"),
         limits="Weeks are as senders made them: without volume drawn by chance, part of it is whom they chose.",
     )
+
+
+def _skill(utilities: Utilities, known: pd.DataFrame, activity: train.Floats, alone: train.Floats) -> float:
+    """Return 1 - squared error / that of each segment's own mean, on weeks that are known."""
+    segment = utilities.segment(activity)[known["place"]]
+    level = np.minimum(known["sent"].to_numpy(np.int64), MOST_A_WEEK)
+    active = known["active"].to_numpy(np.float64)
+    ours, theirs = (float(((active - each) ** 2).sum()) for each in (utilities.activity[segment, level], alone))
+    return 1 - ours / theirs if theirs > 0 else 0.0
 
 
 def _fitted(frame: pd.DataFrame) -> Utilities:

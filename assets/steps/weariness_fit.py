@@ -4,11 +4,13 @@ A version that could not be fitted, or is no better than the prior on later mess
 (``fitted`` is 0): it changes nothing, and nobody has to look elsewhere for what serves.
 """
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
 from assets.steps import habit_rows, pictures
-from assets.steps.habit_fit import Fit, sample
+from assets.steps.habit_fit import Files, Fit, behind, sample, told_by
 from assets.steps.habit_rows import Habits
 from models.channel_value import score as answers
 from models.channel_value import train as rates
@@ -23,21 +25,29 @@ _LOADS = np.array([LOAD[name] for name in CHANNELS])
 SEED, REPETITIONS = 20_170_101, 500
 
 
-def fatigue(habits: Habits) -> Fit:
-    """Fit the dynamics of weariness from messages whose answer is known; never refused, for the prior answers else."""
+def fatigue(habits: Habits, champion: Files | None = None) -> Fit:
+    """Fit the dynamics of weariness from messages whose answer is known; the prior answers where that cannot be done.
+
+    Refused is only what tells the last days worse than the champion.
+    """
     messages = habits.messages
     found, metrics, why = _judged(messages, len(habits.who))
+    files, theirs, mine = registered.to_files(found), None, 0.0
+    if champion is not None and metrics:
+        told = partial(_told, messages, len(habits.who))
+        theirs, mine = told_by(champion, told), told(files)
+        metrics |= {} if theirs is None else {"champion_nats": theirs}
     days = np.arange(15)
     left = {f"after {day} days": float(2.0 ** (-day / found.half_life_days)) for day in days[::2]}
     return Fit(
-        files=registered.to_files(found),
+        files=files,
         features=registered.Scorer.features,
         scorer="models.fatigue.registered",
         params={"half_life_days": found.half_life_days, "on_open": found.on_open, "on_opt_out": found.on_opt_out},
         metrics={"fitted": float(found.fitted), "messages": float(len(messages)), **metrics},
         figures={"plots/weariness.png": pictures.lying_bars(left, title="Weariness that is left", unit="share")},
         rows=sample(registered.Scorer.features),
-        refusal="",
+        refusal=behind(mine, theirs, "nats"),
         limits=why or "What one message adds, and the weight on opt-outs, are the prior's.",
     )
 
@@ -74,6 +84,12 @@ def _columns(messages: pd.DataFrame, people: int) -> Columns:
     others, rest = answered[who, channel] - mine, sent[who, channel] - 1
     rested = answers.shrunk(others, rest, everybody.rate[channel], everybody.strength[channel])
     return who, -messages["end_days"].to_numpy(np.float64), _LOADS[channel], mine, rested
+
+
+def _told(messages: pd.DataFrame, people: int, files: Files) -> float:
+    """Return what a version's dynamics gain on a later message over nobody ever being weary, in nats."""
+    is_later = (messages["end_days"] < JUDGED_DAYS).to_numpy()
+    return float(_gained(_columns(messages, people), registered.from_files(files), is_later).mean())
 
 
 def _gained(every: Columns, trial: Dynamics, is_later: np.ndarray) -> Floats:

@@ -9,7 +9,7 @@ import pytest
 
 from adapters.lake import Lake
 from adapters.model_registry import Version
-from assets.steps import event_days, habit_fits, habit_rows, volume_fit, weariness_fit
+from assets.steps import event_days, habit_fit, habit_fits, habit_rows, volume_fit, weariness_fit
 from assets.steps.training_rows import Facts
 from domain.consent import ConsentState
 from domain.events import EVENT_COLUMNS
@@ -54,6 +54,17 @@ def gathered(folder: Path, events: list[dict[str, object]], **histories: tuple[C
     for day, part in frame.groupby(frame["occurred_at"].dt.date):
         lake.write(event_days.TABLE, event_days.table_of(part), day=day)
     return habit_rows.gather(lake, Facts({("t", name): states for name, states in histories.items()}, {}), NOWS)
+
+
+def held_to_the_champion(make, habits, fit, unit):
+    """Assert that a fit passes beside a champion like it, fails where it must tell more, and minds no broken one."""
+    again = make(habits, fit.files)
+    assert (again.files, again.refusal) == (fit.files, "")
+    assert f"champion_{unit}" in again.metrics
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(habit_fit, "RIVAL_MARGIN", -9.0)
+        assert make(habits, fit.files).refusal.startswith("the champion tells the last days better")
+        assert make(habits, {"parameters.json": b"{}"}).refusal == ""
 
 
 def test_only_who_allows_it_now_counts_and_what_follows_a_message_within_the_hour_does_not(tmp_path):
@@ -123,6 +134,7 @@ def test_who_always_comes_at_20_gets_that_hour_and_who_never_came_gets_the_popul
     at_20 = np.arange(168) % 24 == 20
     assert mine[at_20].mean() > 3 * nobody[at_20].mean()
     assert nobody == pytest.approx(found.shares @ found.profiles)
+    held_to_the_champion(habit_fits.send_time, habits, fit, "nats")
 
 
 def test_too_little_is_said_with_what_is_needed(tmp_path):
@@ -131,6 +143,20 @@ def test_too_little_is_said_with_what_is_needed(tmp_path):
         habit_fits.send_time(habits)
     with pytest.raises(NotEnoughData, match="at least 200"):
         habit_fits.channel_value(habits)
+
+
+def test_channels_are_fitted_where_people_differ_and_held_to_the_champion(tmp_path):
+    events, names = [], [f"p{number}" for number in range(60)]
+    for place, name in enumerate(names):
+        for age in range(9, 80, 4):
+            decision = f"{name}-{age}"
+            events.append(event(name, "notification_sent", age, channel="push", decision_id=decision))
+            events += [event(name, "clicked", age - 0.1, channel="push", decision_id=decision)] * (place % 2)
+        events.append(event(name, "login", 0.5))
+    habits = gathered(tmp_path, events, **dict.fromkeys(names, (GIVEN,)))
+    fit = habit_fits.channel_value(habits)
+    assert (fit.refusal, fit.metrics["skill"] > 0.3) == ("", True)
+    held_to_the_champion(habit_fits.channel_value, habits, fit, "skill")
 
 
 def test_weariness_is_the_prior_with_a_flag_until_enough_messages_tell(tmp_path):
@@ -153,10 +179,12 @@ def test_weariness_that_later_messages_show_is_fitted(tmp_path):
             events += [event(name, "clicked", age - 0.01, channel="push", decision_id=decision)] * bool(did)
             weary, before = weary + (0.4 if did else 1.1), age
         events.append(event(name, "login", 0.5))
-    fit = weariness_fit.fatigue(gathered(tmp_path, events, **dict.fromkeys(names, (GIVEN,))))
+    habits = gathered(tmp_path, events, **dict.fromkeys(names, (GIVEN,)))
+    fit = weariness_fit.fatigue(habits)
     assert fit.metrics["fitted"] == 1.0
     assert fit.metrics["nats_low"] > 0
     assert weariness.from_files(fit.files).on_open < -0.5
+    held_to_the_champion(weariness_fit.fatigue, habits, fit, "nats")
 
 
 def weekly_events(name: str, *, keen: bool, dice: np.random.Generator) -> list[dict[str, object]]:
@@ -181,6 +209,7 @@ def test_weekly_volume_goes_to_whom_messages_bring_within_what_is_sent(tmp_path)
     assert set(frame["sent"]) <= {0, 1, 2, 3}
     fit = volume_fit.volume(habits)
     assert fit.refusal == ""
+    held_to_the_champion(volume_fit.volume, habits, fit, "skill")
     registry = Registered(fit.files)
     histories = {("t", name): (GIVEN,) for name in names}
     given = volume_fit.suggested(Days(tmp_path), registry, facts=Facts(histories, {}), nows=NOWS)
@@ -203,6 +232,11 @@ class Registered:
     def files(self, version):
         assert version.version == "1"
         return self._files
+
+
+@pytest.mark.parametrize(("champion", "refused"), [(None, False), (0.5, False), (0.5009, False), (0.502, True)])
+def test_a_fit_may_tell_hardly_less_than_the_champion(champion, refused):
+    assert bool(habit_fit.behind(0.5, champion, "nats")) == refused
 
 
 def test_too_few_weeks_are_said_with_what_is_needed(tmp_path):
