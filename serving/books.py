@@ -6,7 +6,6 @@ They include what came by file, which no counter of this process saw. A store th
 import structlog
 
 from adapters.postgres.events import EventLog
-from adapters.postgres.tenants import Tenants
 from serving import metrics
 from serving.background import Background
 
@@ -17,9 +16,8 @@ log = structlog.get_logger("kairos.books")
 class Books(Background):
     """Reads the books in a thread of its own, while the ``with`` block runs."""
 
-    def __init__(self, tenants: Tenants, event_log: EventLog, *, every_seconds: float = EVERY_SECONDS) -> None:
+    def __init__(self, event_log: EventLog, *, every_seconds: float = EVERY_SECONDS) -> None:
         super().__init__("books", every_seconds=every_seconds, on_unavailable="books.unread")
-        self._tenants = tenants
         self._event_log = event_log
 
     def work(self) -> None:
@@ -36,10 +34,7 @@ class Books(Background):
         Raises:
             Unavailable: PostgreSQL is away.
         """
-        for tenant in self._tenants.all():
-            if self.has_ended:
-                return
-            totals = self._event_log.conservation(tenant.tenant)
-            metrics.show_books(tenant.tenant, totals)
+        for tenant, totals in self._event_log.books().items():
+            metrics.show_books(tenant, totals)
             if totals.imbalance:
-                log.error("ingest.imbalance", tenant=tenant.tenant, missing=totals.imbalance)
+                log.error("ingest.imbalance", tenant=tenant, missing=totals.imbalance)

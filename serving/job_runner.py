@@ -47,9 +47,11 @@ class JobRunner(Background):
             Unavailable: PostgreSQL is away; what was done stays done.
         """
         count = 0
-        for tenant in self._tenants.all():
+        kinds = list(self._handlers)
+        for name in self._jobs.tenants_with_some(kinds, now=real_now()):
+            tenant = self._tenants.get(name)
             while not self.has_ended:
-                claimed = self._jobs.claim(tenant, list(self._handlers), now=real_now())
+                claimed = self._jobs.claim(tenant, kinds, now=real_now())
                 if claimed is None:
                     break
                 self._work(tenant, claimed)

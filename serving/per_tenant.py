@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from serving.background import Background
 
 EVERY_SECONDS = 5.0
-EVERYBODY_SECONDS = 60.0
+EVERYBODY_SECONDS = 300.0
 """Pause between two rounds about every tenant; of thousands, few decide in the same minute."""
 LATELY_SECONDS = 600.0
 """How long somebody who was asked about is looked after in every round."""

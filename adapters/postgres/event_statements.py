@@ -61,4 +61,6 @@ SELECT coalesce(sum(received), 0) AS received, coalesce(sum(stored), 0) AS store
 FROM ingest_batch
 """)
 
+BOOKS = text("SELECT * FROM kairos_books()")
+
 MAKE_PARTITION = text("SELECT kairos_make_event_partition(CAST(:day AS date))")

@@ -17,6 +17,7 @@ from adapters.postgres.dead_letters import bury
 from adapters.postgres.engine import Database
 from adapters.postgres.event_effects import EventEffects
 from adapters.postgres.event_statements import (
+    BOOKS,
     COUNT_BATCH,
     KNOWN_DIGESTS,
     MAKE_PARTITION,
@@ -70,6 +71,12 @@ class EventLog:
         """Return everything ever received for a tenant and what became of it."""
         with self._database.tenant(tenant) as connection:
             return Counts.model_validate(dict(connection.execute(TOTALS).mappings().one()))
+
+    def books(self) -> dict[str, Counts]:
+        """Return, for every tenant by name, everything ever received and what became of it."""
+        with self._database.begin() as connection:
+            rows = [dict(row) for row in connection.execute(BOOKS).mappings()]
+        return {str(row.pop("tenant")): Counts.model_validate(row) for row in rows}
 
     def recent(self, tenant: str, recipients: Sequence[str], since: datetime, until: datetime) -> pd.DataFrame:
         """Return the events of some recipients in ``[since, until)``, with EVENT_COLUMNS."""

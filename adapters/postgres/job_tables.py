@@ -1,6 +1,6 @@
 """The tables of jobs: what was asked for, how far it is, and what became of each item."""
 
-from sqlalchemy import Column, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import Column, Index, Integer, LargeBinary, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from adapters.postgres.tables import MOMENT, metadata, recorded
@@ -21,6 +21,7 @@ job = Table(
     recorded("updated_at"),
     Column("leased_until", MOMENT, comment="until then nobody else works on it; real time"),
     Index("job_open", "tenant", "state", "created_at"),
+    Index("job_waits", "tenant", postgresql_where=text("state IN ('queued', 'running')")),
 )
 
 job_result = Table(

@@ -97,6 +97,12 @@ class Jobs:
             rows = connection.execute(query.order_by(job_result.c.position).limit(limit)).all()
         return [ItemResult(position=row.position, verdict=row.verdict, detail=row.detail) for row in rows]
 
+    def tenants_with_some(self, kinds: Sequence[str], *, now: datetime) -> list[str]:
+        """Return the names of the tenants with a job of these kinds that nobody works on; ``now`` is real time."""
+        named = {"kinds": list(kinds), "now": now}
+        with self._database.begin() as connection:
+            return list(connection.execute(_TENANTS_WITH_SOME, named).scalars())
+
     def claim(self, tenant: Tenant, kinds: Sequence[str], *, now: datetime) -> Claimed | None:
         """Take the oldest job that nobody works on, or None; the lease is in real time."""
         with self._database.tenant(tenant.tenant) as connection:
@@ -177,6 +183,7 @@ def _place(job_id: str) -> Place:
     return Place(None, "job", "payload", job_id)
 
 
+_TENANTS_WITH_SOME = text("SELECT kairos_tenants_with_jobs(CAST(:kinds AS text[]), CAST(:now AS timestamptz))")
 _CLAIM = text("""
 UPDATE job SET state = 'running', leased_until = :lease, updated_at = clock_timestamp()
 WHERE (tenant, job_id) = (

@@ -180,7 +180,7 @@ def build_app(open_parts: Callable[[], AbstractContextManager[Parts]]) -> FastAP
             app.state.parts = parts
             loop = asyncio.get_running_loop()
             with (
-                Books(parts.tenants, parts.event_log),
+                Books(parts.event_log),
                 parts.spool_drain,
                 JobRunner(parts.jobs, parts.tenants, _handlers(parts)),
                 parts.change_streams as streams,

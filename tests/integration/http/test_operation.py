@@ -9,7 +9,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from adapters.postgres.event_effects import EventEffects
 from adapters.postgres.events import EventLog
-from adapters.postgres.tenants import Tenants
 from serving.books import Books
 from serving.http import app as module
 from serving.http.auth import public
@@ -74,7 +73,7 @@ def test_what_came_in_is_counted_by_tenant_and_by_what_became_of_it(api, server,
 def test_the_books_of_the_event_log_are_shown_and_balance(api, server, tenant, db, box):
     api.post("/v1/events", json={"events": [{}, {}]})
     log = EventLog(db, EventEffects(), retention=timedelta(days=365))
-    Books(Tenants(db, box), log).read()
+    Books(log).read()
     found = samples(server)
     recorded = frozenset({("tenant", tenant.tenant), ("what", "dead")})
     assert found["kairos_ingest_recorded", recorded] == 2

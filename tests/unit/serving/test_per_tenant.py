@@ -1,4 +1,4 @@
-"""Who decides is looked after in every round; everybody else once a minute."""
+"""Who decides is looked after in every round; everybody else every few minutes."""
 
 from serving.per_tenant import EVERYBODY_SECONDS, LATELY_SECONDS, PerTenant
 
