@@ -60,7 +60,10 @@ def receiving() -> Iterator[Receiver]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            raw = self.rfile.read(int(self.headers["Content-Length"]))
+            raw = self.rfile.read(length := int(self.headers["Content-Length"]))
+            if len(raw) < length:
+                self.close_connection = True
+                return  # who sent it was killed in the middle
             headers = {name.lower(): value for name, value in self.headers.items()}
             receiver.messages.append(Message(headers, raw))
             receiver.came.release()

@@ -14,7 +14,7 @@ from adapters.postgres.decisions import DecisionLog
 from adapters.postgres.jobs import LEASE, Jobs
 from adapters.postgres.message_types import MessageTypes
 from adapters.postgres.plan_tables import plan_item, plan_page
-from adapters.postgres.plans import KIND, Plans, UnknownPlan
+from adapters.postgres.plans import Plans, UnknownPlan
 from adapters.postgres.profiles import Profiles
 from adapters.postgres.recipient_facts import RecipientFacts
 from adapters.postgres.tables import decision
@@ -31,12 +31,15 @@ from serving.planner import Planner
 from tests.builders import NOON, a_type
 
 PEOPLE = 12
+KIND = "test.plan"
+"""A kind that no service takes that another test left running on the same stores."""
 
 
 @pytest.fixture
 def world(db, box, tenant, monkeypatch):
     """A tenant at noon; twelve people with a profile, all but ``p-03`` with consent, half of them in France."""
     monkeypatch.setattr(stored, "PAGE", 5)
+    monkeypatch.setattr(stored, "KIND", KIND)
     shifted = Tenants(db, box).shift_clock(tenant.tenant, (NOON - datetime.now(UTC)).total_seconds())
     MessageTypes(db).publish(tenant, [a_type()], actor="test")
     given = ConsentChange(
