@@ -3,8 +3,10 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import event
 
 from adapters.clock import real_now
+from adapters.postgres.engine import Database
 from adapters.postgres.jobs import LEASE, Jobs, LeaseLost, UnknownJob
 from adapters.postgres.tenants import Tenants
 from domain.jobs import ItemResult, ItemVerdict, JobState
@@ -90,6 +92,29 @@ def test_a_fault_ends_the_job_and_not_the_others(jobs, tenant, db, box):
     failed = jobs.get(tenant, bad.job_id)
     assert (failed.state, failed.problem) == (JobState.FAILED, "an unexpected fault; the service's log has it")
     assert jobs.get(tenant, good.job_id).state is JobState.DONE
+
+
+def test_a_tenant_is_named_while_it_has_a_job_that_nobody_works_on(jobs, tenant):
+    now = real_now()
+    assert tenant.tenant not in jobs.tenants_with_some([KIND], now=now)
+    submitted(jobs, tenant, total=1)
+    assert tenant.tenant in jobs.tenants_with_some([KIND, "test.good"], now=now)
+    assert jobs.tenants_with_some(["test.nobodys"], now=now) == []
+    claimed = jobs.claim(tenant, [KIND], now=now)
+    assert tenant.tenant not in jobs.tenants_with_some([KIND], now=now)
+    assert tenant.tenant in jobs.tenants_with_some([KIND], now=now + LEASE)
+    jobs.advance(tenant, claimed, Counting(), chunk=1, now=now)
+    assert tenant.tenant not in jobs.tenants_with_some([KIND], now=now + 2 * LEASE)
+
+
+def test_however_many_tenants_there_are_a_look_for_jobs_asks_once(databases, tenant, box):
+    database, asked = Database(databases.app), []
+    event.listen(database.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    assert tenant.tenant in Tenants(database, box).names()
+    asked.clear()
+    assert JobRunner(Jobs(database), Tenants(database, box), {"test.nobodys": Counting()}).run_waiting() == 0
+    database.close()
+    assert len([each for each in asked if "kairos_tenants_with_jobs" in each]) == 1 == len(asked)
 
 
 def test_another_tenants_job_is_unknown(jobs, tenant, db, box):
