@@ -74,7 +74,7 @@ def test_nothing_acknowledged_is_lost_when_the_deliverer_is_killed(world: World)
         with delivering(world) as running:
             until(lambda: states(world) == {"delivered": CHANGES}, "not everything is delivered")
             running.send_signal(signal.SIGTERM)
-            assert running.wait(60) == 0
+            assert running.wait(180) == 0
     assert heartbeat.read(world.data_dir, "deliverer").doing is Doing.STOPPED
     assert {each.body["data"]["recipient_id"] for each in receiver.messages} == set(recipients)
     assert len(receiver.ids) > len(set(receiver.ids)) == CHANGES, "no kill came in the middle"

@@ -204,7 +204,7 @@ def test_the_process_of_kairos_up_releases_and_ends_well(scene, heard, environme
     try:
         until(lambda: len(heard()) == len(RECIPIENTS), "not everything was told")
         running.send_signal(signal.SIGTERM)
-        assert running.wait(60) == 0
+        assert running.wait(180) == 0
     finally:
         running.kill()
     assert heartbeat.read(tmp_path, "scheduler").doing is Doing.STOPPED

@@ -150,7 +150,7 @@ def test_a_last_event_id_that_is_none_is_refused(api, last):
 @pytest.fixture
 def small(tmp_path, databases, box, key):
     """A service that keeps three streams open, for a few seconds each: on a busy machine opening them takes one."""
-    settings = settings_for(tmp_path, databases, box, change_streams=3, change_stream_seconds=4, service_threads=1)
+    settings = settings_for(tmp_path, databases, box, change_streams=3, change_stream_seconds=8, service_threads=1)
     with serve(lambda: open_parts(settings)) as client:
         yield httpx.Client(base_url=client.base_url, headers={"X-API-Key": key}, timeout=30, trust_env=False)
 
