@@ -113,8 +113,8 @@ def test_a_stop_ends_open_streams_first(client, hosted):
 
     listener = threading.Thread(target=listen)
     listener.start()
-    assert started.wait(30)
+    assert started.wait(180)
     hosted.stop()
-    listener.join(5)
+    listener.join(60)
     hosted.start()
     assert heard[-1] == "end", "the answer ended as an answer does, and was not cut"
