@@ -30,14 +30,26 @@ class Fit:
     limits: str
 
 
-def told_by(champion: Files | None, told: Callable[[Files], float]) -> float | None:
-    """Return what the champion tells of the last days; None without one, and one that cannot be read is no rival."""
+def held_to(
+    champion: Files | None, files: Files, told: Callable[[Files], float], unit: str
+) -> tuple[dict[str, float], str]:
+    """Return what the champion tells of the last days, as a metric, and why a fit may not take its place.
+
+    Both are empty without a champion; one that cannot be read is no rival.
+
+    Args:
+        champion: its files.
+        files: of the fit.
+        told: says how well a version's files tell the last days; more is better.
+        unit: of that.
+    """
     if champion is None:
-        return None
+        return {}, ""
     try:
-        return told(champion)
+        theirs = told(champion)
     except ValueError:
-        return None
+        return {}, ""
+    return {f"champion_{unit}": theirs}, behind(told(files), theirs, unit)
 
 
 def behind(mine: float, champion: float | None, unit: str) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from assets.steps import habit_rows, pictures
-from assets.steps.habit_fit import Files, Fit, behind, sample, told_by
+from assets.steps.habit_fit import Files, Fit, held_to, sample
 from assets.steps.habit_rows import Habits
 from models.channel_value import evaluate as channels_judged
 from models.channel_value import registered as channels
@@ -40,8 +40,9 @@ def send_time(habits: Habits, champion: Files | None = None) -> Fit:
     def told(files: Files) -> float:
         return hours_judged.gain(hour_score.log_activity(cut, hours.from_files(files)), later, cut, seed=SEED).nats
 
-    files, theirs = hours.to_files(found), told_by(champion, told)
-    bounds |= {} if theirs is None else {"champion_nats": theirs}
+    files = hours.to_files(found)
+    rival, behind = held_to(champion, files, told, "nats")
+    bounds |= rival
     metrics = {"nats": gained.nats, **bounds, "hours_judged": gained.sessions, "people_judged": float(gained.people)}
     week = found.shares @ found.profiles
     by_hour = {f"{hour:02d}": float(week.reshape(-1, _DAY_HOURS)[:, hour].mean()) for hour in range(_DAY_HOURS)}
@@ -53,7 +54,7 @@ def send_time(habits: Habits, champion: Files | None = None) -> Fit:
         metrics=metrics,
         figures={"plots/hours.png": pictures.lying_bars(by_hour, title="Activity by hour of the day", unit="mean 1")},
         rows=sample(hours.Scorer.features),
-        refusal=_no_gain(gained) or behind(told(files), theirs, "nats"),
+        refusal=_no_gain(gained) or behind,
         limits="It knows hours of activity, not whether a message then is welcome.",
     )
 
@@ -99,10 +100,11 @@ def channel_value(habits: Habits, champion: Files | None = None) -> Fit:
         read = channels.from_files(files)
         return channels_judged.skill(channel_score.shrunk(*known, read.rate, read.strength), trial.rate, *tested)
 
-    files, theirs = channels.to_files(found), told_by(champion, told)
+    files = channels.to_files(found)
+    rival, behind = held_to(champion, files, told, "skill")
     metrics = {
         "skill": skill,
-        **({} if theirs is None else {"champion_skill": theirs}),
+        **rival,
         "observed_expected": float(tested[0].sum()) / expected,
         "messages_judged": float(len(later)),
         **{f"rate_{name}": float(found.rate[place]) for place, name in enumerate(CHANNELS)},
@@ -116,9 +118,7 @@ def channel_value(habits: Habits, champion: Files | None = None) -> Fit:
         metrics=metrics,
         figures={"plots/rates.png": pictures.lying_bars(drawn, title="Messages answered by channel", unit="share")},
         rows=sample(channels.Scorer.features),
-        refusal=f"skill over everybody's rate {skill:.4f}: must lie above 0"
-        if skill <= 0
-        else behind(told(files), theirs, "skill"),
+        refusal=behind if skill > 0 else f"skill over everybody's rate {skill:.4f}: must lie above 0",
         limits="; ".join(_limits(found)),
     )
 

@@ -13,7 +13,7 @@ from adapters.lake import Lake
 from adapters.model_registry import CHAMPION, ModelRegistry
 from adapters.postgres.learning_facts import Facts
 from assets.steps import habit_rows, pictures
-from assets.steps.habit_fit import Files, Fit, behind, sample, told_by
+from assets.steps.habit_fit import Files, Fit, held_to, sample
 from assets.steps.habit_rows import Habits
 from models.volume import registered, score, train
 from models.volume.spec import LOOKBACK_WEEKS, MOST_A_WEEK
@@ -64,8 +64,8 @@ def volume(habits: Habits, champion: Files | None = None) -> Fit:
         return _skill(registered.from_files(files), known, activity, alone)
 
     found = _fitted(every)
-    files, theirs = registered.to_files(found), told_by(champion, told)
-    rival = {} if theirs is None else {"champion_skill": theirs}
+    files = registered.to_files(found)
+    rival, behind = held_to(champion, files, told, "skill")
     drawn = {f"{k} messages, segment {s + 1}": float(found.activity[s, k]) for s in range(3) for k in range(0, 8, 2)}
     return Fit(
         files=files,
@@ -75,9 +75,7 @@ def volume(habits: Habits, champion: Files | None = None) -> Fit:
         metrics={"skill": skill, **rival, "weeks": float(len(every)), "weeks_judged": float(len(known))},
         figures={"plots/volume.png": pictures.lying_bars(drawn, title="Active hours a week", unit="hours")},
         rows=sample(registered.Scorer.features),
-        refusal=f"skill over each segment's mean {skill:.4f}: must lie above 0"
-        if skill <= 0
-        else behind(told(files), theirs, "skill"),
+        refusal=behind if skill > 0 else f"skill over each segment's mean {skill:.4f}: must lie above 0",
         limits="Weeks are as senders made them: without volume drawn by chance, part of it is whom they chose.",
     )
 

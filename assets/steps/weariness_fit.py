@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from assets.steps import habit_rows, pictures
-from assets.steps.habit_fit import Files, Fit, behind, sample, told_by
+from assets.steps.habit_fit import Files, Fit, held_to, sample
 from assets.steps.habit_rows import Habits
 from models.channel_value import score as answers
 from models.channel_value import train as rates
@@ -32,11 +32,9 @@ def fatigue(habits: Habits, champion: Files | None = None) -> Fit:
     """
     messages = habits.messages
     found, metrics, why = _judged(messages, len(habits.who))
-    files, theirs, mine = registered.to_files(found), None, 0.0
-    if champion is not None and metrics:
-        told = partial(_told, messages, len(habits.who))
-        theirs, mine = told_by(champion, told), told(files)
-        metrics |= {} if theirs is None else {"champion_nats": theirs}
+    files = registered.to_files(found)
+    # Without later messages there is nothing to hold it to.
+    rival, behind = held_to(champion if metrics else None, files, partial(_told, messages, len(habits.who)), "nats")
     days = np.arange(15)
     left = {f"after {day} days": float(2.0 ** (-day / found.half_life_days)) for day in days[::2]}
     return Fit(
@@ -44,10 +42,10 @@ def fatigue(habits: Habits, champion: Files | None = None) -> Fit:
         features=registered.Scorer.features,
         scorer="models.fatigue.registered",
         params={"half_life_days": found.half_life_days, "on_open": found.on_open, "on_opt_out": found.on_opt_out},
-        metrics={"fitted": float(found.fitted), "messages": float(len(messages)), **metrics},
+        metrics={"fitted": float(found.fitted), "messages": float(len(messages)), **metrics, **rival},
         figures={"plots/weariness.png": pictures.lying_bars(left, title="Weariness that is left", unit="share")},
         rows=sample(registered.Scorer.features),
-        refusal=behind(mine, theirs, "nats"),
+        refusal=behind,
         limits=why or "What one message adds, and the weight on opt-outs, are the prior's.",
     )
 
