@@ -1,12 +1,22 @@
-"""Work that a service repeats in a thread of its own, while a ``with`` block runs; PostgreSQL away is waited out."""
+"""Work that a service repeats in a thread of its own, while a ``with`` block runs; PostgreSQL away is waited out.
+
+A round that fails otherwise is logged and counted, and the next one begins as if it had not been: a service whose
+thread is gone would look healthy and drain, pace or score nothing.
+"""
 
 import threading
 from types import TracebackType
 from typing import Self
 
 import structlog
+from prometheus_client import Counter
 
 from adapters.postgres.engine import Unavailable
+from serving.logs import places
+
+_FAILED = Counter(
+    "kairos_background_failed", "Rounds of a service's threads that an unexpected fault ended.", ("work",)
+)
 
 
 class Background:
@@ -20,6 +30,7 @@ class Background:
             every_seconds: pause between two rounds.
             on_unavailable: the log event for a round that PostgreSQL did not answer.
         """
+        self._name = name
         self._log = structlog.get_logger(f"kairos.{name}")
         self._every_seconds = every_seconds
         self._on_unavailable = on_unavailable
@@ -63,4 +74,8 @@ class Background:
                 self.work()
             except Unavailable:
                 self._log.warning(self._on_unavailable)
+            except Exception as error:  # noqa: BLE001 - the last resort of a thread that nobody waits for
+                _FAILED.labels(self._name).inc()
+                # A line with the place, as for a request: the text of the exception may quote somebody's data.
+                self._log.error("background.failed", error=type(error).__name__, at=places(error.__traceback__))
             self._ended.wait(self._every_seconds)
