@@ -81,7 +81,7 @@ def compare(seed: int, people: int = PEOPLE) -> dict[str, Any]:
 
 def messages(seed: int, people: int) -> pd.DataFrame:
     """Return each message from the second week on: what was known before it, its channel, and whether it was opened."""
-    known: list[pd.DataFrame] = []
+    known: list[dict[str, Any]] = []
     seen_before = Exposures(people)
 
     def policy(state: DayState) -> Sends:

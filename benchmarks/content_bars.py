@@ -4,6 +4,7 @@ B1 asks each peer of another project in the same worlds. A peer that cannot be i
 """
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ def _peers(seeds: list[int]) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for name in content_policies.PEERS:
         try:
-            found = worlds.each(f"B1 {name}", seeds, lambda seed, name=name: _rate(name, seed))
+            found = worlds.each(f"B1 {name}", seeds, partial(_rate, name))
             made[name] = np.array([world["rate"] for world in found])
         except peers.Unavailable as error:
             made[name] = str(error)

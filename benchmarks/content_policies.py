@@ -34,7 +34,8 @@ class Oracle(Uniform):
     def probabilities(self, day: Day) -> Floats:
         """Return 1 for the best."""
         best = np.where(day.eligible, day.chance, -1).argmax(axis=1)
-        return np.eye(day.chance.shape[1])[best]
+        sure: Floats = np.eye(day.chance.shape[1])[best]
+        return sure
 
 
 class BestMean:

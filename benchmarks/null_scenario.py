@@ -92,7 +92,7 @@ def _variant(run: Run) -> tuple[Estimate, Any]:
     judged = rows[~learns]
     reward = judged["opened"].to_numpy(dtype=np.float64)
     policy = np.zeros((len(judged), VARIANTS))
-    policy[:, int(best)] = 1.0
+    policy[:, int(str(best))] = 1.0
     weight = estimators.weights(policy, judged["variant"].to_numpy(dtype=np.int64), judged["probability"].to_numpy())
     # Only days on which it is shown: elsewhere nobody could have chosen it.
     on = judged["day"].isin(judged.loc[judged["variant"] == best, "day"]).to_numpy()

@@ -141,7 +141,7 @@ def cases() -> tuple[Case, ...]:
         a_case("by value", scores),
         a_case("of its hour", scores, urgency="within_day"),
         a_case("by a variant's worth", scores, scores=UNEVEN),
-        a_case("owed", scores, **{"class": "service"}),
+        a_case("owed", scores, scores=None, is_holdout=False, urgency=None, **{"class": "service"}),
         a_case("hold-out", scores, is_holdout=True),
         a_case("by rules", None),
         *(replace(a_case(f"variants by {each}", scores), variants_by=each) for each in BY_BELIEF),

@@ -39,7 +39,7 @@ def main() -> None:
 def _tried(temperature: float, people: int, worlds: int) -> dict[str, Any]:
     chosen, chance = np.zeros(2), np.zeros(2)
     for seed in range(worlds):
-        world = {"people": people, "days": DAYS, "seed": seed}
+        world: dict[str, Any] = {"people": people, "days": DAYS, "seed": seed}
         run = simulate(SCENARIOS["realistic"], by_answers(temperature), **world)
         counts = run.daily["sent"].astype(int).tolist()
         peer = simulate(SCENARIOS["realistic"], as_many(counts), **world)

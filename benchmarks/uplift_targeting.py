@@ -9,6 +9,7 @@ it is hidden from all.
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,8 +36,7 @@ SCENES = ("realistic", "misspecified")
 def measure(seeds: range = range(FIRST_SEED, FIRST_SEED + WORLDS), people: int = PEOPLE) -> dict[str, Any]:
     """Return each learner's share of the oracle's area and its top, means over seeds."""
     told = {
-        scene: worlds.each(f"B6 {scene} {people}", seeds, lambda seed, scene=scene: compare(scene, seed, people))
-        for scene in SCENES
+        scene: worlds.each(f"B6 {scene} {people}", seeds, partial(compare, scene, people=people)) for scene in SCENES
     }
     unavailable = next((one["peer unavailable"] for rows in told.values() for one in rows if _lacks(one)), None)
     scenes = {scene: pd.DataFrame(rows).select_dtypes("number") for scene, rows in told.items()}

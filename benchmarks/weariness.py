@@ -33,7 +33,7 @@ def measure(seeds: range = range(FIRST_SEED, FIRST_SEED + WORLDS)) -> dict[str, 
     lead = found["detector"] - found["seven_days"]
     return {
         "worlds": len(found),
-        **found.mean().round(3).to_dict(),
+        **{str(name): mean for name, mean in found.mean().round(3).items()},
         "lead": round(float(lead.mean()), 3),
         "lead_sd": round(float(lead.std(ddof=1)), 3) if len(found) > 1 else None,
         "met": bool(lead.mean() >= LEAST_LEAD),
@@ -94,7 +94,7 @@ def _weary(truth: Truth) -> Any:
 def _own_rate(sends: pd.DataFrame) -> Floats:
     early = sends[sends["day"] < LEARNT_DAYS]
     sent = np.bincount(early["person"], minlength=PEOPLE).astype(float)
-    opened = np.bincount(early["person"], early["opened"], minlength=PEOPLE)
+    opened = np.bincount(early["person"], early["opened"], minlength=PEOPLE).astype(float)
     return shrunk(opened[:, None], sent[:, None], np.array([opened.sum() / sent.sum()]))[:, 0]
 
 
@@ -104,7 +104,7 @@ def _last(sends: pd.DataFrame) -> pd.DataFrame:
 
 def _detected(sends: pd.DataFrame, rate: Floats, *, until: int = DAYS, by_dynamics: bool = True) -> score.Finding:
     rows = _last(sends)
-    opens = np.bincount(rows["person"], rows["opened"], minlength=PEOPLE)
+    opens = np.bincount(rows["person"], rows["opened"], minlength=PEOPLE).astype(float)
     expected = np.bincount(rows["person"], minlength=PEOPLE) * rate
     believed = score.believed_ratio(_level(sends, until)) if by_dynamics else 1.0
     return score.detected(opens, expected, believed=believed)
