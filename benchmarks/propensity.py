@@ -36,7 +36,8 @@ from models.content_bandit.context import vector
 from models.off_policy.estimators import Estimate
 from models.off_policy.intervals import fixed
 from models.variant_belief.belief import Learnt, Spread, VariantBelief
-from serving.variant_scores import ToVary, Versioned, variant_scores
+from models.variant_belief.scored import Versioned
+from serving.variant_scores import ToVary, variant_scores
 from tests.builders import a_request, a_situation, a_type, an_expectation
 
 SETTINGS = Settings(epsilon=0.1, temperature=0.02, send_cost=0.001)

@@ -27,7 +27,7 @@ def replay(
     policy: Annotated[str | None, typer.Option(help="What if: epsilon_softmax, rules or uniform.")] = None,
     given: Annotated[
         list[str] | None,
-        typer.Option("--set", help="What if: cap.push.week=3, quiet_hours.start=22, epsilon=0.05; may be repeated."),
+        typer.Option("--set", help="What if: cap.push.week=3, epsilon=0.05, variant_policy=thompson; may be repeated."),
     ] = None,
     tenant: Annotated[str | None, typer.Option(help="Only this tenant's decisions.")] = None,
     as_json: AsJson = False,
@@ -72,6 +72,8 @@ def _text(document: dict[str, Any]) -> str:
     lines = [f"{document['tenant']}: {document['decisions']} decisions made again"]
     if document["not_replayable"]:
         lines.append(f"  {document['not_replayable']} older ones hold too little to be made again")
+    if document.get("left_out"):
+        lines.append(f"  {document['left_out']} are left out: the belief about their variants is not kept")
     if "mismatches" in document:
         lines.append(f"  {len(document['mismatches'])} differ from their records")
         lines += [f"    {each['decision_id']}: {', '.join(each['fields'])}" for each in document["mismatches"]]

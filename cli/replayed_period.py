@@ -7,6 +7,7 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from cli.replayed_variants import OtherVariants, Variants
 from domain import attribution, decision_replay, what_if
 from domain.decision_replay import NotReplayable, Past
 from domain.events import EventType
@@ -61,29 +62,32 @@ class Period:
 
     def otherwise(self, records: Iterable[Record], changes: "Changes") -> dict[str, Any]:
         """Return what changes would have altered, and what that would have been worth."""
+        from adapters.postgres.variant_beliefs import VariantBeliefs
         from models.off_policy.replayed import judge
 
         pairs: Counter[tuple[str, str]] = Counter()
         rows: list[Replayed] = []
+        others = OtherVariants(VariantBeliefs(self._here.database), self._tenant, changes)
         past = self._past(records)
         while some := list(islice(past, _AT_ONCE)):
-            rows += self._asked_otherwise(some, changes, pairs)
+            rows += self._asked_otherwise(others.of(some), changes, pairs)
         worth = judge(rows).as_json() if rows else None
         changed = [
             {"from": was, "to": now, "decisions": count} for (was, now), count in pairs.most_common() if was != now
         ]
-        return self._document(len(rows)) | {"changed": changed, "worth": worth}
+        told = {"left_out": others.left_out, "changed": changed, "worth": worth}
+        return self._document(len(rows)) | told
 
     def _asked_otherwise(
-        self, some: Sequence[Past], changes: "Changes", pairs: Counter[tuple[str, str]]
+        self, some: "Sequence[tuple[Past, Variants | None]]", changes: "Changes", pairs: Counter[tuple[str, str]]
     ) -> "Iterator[Replayed]":
         from adapters.postgres.decision_outcomes import DecisionOutcomes
         from models.off_policy.replayed import Replayed
 
-        ids = [each.record["decision_id"] for each in some]
+        ids = [each.record["decision_id"] for each, _ in some]
         happened = DecisionOutcomes(self._here.database).of(self._tenant, ids)
-        for decision in some:
-            record, would = decision.record, changes.of(decision)
+        for decision, variants in some:
+            record, would = decision.record, changes.of(decision, variants)
             draft = what_if.drawn(would)
             pairs[_told(record["outcome"], record["channel"]), _told(draft.outcome, draft.action.channel)] += 1
             if record["replaced"] is not None:

@@ -16,9 +16,9 @@ from domain.contact_budget import BudgetRule, ContactBudget, Scope
 from domain.decision_replay import Past
 from domain.decisioning import Draft, decide
 from domain.digests import collected_until
-from domain.expected import Expected
+from domain.expected import Expected, VariantScores
 from domain.gates import Situation, screen
-from domain.policy import NO_SEND, Action, StageName
+from domain.policy import NO_SEND, Action, PolicyName, StageName, VariantPolicy
 from domain.quiet_hours import QuietHours
 from domain.stages import Asked, Settings, channel_stage, variant_stage
 from domain.values import ANY_CHANNEL, Channel
@@ -49,14 +49,30 @@ class Changes:
     caps: tuple[BudgetRule, ...] = ()
     quiet: Mapping[str, int] = field(default_factory=dict)
     settings: Mapping[str, float] = field(default_factory=dict)
+    variant_policy: VariantPolicy | None = None
 
-    def of(self, decision: Past) -> Asked:
-        """Return what the decision would have been asked."""
+    def variants_of(self, decision: Past) -> PolicyName | None:
+        """Return the policy by which the decision's variants must be scored anew; None where they stay as they were."""
+        were = next(iter(decision.asked.expected.variants.values()), None)
+        if self.policy is PolicyOfAll.RULES or were is None:
+            return None
+        wanted = self.variant_policy.in_its_version if self.variant_policy else were.policy
+        is_respread = wanted is PolicyName.EPSILON_SOFTMAX and not self.settings.keys().isdisjoint(_SPREAD)
+        return wanted if wanted is not were.policy or is_respread else None
+
+    def of(self, decision: Past, variants: Mapping[Channel, VariantScores] | None = None) -> Asked:
+        """Return what the decision would have been asked.
+
+        Args:
+            decision: as it was.
+            variants: scored anew by ``variants_of``; None leaves them.
+        """
         asked = decision.asked
+        expected = asked.expected if variants is None else asked.expected.model_copy(update={"variants": variants})
         return replace(
             asked,
             situation=self._situation(asked.situation),
-            expected=Expected() if self.policy is PolicyOfAll.RULES else asked.expected,
+            expected=Expected() if self.policy is PolicyOfAll.RULES else expected,
             is_holdout=asked.is_holdout if self.policy is PolicyOfAll.AS_IT_WAS else self.policy is PolicyOfAll.UNIFORM,
             settings=Settings.model_validate(asked.settings.model_dump() | dict(self.settings)),
         )
@@ -69,6 +85,7 @@ class Changes:
         return replace(was, quiet=quiet, allowances=replace(was.allowances, budget=budget))
 
 
+_SPREAD = frozenset({"epsilon", "temperature"})
 _SETTINGS = ("epsilon", "temperature", "send_cost", "slot_epsilon", "slot_temperature", "activity_weight")
 
 
@@ -78,12 +95,12 @@ def changes(policy: str | None, given: Sequence[str]) -> Changes:
     Args:
         policy: ``epsilon_softmax``, ``rules``, ``uniform``, or None to leave it.
         given: ``cap.<channel or *>.<minute, hour, day, week or month>=N``, ``quiet_hours.start=H``,
-            ``quiet_hours.end=H``, or one of the policy's settings, as ``epsilon=0.05``.
+            ``quiet_hours.end=H``, ``variant_policy=P``, or one of the policy's settings, as ``epsilon=0.05``.
 
     Raises:
         BadChange: one of them cannot be read.
     """
-    caps, quiet, settings = [], {}, {}
+    caps, quiet, settings, variant_policy = [], {}, {}, None
     for each in given:
         name, _, value = each.partition("=")
         parts = name.split(".")
@@ -91,13 +108,16 @@ def changes(policy: str | None, given: Sequence[str]) -> Changes:
             caps.append(_cap(each, parts[1], parts[2], value))
         elif name in {"quiet_hours.start", "quiet_hours.end"}:
             quiet[parts[1]] = int(_number(each, value))
+        elif name == "variant_policy":
+            variant_policy = _variant_policy(each, value)
         elif name in _SETTINGS:
             settings[name] = _number(each, value)
         else:
             known = f"cap.<channel>.<unit>, quiet_hours.start, quiet_hours.end, {', '.join(_SETTINGS)}"
-            raise BadChange(f"{each}: expected one of {known}, then = and a number")
+            raise BadChange(f"{each}: expected one of {known}, then = and a number, or variant_policy=<policy>")
     try:
-        return Changes(PolicyOfAll(policy) if policy else PolicyOfAll.AS_IT_WAS, tuple(caps), quiet, settings)
+        of_all = PolicyOfAll(policy) if policy else PolicyOfAll.AS_IT_WAS
+        return Changes(of_all, tuple(caps), quiet, settings, variant_policy)
     except ValueError:
         raise BadChange(f"policy {policy}: expected {', '.join(PolicyOfAll)}") from None
 
@@ -112,6 +132,13 @@ def _cap(written: str, channel: str, unit: str, value: str) -> BudgetRule:
         units = ", ".join(CalendarUnit)
         expected = f"cap.<{', '.join(Channel)} or *>.<{units}>=<how many, at least 0>"
         raise BadChange(f"{written}: expected {expected}") from None
+
+
+def _variant_policy(written: str, value: str) -> VariantPolicy:
+    try:
+        return VariantPolicy(value)
+    except ValueError:
+        raise BadChange(f"{written}: expected one of {', '.join(VariantPolicy)} after =") from None
 
 
 def _number(written: str, value: str) -> float:

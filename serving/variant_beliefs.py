@@ -10,8 +10,8 @@ from prometheus_client import Counter, Gauge
 
 from adapters.postgres.variant_beliefs import Stored, VariantBeliefs
 from models.variant_belief.belief import BadBelief, verified
+from models.variant_belief.scored import Versioned
 from serving.per_tenant import EVERY_SECONDS, PerTenant
-from serving.variant_scores import Versioned
 
 _log = structlog.get_logger("kairos.beliefs")
 _LOADED = Gauge(

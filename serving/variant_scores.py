@@ -19,18 +19,11 @@ from domain.values import Channel
 from models.arm_draws import BadArms
 from models.content_bandit.context import is_personal, vector
 from models.content_bandit.items import items_of
-from models.variant_belief.belief import Rows, Spread, VariantBelief
+from models.variant_belief.belief import Spread
+from models.variant_belief.scored import Seen, Versioned, prior, scored
 
 DEFAULT = VariantPolicy.INVERSE_GAP
 log = structlog.get_logger("kairos.variants")
-
-
-@dataclass(frozen=True)
-class Versioned:
-    """A belief and which one it is; version 0 is the prior."""
-
-    version: int
-    belief: VariantBelief
 
 
 Items = tuple[tuple[str, tuple[float, ...]], ...]
@@ -109,58 +102,22 @@ def variant_scores(
             key = (each.definition.type, items, each.policy.in_its_version)
             alike[key] += [(place, channel) for channel in each.channels]
     for (message_type, items, policy), places in alike.items():
-        believed = beliefs(tenant, message_type) or _prior([arm for arm, _ in items])
-        some = [(asked[place], channel) for place, channel in places]
+        believed = beliefs(tenant, message_type) or prior([arm for arm, _ in items])
+        some = [_seen(asked[place], channel) for place, channel in places]
         try:
-            scored = _scored(believed, dict(items), policy, some, spread)
+            made = scored(believed, dict(items), policy, some, spread)
         except (BadArms, FloatingPointError, np.linalg.LinAlgError) as error:
             # No decision fails for a belief: rules draw this one's variant, and it is told.
             log.error("variants.failed", type=message_type, belief=believed.version, error=type(error).__name__)  # noqa: TRY400
             continue
-        for (place, channel), scores in zip(places, scored, strict=True):
+        for (place, channel), scores in zip(places, made, strict=True):
             found[place][channel] = scores
     return found
 
 
-def _prior(arms: Sequence[str]) -> Versioned:
-    return Versioned(0, VariantBelief.fresh(arms))
-
-
-def _scored(
-    believed: Versioned,
-    items: Mapping[str, tuple[float, ...]],
-    policy: PolicyName,
-    asked: Sequence[tuple[ToVary, Channel]],
-    spread: Spread,
-) -> list[VariantScores]:
-    arms = tuple(items)
-    belief = believed.belief.with_arms(arms, items)
-    contexts = [vector(channel, (each.features or {}).get(channel.value)) for each, channel in asked]
-    seen = [[each.exposure.get(arm, 0.0) for arm in belief.arms] for each, _ in asked]
-    awake = np.tile(np.isin(belief.arms, arms), (len(asked), 1))
-    rows = Rows(
-        context=np.array(contexts, dtype=np.float64),
-        exposure=np.array(seen, dtype=np.float64),
-        eligible=awake,
-        decision_ids=[each.decision_id for each, _ in asked],
-    )
-    chances, worth = belief.probabilities(policy, rows, spread), belief.expected(policy, rows)
-    columns = [belief.arms.index(arm) for arm in arms]
-    return [
-        VariantScores(
-            policy=policy,
-            arms=arms,
-            probabilities=tuple(chances[row, columns].tolist()),
-            inputs={
-                "belief": believed.version,
-                "context": list(contexts[row]),
-                "exposure": {arm: h for arm in arms if (h := each.exposure.get(arm, 0.0))},
-                "expected": dict(zip(arms, worth[row, columns].tolist(), strict=True)),
-                **({"items": told} if (told := {arm: list(each) for arm, each in items.items() if any(each)}) else {}),
-            },
-        )
-        for row, (each, _) in enumerate(asked)
-    ]
+def _seen(asked: ToVary, channel: Channel) -> Seen:
+    context = vector(channel, (asked.features or {}).get(channel.value))
+    return Seen(asked.decision_id, list(context), asked.exposure)
 
 
 def stands_on_person(asked: ToVary, scores: Mapping[Channel, VariantScores]) -> bool:

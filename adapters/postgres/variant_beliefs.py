@@ -65,6 +65,17 @@ class VariantBeliefs:
         with self._database.tenant(tenant) as connection:
             return [_stored(row) for row in connection.execute(_NEWER, given)]
 
+    def in_version(self, tenant: str, message_type: str, version: int) -> Stored | None:
+        """Return a belief in one of its versions; None when it is kept no longer.
+
+        Raises:
+            Unavailable: PostgreSQL is away.
+        """
+        given = {"tenant": tenant, "type": message_type, "version": version}
+        with self._database.tenant(tenant) as connection:
+            row = connection.execute(_IN_VERSION, given).one_or_none()
+        return _stored(row) if row is not None else None
+
     def learn(
         self,
         tenant: Tenant,
@@ -159,6 +170,10 @@ SELECT b.message_type, b.version, b.learned_until, b.body, b.digest FROM (
 LEFT JOIN unnest(CAST(:type AS text[]), CAST(:version AS integer[])) AS known (message_type, version)
     ON known.message_type = b.message_type
 WHERE b.version > coalesce(known.version, 0) ORDER BY b.message_type COLLATE "C"
+""")
+
+_IN_VERSION = text(f"""
+SELECT {_COLUMNS} FROM variant_belief WHERE tenant = :tenant AND message_type = :type AND version = :version
 """)
 
 _NEWEST = text(f"""

@@ -31,6 +31,12 @@ MANY = 700
 ALTERED = """
 UPDATE decision SET record = jsonb_set(record, '{action_probability}', '0.25') WHERE decision_id = :id
 """
+ANOTHER_BELIEF = """
+UPDATE decision SET record = jsonb_set(record, '{expected,variants}', (
+    SELECT jsonb_object_agg(key, jsonb_set(value, '{inputs,belief}', '7'))
+    FROM jsonb_each(record->'expected'->'variants')
+)) WHERE tenant = :tenant
+"""
 
 
 @pytest.fixture
@@ -138,6 +144,30 @@ def test_what_the_log_never_tried_is_refused(run, decided, tenant):
     assert "the log never made" in done.stdout
 
 
+def test_another_policy_of_variants_is_told_what_it_would_have_been_worth(run, decided, tenant):
+    decided(MANY)
+    done = run("--since", "2026-03-01", "--tenant", tenant.tenant, "--set", "variant_policy=thompson", "--json")
+    assert done.exit_code == 0, done.output
+    told = document(done)
+    assert (told["decisions"], told["left_out"], told["changed"]) == (MANY, 0, []), "only the variant is another"
+    # Nothing was learnt, so that every policy spreads its chances evenly: there is nothing to gain.
+    gain = told["worth"]["gains"]["over_log"]
+    assert gain["low"] < 0 < gain["high"]
+
+
+def test_decisions_whose_belief_is_gone_are_told_and_not_guessed_at(run, decided, tenant, databases):
+    decided(20, share=0)
+    url = databases.server.set(database=databases.database)
+    superuser = Database(url.render_as_string(hide_password=False))
+    with superuser.begin() as connection:
+        connection.execute(text(ANOTHER_BELIEF), {"tenant": tenant.tenant})
+    superuser.close()
+    done = run("--since", "2026-03-01", "--tenant", tenant.tenant, "--set", "variant_policy=thompson")
+    assert done.exit_code == 0, done.output
+    assert "0 decisions made again" in done.stdout
+    assert "20 are left out: the belief about their variants is not kept" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -147,6 +177,7 @@ def test_what_the_log_never_tried_is_refused(run, decided, tenant):
         (("--decision", "d", "--policy", "rules"), "need --since"),
         (("--since", "2026-03-01", "--policy", "best"), "policy best: expected"),
         (("--since", "2026-03-01", "--set", "cap=3"), "cap=3: expected one of"),
+        (("--since", "2026-03-01", "--set", "variant_policy=best"), "variant_policy=best: expected one of rules"),
         (("--since", "soon"), "--since: expected a date"),
         (("--since", "2026-03-01", "--tenant", "nobody"), "there is no tenant 'nobody'"),
     ],

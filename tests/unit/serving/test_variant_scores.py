@@ -7,7 +7,8 @@ from domain.policy import PolicyName, VariantPolicy
 from domain.values import Channel
 from models.content_bandit.context import CONTEXT, vector
 from models.variant_belief.belief import Learnt, Spread, VariantBelief
-from serving.variant_scores import ToVary, Versioned, stands_on_person, variant_scores
+from models.variant_belief.scored import Versioned
+from serving.variant_scores import ToVary, stands_on_person, variant_scores
 from tests.builders import a_type
 
 SPREAD = Spread(epsilon=0.1, temperature=0.01)
