@@ -1,9 +1,11 @@
 """Runs jobs in a thread of the service, chunk by chunk; several services share them, and a killed one's are taken over.
 
-A handler's refusal of an item is a verdict and the job goes on; anything unexpected ends the job, and says so.
+Tenants take turns, so that nobody's long job keeps anybody else's waiting. A handler's refusal of an item is a verdict
+and the job goes on; anything unexpected ends the job, and says so.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -14,10 +16,13 @@ from adapters.postgres.tenants import Tenants
 from domain.tenants import Tenant
 from serving import metrics
 from serving.background import Background
+from serving.logs import places
 
 EVERY_SECONDS = 0.5
 CHUNK = 50
 """Items done in one transaction."""
+TURN_SECONDS = 2.0
+"""How long one tenant's jobs are worked on before it is the next one's turn."""
 log = structlog.get_logger("kairos.jobs")
 
 
@@ -25,12 +30,31 @@ class JobRunner(Background):
     """Looks for jobs while the ``with`` block runs; at its end the chunk under way is finished."""
 
     def __init__(
-        self, jobs: Jobs, tenants: Tenants, handlers: Mapping[str, Handler], *, every_seconds: float = EVERY_SECONDS
+        self,
+        jobs: Jobs,
+        tenants: Tenants,
+        handlers: Mapping[str, Handler],
+        *,
+        first: Sequence[str] = (),
+        every_seconds: float = EVERY_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Start nothing yet.
+
+        Args:
+            jobs: where they are kept.
+            tenants: whose they are.
+            handlers: what does each kind.
+            first: kinds that go before all others of the same tenant, at each of its turns.
+            every_seconds: pause between two looks.
+            monotonic: tells when a turn is over.
+        """
         super().__init__("jobs", every_seconds=every_seconds, on_unavailable="jobs.waiting")
         self._jobs = jobs
         self._tenants = tenants
         self._handlers = handlers
+        self._first = first
+        self._monotonic = monotonic
 
     def work(self) -> None:
         """Do every job that waits.
@@ -41,38 +65,57 @@ class JobRunner(Background):
         self.run_waiting()
 
     def run_waiting(self) -> int:
-        """Do every job that waits, of every tenant; returns how many were worked on.
+        """Do every job that waits, the tenants in turn; returns how many came to an end.
 
         Raises:
             Unavailable: PostgreSQL is away; what was done stays done.
         """
-        count = 0
-        kinds = list(self._handlers)
-        for name in self._jobs.tenants_with_some(kinds, now=real_now()):
-            tenant = self._tenants.get(name)
-            while not self.has_ended:
-                claimed = self._jobs.claim(tenant, kinds, now=real_now())
-                if claimed is None:
-                    break
-                self._work(tenant, claimed)
-                count += 1
+        count, kinds = 0, list(self._handlers)
+        while not self.has_ended:
+            names = self._jobs.tenants_with_some(kinds, now=real_now())
+            ended = [made for name in names if (made := self._turn(self._tenants.get(name), kinds)) is not None]
+            if not ended:
+                break
+            count += sum(ended)
         return count
 
-    def _work(self, tenant: Tenant, claimed: Claimed) -> None:
-        handler = self._handlers[claimed.kind]
+    def _turn(self, tenant: Tenant, kinds: Sequence[str]) -> int | None:
+        """Work on a tenant's jobs for one turn; returns how many came to an end, None where there was none to take."""
+        until, ended = self._monotonic() + TURN_SECONDS, None
+        while not self.has_ended and self._monotonic() < until:
+            claimed = self._jobs.claim(tenant, kinds, now=real_now(), first=self._first)
+            if claimed is None:
+                break
+            ended = (ended or 0) + self._work(tenant, claimed, until)
+        return ended
+
+    def _work(self, tenant: Tenant, claimed: Claimed, until: float) -> bool:
+        """Do chunks of a job until a moment, at least one; returns whether the job came to an end."""
         try:
             while claimed.position < claimed.total and not self.has_ended:
-                claimed = self._jobs.advance(tenant, claimed, handler, chunk=CHUNK, now=real_now())
+                claimed = self._jobs.advance(tenant, claimed, self._handlers[claimed.kind], chunk=CHUNK, now=real_now())
+                if self._monotonic() >= until:
+                    break
+            if claimed.position < claimed.total:
+                self._jobs.release(tenant, claimed)
+                return False
         except LeaseLost:
             log.warning("job.taken_over", tenant=tenant.tenant, job_id=claimed.job_id)
+            return False
         except Unavailable:
             raise
-        except Exception:
-            # The one place where a handler's fault is caught: it must not take the other jobs with it.
-            log.exception("job.failed", tenant=tenant.tenant, job_id=claimed.job_id, kind=claimed.kind)
+        except Exception as error:  # noqa: BLE001 - a handler's fault must not take the other jobs with it
+            log.error(  # noqa: TRY400 - the exception's text may quote somebody's data
+                "job.failed",
+                tenant=tenant.tenant,
+                job_id=claimed.job_id,
+                kind=claimed.kind,
+                error=type(error).__name__,
+                at=places(error.__traceback__),
+            )
             self._jobs.fail(tenant, claimed, "an unexpected fault; the service's log has it")
             metrics.JOBS.labels(claimed.kind, "failed").inc()
         else:
-            if claimed.position >= claimed.total:
-                log.info("job.done", tenant=tenant.tenant, job_id=claimed.job_id, items=claimed.total)
-                metrics.JOBS.labels(claimed.kind, "done").inc()
+            log.info("job.done", tenant=tenant.tenant, job_id=claimed.job_id, items=claimed.total)
+            metrics.JOBS.labels(claimed.kind, "done").inc()
+        return True

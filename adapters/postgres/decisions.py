@@ -213,6 +213,12 @@ class DecisionLog:
             audit.write(connection, tenant, [read])
         return {**row.record, "recorded_at": row.recorded_at.isoformat()}
 
+    def previewed(self, tenant: Tenant, recipient_id: str, question: str, *, actor: str) -> None:
+        """Tell the audit trail that what is known of a recipient was read for a question about a decision."""
+        entry = AuditEntry(action="decision.previewed", actor=actor, object="recipient", recipient_id=recipient_id)
+        with self._database.tenant(tenant.tenant) as connection:
+            audit.write(connection, tenant, [entry.model_copy(update={"detail": {"question": question}})])
+
     def of_recipient(
         self,
         tenant: Tenant,

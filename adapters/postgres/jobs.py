@@ -103,10 +103,15 @@ class Jobs:
         with self._database.begin() as connection:
             return list(connection.execute(_TENANTS_WITH_SOME, named).scalars())
 
-    def claim(self, tenant: Tenant, kinds: Sequence[str], *, now: datetime) -> Claimed | None:
-        """Take the oldest job that nobody works on, or None; the lease is in real time."""
+    def claim(
+        self, tenant: Tenant, kinds: Sequence[str], *, now: datetime, first: Sequence[str] = ()
+    ) -> Claimed | None:
+        """Take the oldest job that nobody works on, one of the kinds that go ``first`` before others, or None.
+
+        The lease is in real time.
+        """
         with self._database.tenant(tenant.tenant) as connection:
-            named = {"kinds": list(kinds), "now": now, "lease": now + LEASE}
+            named = {"kinds": list(kinds), "first": list(first), "now": now, "lease": now + LEASE}
             row = connection.execute(_CLAIM, named).one_or_none()
             if row is None:
                 return None
@@ -145,6 +150,13 @@ class Jobs:
                 values |= {"state": JobState.DONE.value, "payload": None, "leased_until": None}
             connection.execute(update(jobs).where(held).values(**values, updated_at=func.clock_timestamp()))
         return replace(claimed, position=position, lease=lease)
+
+    def release(self, tenant: Tenant, claimed: Claimed) -> None:
+        """Give a job back with what is done of it: whoever looks next may go on."""
+        with self._database.tenant(tenant.tenant) as connection:
+            held = (jobs.c.job_id == claimed.job_id) & (jobs.c.leased_until == claimed.lease)
+            values = {"leased_until": None, "updated_at": func.clock_timestamp()}
+            connection.execute(update(jobs).where(held).values(**values))
 
     def fail(self, tenant: Tenant, claimed: Claimed, problem: str) -> None:
         """End a job that cannot go on; what was done stays done."""
@@ -190,6 +202,6 @@ WHERE (tenant, job_id) = (
     SELECT tenant, job_id FROM job
     WHERE state IN ('queued', 'running') AND kind = ANY(CAST(:kinds AS text[]))
         AND (leased_until IS NULL OR leased_until <= :now)
-    ORDER BY created_at, job_id LIMIT 1 FOR UPDATE SKIP LOCKED)
+    ORDER BY kind = ANY(CAST(:first AS text[])) DESC, created_at, job_id LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING job_id, kind, actor, position, total, payload, leased_until
 """)

@@ -182,7 +182,8 @@ def build_app(open_parts: Callable[[], AbstractContextManager[Parts]]) -> FastAP
             with (
                 Books(parts.event_log),
                 parts.spool_drain,
-                JobRunner(parts.jobs, parts.tenants, _handlers(parts)),
+                # What people chose does not wait for what is computed.
+                JobRunner(parts.jobs, parts.tenants, _handlers(parts), first=[bulk.KIND]),
                 parts.change_streams as streams,
                 told_to_stop(lambda: loop.call_soon_threadsafe(streams.end)),
             ):

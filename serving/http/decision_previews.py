@@ -26,7 +26,7 @@ def post_preview(
     stage: Annotated[Question, Query(description="The question: when, where, in which words, or what stands against.")],
     key: IdempotencyKey = None,  # noqa: ARG001 - documented as without effect: nothing is done that could be repeated
 ) -> Preview:
-    """Answer by the same stages that make a decision; nothing is recorded, reserved or counted.
+    """Answer by the same stages that make a decision; nothing is recorded, reserved or counted, but that it was asked.
 
     Probabilities are those a decision would be drawn with now. The outcome is a draw of this preview alone: the next
     decision draws its own. An `Idempotency-Key` has no effect.
@@ -36,4 +36,5 @@ def post_preview(
     (found,) = parts.decider.consider(tenant, [ask], now=parts.clock.now(tenant))
     if not isinstance(found, tuple):
         raise refusal_of(found)
+    parts.decisions.previewed(tenant, ask.request.recipient_id, stage.value, actor=caller.actor)
     return preview(stage, *found)

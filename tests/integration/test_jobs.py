@@ -4,13 +4,14 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import event
+from structlog.testing import capture_logs
 
 from adapters.clock import real_now
 from adapters.postgres.engine import Database
 from adapters.postgres.jobs import LEASE, Jobs, LeaseLost, UnknownJob
 from adapters.postgres.tenants import Tenants
 from domain.jobs import ItemResult, ItemVerdict, JobState
-from serving.job_runner import JobRunner
+from serving.job_runner import CHUNK, TURN_SECONDS, JobRunner
 
 KIND = "test.count"
 
@@ -92,6 +93,69 @@ def test_a_fault_ends_the_job_and_not_the_others(jobs, tenant, db, box):
     failed = jobs.get(tenant, bad.job_id)
     assert (failed.state, failed.problem) == (JobState.FAILED, "an unexpected fault; the service's log has it")
     assert jobs.get(tenant, good.job_id).state is JobState.DONE
+
+
+class Ticking:
+    """A handler for which each chunk takes longer than a turn, and that notes whose it was."""
+
+    def __init__(self):
+        self.seconds, self.order = 0.0, []
+
+    def monotonic(self):
+        return self.seconds
+
+    def __call__(self, _connection, tenant, payload, places, _actor):
+        self.seconds += TURN_SECONDS
+        self.order.append((tenant.tenant, payload["name"]))
+        return [ItemResult(position=place, verdict=ItemVerdict.DONE) for place in places]
+
+
+def test_a_long_job_of_one_tenant_keeps_nobody_elses_waiting(jobs, tenant, db, box):
+    other = Tenants(db, box).create(f"{tenant.tenant}c", display_name="c", time_zone="UTC", is_sandbox=True)[0]
+    long = jobs.submit(tenant, "test.turns", total=5 * CHUNK, payload={"name": "long"}, actor="test")
+    short = jobs.submit(other, "test.turns", total=1, payload={"name": "short"}, actor="test")
+    ticking = Ticking()
+    runner = JobRunner(jobs, Tenants(db, box), {"test.turns": ticking}, monotonic=ticking.monotonic)
+    assert runner.run_waiting() == 2
+    assert ticking.order.index((other.tenant, "short")) <= 1
+    assert jobs.get(other, short.job_id).state is jobs.get(tenant, long.job_id).state is JobState.DONE
+    assert [each.position for each in jobs.results(tenant, long.job_id, after=-1, limit=999)] == list(range(5 * CHUNK))
+
+
+def test_what_goes_first_waits_for_one_turn_of_a_longer_job_and_not_for_its_end(jobs, tenant, db, box):
+    jobs.submit(tenant, "test.turns", total=3 * CHUNK, payload={"name": "computed"}, actor="test")
+    ticking = Ticking()
+
+    def handler(connection, tenant, payload, places, actor):
+        if not ticking.order:
+            jobs.submit(tenant, "test.chosen", total=1, payload={"name": "chosen"}, actor="test")
+        return ticking(connection, tenant, payload, places, actor)
+
+    handlers = {"test.turns": handler, "test.chosen": ticking}
+    JobRunner(jobs, Tenants(db, box), handlers, first=["test.chosen"], monotonic=ticking.monotonic).run_waiting()
+    assert [name for _, name in ticking.order] == ["computed", "chosen", "computed", "computed"]
+
+
+def test_a_job_that_was_given_back_may_be_taken_at_once(jobs, tenant):
+    submitted(jobs, tenant)
+    now = real_now()
+    claimed = jobs.advance(tenant, jobs.claim(tenant, [KIND], now=now), Counting(), chunk=3, now=now)
+    jobs.release(tenant, claimed)
+    again = jobs.claim(tenant, [KIND], now=now)
+    assert (again.job_id, again.position) == (claimed.job_id, 3)
+
+
+def test_the_line_of_a_job_that_failed_says_where_and_quotes_nobody(jobs, tenant, db, box):
+    def broken(*_):
+        raise ValueError("a@b.example")
+
+    jobs.submit(tenant, "test.broken", total=1, payload={}, actor="test")
+    with capture_logs() as lines:
+        JobRunner(jobs, Tenants(db, box), {"test.broken": broken}).run_waiting()
+    (line,) = [line for line in lines if line["event"] == "job.failed"]
+    assert line["error"] == "ValueError"
+    assert "broken" in line["at"][-1]
+    assert "a@b.example" not in str(line)
 
 
 def test_a_tenant_is_named_while_it_has_a_job_that_nobody_works_on(jobs, tenant):

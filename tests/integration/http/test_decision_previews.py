@@ -1,9 +1,9 @@
-"""Previews over HTTP: each question is answered, and not a row is written by any of them."""
+"""Previews over HTTP: each question is answered, and no row but that of the reading is written by any of them."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.message_types import MessageTypes
@@ -11,11 +11,15 @@ from adapters.postgres.schema import metadata
 from adapters.postgres.tenants import Tenants
 from domain.consent import ConsentChange, ConsentStatus
 from domain.decision_preview import Question
+from domain.identity import subject_key
 from domain.values import Purpose
 from serving import decision_metrics
 from tests.builders import NOON, a_type
 
 WHERE = "/v1/decisions/preview"
+READINGS = text("""
+SELECT detail->>'question' FROM audit WHERE action = 'decision.previewed' AND subject_key = :subject ORDER BY audit_id
+""")
 
 
 @pytest.fixture
@@ -49,13 +53,18 @@ def counted():
 
 
 @pytest.mark.parametrize("recipient", ["r", "somebody-new"])
-def test_no_question_writes_a_row_or_moves_a_metric(api, world, db, recipient):
+def test_no_question_moves_a_metric_or_writes_a_row_but_that_it_was_asked(api, world, db, recipient):
     assert ask(api, "channel").status_code == 200  # the first use of a key is noted once
-    before = rows(db, world), counted()
+    before, moved = rows(db, world), counted()
     for stage in Question:
         answer = ask(api, stage.value, recipient, message={"urgency": "within_day"})
         assert (answer.status_code, answer.json()["stage"]) == (200, stage.value)
-    assert (rows(db, world), counted()) == before
+    after = rows(db, world)
+    assert after.pop("audit") - before.pop("audit") == len(Question)
+    assert (after, counted()) == (before, moved)
+    with db.tenant(world.tenant) as connection:
+        told = connection.execute(READINGS, {"subject": subject_key(world.subject_secret, recipient)}).scalars().all()
+    assert told[-len(Question) :] == [stage.value for stage in Question]
 
 
 def test_the_channels_chances_are_those_a_decision_is_drawn_with(api, world):

@@ -55,6 +55,8 @@ def test_a_batch_of_scores_has_a_verdict_on_each_item_and_says_what_was_expected
     results = api.get(f"/v1/jobs/{job['job_id']}/results").json()["results"]
     assert results[0]["detail"] == {"field": "items.0.features", "expected": "a model that serves; none does now"}
     assert results[1]["detail"]["field"] == "items.1.message_type"
+    trail = api.get("/v1/audit", params={"recipient_id": "r"}).json()["entries"]
+    assert "recipient.scored" in [row["action"] for row in trail], "what is known of r was read"
 
 
 @pytest.mark.parametrize(

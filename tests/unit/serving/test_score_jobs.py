@@ -36,13 +36,21 @@ class Decider:
         return SimpleNamespace(expected=expected), Screened(permitted=permitted, refusals=())
 
 
+@pytest.fixture(autouse=True)
+def trail(monkeypatch):
+    """What goes to the audit trail, which is PostgreSQL's to keep."""
+    told = []
+    monkeypatch.setattr("adapters.postgres.audit.write", lambda _connection, _tenant, entries: told.extend(entries))
+    return told
+
+
 MODEL = SimpleNamespace(name="engagement", version="7", scorer=Scorer())
 
 
-def results(items, model=MODEL):
+def results(items, model=MODEL, places=None):
     jobs = ScoreJobs(Decider(), lambda: model, Clock(lambda: NOON))
     tenant = SimpleNamespace(clock_offset_seconds=0)
-    return jobs.do(None, tenant, {"items": items}, range(len(items)), "actor")
+    return jobs.do(None, tenant, {"items": items}, places or range(len(items)), "actor")
 
 
 def test_each_item_gets_its_numbers_and_the_version_they_came_from():
@@ -72,3 +80,17 @@ def test_a_refusal_names_the_field_and_what_was_expected(item, field, expected):
 def test_without_a_model_every_item_is_refused():
     items = [{"features": {}}, {"recipient_id": "r", "message_type": "news"}]
     assert [each.verdict for each in results(items, model=None)] == ["refused", "refused"]
+
+
+def test_of_a_long_job_only_what_is_done_now_is_read():
+    [second] = results(["not read", {"features": {}}, "nor this"], places=range(1, 2))
+    assert (second.position, second.verdict) == (1, "done")
+
+
+def test_everybody_whose_data_are_read_is_in_the_trail_once(trail):
+    people = [{"recipient_id": who, "message_type": "news"} for who in ("r", "s", "r")]
+    results([*people, {"features": {}}])
+    assert [(each.action, each.recipient_id, each.actor) for each in trail] == [
+        ("recipient.scored", "r", "actor"),
+        ("recipient.scored", "s", "actor"),
+    ]
