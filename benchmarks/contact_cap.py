@@ -61,7 +61,9 @@ RULES = ContactBudget.model_validate(
         ]
     }
 )
-MOST_TRIES = 20
+MOST_TRIES = 100
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.02, 1.0
+"""Whoever is told that the store is busy asks again a little later each time, as a client would."""
 LATER = timedelta(hours=1)
 
 
@@ -72,6 +74,7 @@ def main() -> None:
         rounds=(1_000, "recipients"),
         at_once=(50, "decisions about each at the same time"),
         kill_share=(0.002, "chance of a kill before a statement"),
+        seed=(SEED, "of the kills"),
         most_seconds=(3_600.0, "begin no round after so long"),
     )
     logs.configure("error")
@@ -100,8 +103,8 @@ def main() -> None:
 class Killer:
     """Ends the connection before a statement now and then, as a crash of the network or the server would."""
 
-    def __init__(self, share: float) -> None:
-        self._dice = random.Random(SEED)  # noqa: S311 - load
+    def __init__(self, share: float, seed: int) -> None:
+        self._dice = random.Random(seed)  # noqa: S311 - load
         self._share = share
         self.kills = 0
 
@@ -140,9 +143,10 @@ class Sender:
         return handed
 
     def _until_answered(self, work: Callable[[], Any]) -> Any:
-        for _ in range(MOST_TRIES):
+        for number in range(MOST_TRIES):
             with suppress(Unavailable):
                 return work()
+            time.sleep(min(LONGEST_PAUSE_SECONDS, number * FIRST_PAUSE_SECONDS))
         raise RuntimeError(f"no answer in {MOST_TRIES} tries")
 
 
@@ -159,7 +163,7 @@ class Tally:
 def _rounds(
     sender: Sender, database: Database, calm: Database, tenant: Tenant, asked: argparse.Namespace
 ) -> dict[str, Any]:
-    killer = Killer(asked.kill_share)
+    killer = Killer(asked.kill_share, asked.seed)
     event.listen(database.engine, "before_cursor_execute", killer.maybe)
     recipients = [f"r{number:05d}" for number in range(asked.rounds)]
     now = datetime.now(UTC)
