@@ -51,7 +51,7 @@ bench: setup  ## measure; results are printed, and kept in benchmarks/RESULTS.md
 migrate: setup  ## bring the database named in the environment to the newest schema
 	@$(RUN) kairos migrate
 
-docs: setup  ## write docs/configuration.md and the published schemas anew
+docs: setup  ## write the documents and schemas that are made from code anew
 	@$(RUN) kairos docs
 
 clean:  ## remove what the embedded servers keep, then the environment

@@ -1,4 +1,4 @@
-"""Builds the parts of the service from the settings: the only module here that constructs a store.
+"""Builds the parts of the service from the settings; processes beside it open what they need themselves.
 
 Building connects to nothing, so the service starts while any server is down and says so.
 """

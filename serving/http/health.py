@@ -46,6 +46,6 @@ def readyz(parts: PartsOf) -> ReadinessAnswer:
 
 @router.get("/metrics", summary="Numbers in Prometheus' format", response_class=Response)
 def numbers(parts: PartsOf) -> Response:
-    """Return every metric of every worker of this service, and those of relay and consumer, which have no port."""
+    """Return every metric of every worker of this service, and those of the processes beside it, which have no port."""
     content = metrics.exposition() + heartbeat.exposition(parts.settings.data_dir)
     return Response(content, media_type=metrics.CONTENT_TYPE)
