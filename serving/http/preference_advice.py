@@ -98,7 +98,6 @@ def accept_recommendation(
 
 
 @router.post("/{recommendation_id}/dismiss", summary="Dismiss a suggestion", responses=problems(404))
-@never_limited
 def dismiss_recommendation(
     caller: Writer, recipient_id: RecipientId, recommendation_id: RecommendationId, parts: PartsOf, signal: SignalOf
 ) -> Answer:
