@@ -102,6 +102,15 @@ class Scene:
         assert len({row.decision_id for row in rows}) == len(rows)
         return {row.decision_id: row.answer for row in rows}
 
+    def shadows(self, decision_id: str) -> dict[str, dict[str, Any]]:
+        """Return what shadows said about a decision, by their versions."""
+        database = Database(self.urls.app)
+        query = "SELECT version, champion, p FROM shadow_score WHERE decision_id = :id"
+        with database.tenant(self.tenant.tenant) as connection:
+            rows = connection.execute(text(query), {"id": decision_id}).mappings().all()
+        database.close()
+        return {row["version"]: {"champion": row["champion"], "p": row["p"]} for row in rows}
+
     def withdrawals(self, recipient_id: str) -> int:
         """Return how often a recipient's withdrawal is on record."""
         database = Database(self.urls.app)
@@ -119,11 +128,11 @@ class Scene:
         )  # fmt: skip
         return BundleShelf(self.settings.bundle_dir / MODEL, BundleSigner.of(self.box)).publish(info, files)
 
-    def name_champion(self, version: str) -> None:
+    def name_champion(self, version: str, alias: str = ALIAS) -> None:
         """Let MLflow's alias name a version; it registers what it does not know."""
         with httpx.Client(base_url=self.mlflow_url, timeout=60, trust_env=False) as client:
             client.post(f"{_API}/registered-models/create", json={"name": MODEL})
-            given = {"name": MODEL, "alias": ALIAS, "version": version}
+            given = {"name": MODEL, "alias": alias, "version": version}
             while not client.post(f"{_API}/registered-models/alias", json=given).is_success:
                 made = {"name": MODEL, "source": f"s3://nobody-reads/{MODEL}"}
                 client.post(f"{_API}/model-versions/create", json=made).raise_for_status()

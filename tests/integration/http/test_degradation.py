@@ -9,12 +9,17 @@ import shutil
 from collections.abc import Iterator
 
 import httpx
+import numpy as np
 import pytest
 
+from adapters.bundle import REGISTRY
 from adapters.embedded.valkey import start_valkey
 from adapters.secrets import SecretBox
-from serving.models import MODEL
+from models.engagement import spec, train
+from models.engagement.score import Scorer
+from serving.models import MODEL, SHADOW
 from tests.degradation_scene import PEOPLE, Scene, a_scene, eventually
+from tests.engagement_rows import a_dataset
 
 SERVERS = ("postgres", "valkey", "mlflow")
 TOGETHER = [names for size in (1, 2, 3) for names in itertools.combinations(SERVERS, size)]
@@ -131,6 +136,28 @@ def test_a_bundle_that_was_changed_is_not_loaded_and_the_last_good_one_serves_on
         scene.name_champion("1")
         shutil.rmtree(bad)
     settled(api)
+
+
+def test_a_shadow_says_of_the_champions_rows_what_its_own_bundle_says_and_decides_nothing(scene, api):
+    settled(api)
+    fitted = train.fit(a_dataset(300), seed=2)
+    scene.publish("9", {**fitted.to_files(), REGISTRY: scene.features.registry_bytes()})
+    scene.name_champion("9", SHADOW)
+    loaded = 'kairos_shadow_loaded{model="engagement",version="9"} 1.0'
+    eventually(lambda: loaded in api.get("/metrics").text, "the shadow is loaded")
+    answer = ask(api, "receipt").json()
+    eventually(lambda: scene.shadows(answer["decision_id"]), "what the shadow said is stored")
+    record = api.get(f"/v1/decisions/{answer['decision_id']}").json()
+    assert record["versions"]["models"]["engagement"] == "1", "the champion decided"
+    [(version, said)] = scene.shadows(answer["decision_id"]).items()
+    assert (version, said["champion"]) == ("9", "1")
+    rows = {channel: [row.get(name) for name in spec.FEATURES] for channel, row in record["features"].items()}
+    scorer = Scorer.from_files(fitted.to_files())
+    expected = {channel: scorer.score(np.array([row], dtype=np.float32))[0] for channel, row in rows.items()}
+    assert said["p"] == pytest.approx(expected)
+    champions = {channel: terms["p_convert"] for channel, terms in record["expected"]["channels"].items()}
+    assert champions.keys() == said["p"].keys()
+    assert champions != pytest.approx(said["p"])
 
 
 @pytest.mark.usefixtures("api")  # one that knew the champion ran here before
