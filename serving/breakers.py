@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import structlog
 from prometheus_client import Counter, Gauge
 
-from adapters.cms import CmsUnavailable
+from adapters.cms import CmsDown
 from adapters.feature_store import FeatureStoreUnavailable
 from adapters.postgres.engine import Unavailable
 from adapters.variant_writer import WriterUnavailable
@@ -21,6 +21,8 @@ log = structlog.get_logger("kairos.breakers")
 _OPENED = Counter("kairos_breaker_opened", "Times a breaker opened.", ("name",))
 _REFUSED = Counter("kairos_breaker_refused", "Calls that an open breaker did not let through.", ("name",))
 _STATE = Gauge("kairos_breaker_state", "0 closed, 1 half-open, 2 open.", ("name",), multiprocess_mode="mostrecent")
+SLOW_CONTENT_SECONDS = 3.0
+"""For one page of a content system."""
 _NUMBER = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}
 
 
@@ -143,8 +145,13 @@ def online_features() -> Breaker:
 
 
 def content_system(tenant: str) -> Breaker:
-    """Return the breaker of one tenant's content system: a try may take five seconds, so three in a row are enough."""
-    return Breaker(f"content:{tenant}", failures=(CmsUnavailable,), thresholds=Thresholds(in_a_row=3))
+    """Return the breaker of one tenant's content system: a try may take five seconds, so three in a row are enough.
+
+    What takes most of that holds a thread almost as long as what never comes: used, and counted as a failure.
+    """
+    return Breaker(
+        f"content:{tenant}", failures=(CmsDown,), thresholds=Thresholds(in_a_row=3), slow_seconds=SLOW_CONTENT_SECONDS
+    )
 
 
 def variant_writer() -> Breaker:

@@ -6,6 +6,8 @@ for anew; what failed is not asked again at once.
 
 import threading
 import time
+from collections import Counter as Counts
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooSlow
@@ -16,8 +18,9 @@ from urllib.parse import urlencode
 import structlog
 from prometheus_client import Counter
 
-from adapters.cms import LIMITS, Cms, CmsUnavailable, Page, question
+from adapters.cms import LIMITS, MOST_KEPT_BYTES, STALE_TIMES, Cms, CmsUnavailable, Page, Pages, TooLong, question
 from adapters.egress import Egress
+from adapters.kept_answers import KeptAnswers
 from adapters.postgres.content_sources import ContentSources, Destination
 from adapters.postgres.engine import Unavailable
 from adapters.secrets import CannotOpen
@@ -25,11 +28,14 @@ from adapters.settings import Settings
 from domain.content_blocks import BlockReason, Named, SourceText
 from domain.decisioning import Draft, wanted_of_source
 from domain.tenants import Tenant
-from serving.breakers import Breaker, Open, content_system
+from serving.at_once import AtOnce
+from serving.breakers import Open, content_system
 
-AT_A_TIME = 4
+AT_A_TIME = 8
 MOST_OF_A_TENANT = 2
-"""Requests under way to one tenant's content system; one that hangs holds no thread of the others."""
+"""Requests under way to one tenant's content system; once half of the threads are taken, one."""
+IDLE_SECONDS = 900.0
+"""A content system that nobody used for so long is forgotten with what is kept of it."""
 REST_SECONDS = 5.0
 """What could not be had is not asked for again within so many."""
 log = structlog.get_logger("kairos.content")
@@ -49,7 +55,7 @@ class _Standing:
 
     destination: Destination
     cms: Cms
-    breaker: Breaker
+    used: float
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,10 @@ class ContentTexts:
         self._wait_seconds = wait_seconds
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._standing: dict[str, _Standing] = {}
+        self._changes: Counts[str] = Counts()
+        self._pages: Pages = KeptAnswers(MOST_KEPT_BYTES)
+        self._readers = AtOnce()
+        self._standing: OrderedDict[str, _Standing] = OrderedDict()
         self._unconfigured: dict[str, float] = {}
         self._resting: dict[tuple[str, str], float] = {}
         self._under_way: dict[tuple[str, str], _UnderWay] = {}
@@ -109,9 +118,13 @@ class ContentTexts:
         self._egress.close()
 
     def forget(self, tenant: str) -> None:
-        """Forget everything of a tenant whose source was changed; other processes do within ``keep_seconds``."""
+        """Forget everything of a tenant whose source was changed; other processes do within ``keep_seconds``.
+
+        The change has to be committed: what is read before that is the source as it was.
+        """
         with self._lock:
-            self._standing.pop(tenant, None)
+            self._changes[tenant] += 1
+            self._leave(tenant)
             self._unconfigured.pop(tenant, None)
             self._resting = {key: until for key, until in self._resting.items() if key[0] != tenant}
 
@@ -119,14 +132,21 @@ class ContentTexts:
         """Return one page of a tenant's texts for who reads them, None where the tenant has no source.
 
         Raises:
+            TooLong: the question does not go into a URL.
             CmsUnavailable: no well-formed answer could be had.
             Open: the content system did not answer lately, so that it was not asked.
+            TooManyAtOnce: as many readers of the tenant as may are waiting for it.
             Unavailable: PostgreSQL is away.
         """
         standing = self._read(tenant)
         if standing is None:
             return None
-        page = _counted(standing.breaker, lambda: standing.cms.page(asked, cursor))
+        page = standing.cms.fresh(asked, cursor)
+        if page is not None:
+            _HITS.labels("fresh").inc()
+        else:
+            with self._readers.place(tenant):
+                page = _counted(lambda: standing.cms.page(asked, cursor))
         return page.model_copy(update={"items": _allowed(standing, page.items)})
 
     def said(self, tenant: Tenant, draft: Draft, seconds: float | None) -> Draft:
@@ -152,7 +172,7 @@ class ContentTexts:
         name, value = named.question
         asked = question(ids=[value]) if name == "ids" else question(category=value)
         with self._lock:
-            standing = self._standing.get(tenant)
+            standing = self._used(tenant)
             if standing is None and self._unconfigured.get(tenant, 0.0) > self._monotonic():
                 return BlockReason.UNCONFIGURED
         kept = standing.cms.kept(asked) if standing is not None else None
@@ -179,7 +199,9 @@ class ContentTexts:
             if self._resting.get(key, 0.0) > self._monotonic():
                 return BlockReason.UNAVAILABLE
             if key not in self._under_way:
-                if sum(whose == tenant for whose, _ in self._under_way) >= MOST_OF_A_TENANT:
+                mine = sum(whose == tenant for whose, _ in self._under_way)
+                # Systems that hang leave threads for tenants that have none.
+                if mine >= (MOST_OF_A_TENANT if len(self._under_way) < AT_A_TIME // 2 else 1):
                     return BlockReason.LATE
                 self._under_way[key] = _UnderWay(self._pool.submit(self._asked, key, asked), self._monotonic())
             return self._under_way[key]
@@ -189,7 +211,7 @@ class ContentTexts:
             standing = self._read(key[0])
             if standing is None:
                 return BlockReason.UNCONFIGURED
-            return _allowed(standing, _counted(standing.breaker, lambda: standing.cms.all(asked)))
+            return _allowed(standing, _counted(lambda: standing.cms.all(asked)))
         except (CmsUnavailable, Open, Unavailable, CannotOpen) as error:
             log.warning("content.unavailable", tenant=key[0], problem=str(error))
             self._rest(key)
@@ -206,32 +228,68 @@ class ContentTexts:
 
     def _read(self, tenant: str) -> _Standing | None:
         """Return the tenant's content system as it is set now."""
+        with self._lock:
+            changes = self._changes[tenant]
         destination = self._sources.destination(tenant)
         with self._lock:
-            standing = self._standing.get(tenant)
+            self._sweep()
+            if changes != self._changes[tenant]:
+                # Changed meanwhile, and perhaps read before: used now, and not kept for who comes later.
+                return self._new(tenant, destination) if destination is not None else None
             if destination is None:
-                self._standing.pop(tenant, None)
+                self._leave(tenant)
                 self._unconfigured[tenant] = self._monotonic() + self._keep_seconds
                 return None
+            standing = self._standing.get(tenant)
             if standing is None or standing.destination.edition != destination.edition:
-                cms = Cms(destination.url, destination.key, self._egress, keep_seconds=self._keep_seconds)
-                standing = _Standing(destination, cms, content_system(tenant))
-            standing = self._standing[tenant] = replace(standing, destination=destination)
-            return standing
+                self._leave(tenant)
+                standing = self._new(tenant, destination)
+            self._standing[tenant] = replace(standing, destination=destination)
+            return self._used(tenant)
+
+    def _new(self, tenant: str, destination: Destination) -> _Standing:
+        cms = Cms(
+            destination.url,
+            destination.key,
+            self._egress,
+            keep_seconds=self._keep_seconds,
+            calling=content_system(tenant).calling,
+            pages=self._pages,
+            owner=tenant,
+        )
+        return _Standing(destination, cms, self._monotonic())
+
+    def _used(self, tenant: str) -> _Standing | None:
+        """Return what is known of a tenant's content system, used now."""
+        standing = self._standing.get(tenant)
+        if standing is not None:
+            standing = self._standing[tenant] = replace(standing, used=self._monotonic())
+            self._standing.move_to_end(tenant)
+        return standing
+
+    def _leave(self, tenant: str) -> None:
+        self._standing.pop(tenant, None)
+        self._pages.drop(tenant)
+
+    def _sweep(self) -> None:
+        since = self._monotonic() - max(IDLE_SECONDS, STALE_TIMES * self._keep_seconds)
+        while self._standing and next(iter(self._standing.values())).used < since:
+            self._leave(next(iter(self._standing)))
 
 
 def _allowed(standing: _Standing, texts: Texts) -> Texts:
     return tuple(each for each in texts if standing.destination.may_ask_about(each.type))
 
 
-def _counted(breaker: Breaker, ask: Callable[[], Answered]) -> Answered:
-    """Ask behind the breaker, and count what became of it."""
-    outcome = "answered"
+def _counted(ask: Callable[[], Answered]) -> Answered:
+    """Ask, and count what became of it."""
     try:
-        with breaker.calling():
-            return ask()
-    except (CmsUnavailable, Open) as error:
-        outcome = "refused" if isinstance(error, Open) else "unavailable"
+        answered = ask()
+    except TooLong:
+        # Nothing was asked.
         raise
-    finally:
-        _FETCHES.labels(outcome).inc()
+    except (CmsUnavailable, Open) as error:
+        _FETCHES.labels("refused" if isinstance(error, Open) else "unavailable").inc()
+        raise
+    _FETCHES.labels("answered").inc()
+    return answered

@@ -3,7 +3,7 @@
 Nothing else in ``serving`` constructs a store; a test builds the same parts from fakes or from its own servers.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from adapters.bearer_tokens import BearerTokens
 from adapters.clock import Clock
@@ -61,6 +61,7 @@ from adapters.settings import Settings
 from adapters.unsubscribe_links import UnsubscribeLinks
 from adapters.variant_writer import VariantWriter
 from serving.admission import Admission
+from serving.at_once import AtOnce
 from serving.breakers import Breaker
 from serving.change_streams import ChangeStreams
 from serving.content_texts import ContentTexts
@@ -107,6 +108,7 @@ class Parts:
     variant_proposals: VariantProposals
     variant_writer: VariantWriter | None
     writer_breaker: Breaker
+    writer_places: AtOnce = field(default_factory=AtOnce)
     business_rules: BusinessRuleBook
     volume_targets: TargetBook
     contact_ledger: ContactLedger

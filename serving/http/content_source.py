@@ -1,23 +1,28 @@
 """``/v1/content-source`` and ``/v1/content``: where a tenant's content system is, and the texts it has."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import Field, SecretStr, StringConstraints
 
-from adapters.cms import MAX_IDS, CmsUnavailable, Cursor, question
+from adapters.cms import MAX_IDS, CmsUnavailable, Cursor, TooLong, question
 from adapters.postgres.content_sources import ContentSource, NoSource
 from domain import outside
 from domain.content_blocks import Label, SourceText
 from domain.events import Name
 from domain.outside import MAX_URL, Forbidden
 from domain.values import Frozen
+from serving.admission import Lane
+from serving.at_once import TooManyAtOnce
 from serving.breakers import Open
+from serving.http.afterwards import afterwards
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.errors import FieldError, ProblemCode, Refused, problems
 from serving.http.problem_codes import declared
-from serving.http.routes import Route
+from serving.http.rate_limit import too_many_at_once
+from serving.http.routes import Route, in_lane
 from serving.http.strict_body import body_of
 
 router = APIRouter(route_class=Route, tags=["message types"])
@@ -65,7 +70,7 @@ def put_content_source(
         raise Refused(ProblemCode.INVALID, "Nothing is asked of such a URL.", errors=[problem]) from None
     key = body.key.get_secret_value()
     made = parts.content_sources.put(caller.tenant, url=body.url, key=key, types=body.types, actor=caller.actor)
-    parts.content_texts.forget(caller.tenant.tenant)
+    afterwards(lambda: parts.content_texts.forget(caller.tenant.tenant))
     return made
 
 
@@ -85,10 +90,11 @@ def delete_content_source(caller: Writer, parts: PartsOf) -> None:
         parts.content_sources.delete(caller.tenant, actor=caller.actor)
     except NoSource:
         raise _none() from None
-    parts.content_texts.forget(caller.tenant.tenant)
+    afterwards(lambda: parts.content_texts.forget(caller.tenant.tenant))
 
 
 @router.get("/v1/content", summary="List texts of the content system", responses=problems(404, 424))
+@in_lane(Lane.BATCH)
 def get_content(
     caller: Reader,
     parts: PartsOf,
@@ -101,10 +107,15 @@ def get_content(
     """Return a page of what the content system answers, at most 100 texts; kept answers are given again for a while."""
     try:
         asked = question(message_type=message_type, segment=segment, ids=_ids(ids), category=category)
-        found = parts.content_texts.page(caller.tenant.tenant, asked, page)
     except ValueError as error:
         problem = FieldError(field="ids", expected=str(error))
         raise Refused(ProblemCode.INVALID, "These ids cannot be asked for.", errors=[problem]) from None
+    try:
+        found = parts.content_texts.page(caller.tenant.tenant, asked, page)
+    except TooLong:
+        raise _too_long(asked if page is None else {**asked, "page": page}) from None
+    except TooManyAtOnce as error:
+        raise too_many_at_once(error) from None
     except (CmsUnavailable, Open) as error:
         raise Refused(UNAVAILABLE, f"No texts could be had: {error}.") from None
     if found is None:
@@ -117,6 +128,13 @@ def _ids(given: str | None) -> list[str]:
     if any(_LABEL.fullmatch(each) is None for each in ids):
         raise ValueError("expected ids of letters, digits, _, ., : and -, separated by commas")
     return ids
+
+
+def _too_long(asked: Mapping[str, str]) -> Refused:
+    longest = max(asked, key=lambda name: len(asked[name]))
+    expected = f"a shorter value: the source's URL with the whole question has at most {MAX_URL} characters"
+    problem = FieldError(field=longest, expected=expected)
+    return Refused(ProblemCode.INVALID, "So much cannot be asked for at a time.", errors=[problem])
 
 
 def _none() -> Refused:

@@ -11,6 +11,7 @@ from fastapi import Request
 
 from adapters.redis.rate_limits import CountersAway
 from serving import metrics
+from serving.at_once import TooManyAtOnce
 from serving.http.auth import Caller, PartsOf
 from serving.http.errors import Refused
 from serving.http.problem_codes import declared
@@ -18,6 +19,13 @@ from serving.parts import Parts
 
 TOO_MANY = declared(
     "request.too_many", 429, "More requests in a minute than the limit; see Retry-After.", is_retryable=True
+)
+
+TOO_MANY_AT_ONCE = declared(
+    "request.too_many_at_once",
+    429,
+    "As many requests of the tenant as may are waiting for the same system outside; see Retry-After.",
+    is_retryable=True,
 )
 
 
@@ -54,3 +62,8 @@ def _check(parts: Parts, caller: Caller, route: str) -> None:
         metrics.LIMITED.labels(caller.tenant.tenant, too_many.level).inc()
         headers = {"Retry-After": str(too_many.retry_after)}
         raise Refused(TOO_MANY, f"Too many requests in a minute for this {too_many.level}.", headers=headers)
+
+
+def too_many_at_once(error: TooManyAtOnce) -> Refused:
+    """Return the refusal for who would be one more to wait for somebody outside."""
+    return Refused(TOO_MANY_AT_ONCE, f"It was not asked: {error}.", headers={"Retry-After": "1"})

@@ -2,14 +2,16 @@
 
 import json
 import threading
+import tracemalloc
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from adapters.cms import LIMITS, MAX_IDS, MAX_PAGES, MOST_KEPT, Cms, CmsUnavailable, question
+from adapters.cms import LIMITS, MAX_IDS, MAX_PAGES, Cms, CmsDown, CmsUnavailable, TooLong, question
 from adapters.egress import Egress, Limits
+from adapters.kept_answers import KeptAnswers
 from tests.integration.test_egress import Canary, at, saying
 from tests.unit.domain.test_outside import INSIDE, MISWRITTEN
 
@@ -143,14 +145,43 @@ def test_what_is_too_old_is_still_at_hand_for_who_does_not_wait(cms, source, clo
     assert len(source.asked) == 2
 
 
-def test_no_more_answers_are_kept_than_there_is_room_for(cms, source):
-    for number in range(MOST_KEPT + 1):
-        cms.all({"category": f"c{number}"})
+def test_content_systems_share_the_room_for_answers_and_one_that_is_read_much_takes_none_of_the_others(source):
+    way, pages = Egress(allow_loopback=True, limits=SHORT), KeptAnswers(200_000)
+    large, small = (Cms(source.url, KEY, way, keep_seconds=60, pages=pages, owner=name) for name in ("large", "small"))
+    small.all(OF_C)
+    source.pages[None] = a_page(ITEM | {"fields": {"body": "x" * 20_000}})
+    for number in range(20):
+        large.all({"category": f"c{number}"})
+        assert pages.size <= 200_000
     asked = len(source.asked)
-    cms.all({"category": f"c{MOST_KEPT}"})
+    small.all(OF_C)
+    large.all({"category": "c19"})
     assert len(source.asked) == asked
-    cms.all({"category": "c0"})
+    large.all({"category": "c0"})
     assert len(source.asked) == asked + 1
+    way.close()
+
+
+@pytest.mark.parametrize(
+    ("items", "fields", "words"),
+    [(100, 1, "x"), (100, 20, "y" * 450), (50, 1, "é" * 9_000), (13, 1, "\N{GRINNING FACE}" + "x" * 19_000)],
+    ids=["many", "full", "accents", "wide"],
+)
+def test_a_kept_answer_is_counted_as_no_less_than_the_memory_it_takes(cms, source, items, fields, words):
+    cms.all(OF_C)
+    said = {f"f{chr(ord('a') + place)}": words for place in range(fields)}
+    told = {"items": [ITEM | {"id": f"i{number}", "fields": said} for number in range(items)]}
+    source.pages[None] = json.dumps(told, ensure_ascii=False).encode()
+    before = cms._pages.size
+    page = cms._fetched({"category": "d"})
+    weight = cms._pages.size - before
+    body = page.model_dump_json()
+    tracemalloc.start()
+    copy = type(page).model_validate_json(body)
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(copy.items) == items
+    assert taken <= weight <= 5 * taken
 
 
 @pytest.mark.parametrize(
@@ -179,12 +210,60 @@ def test_what_is_not_as_expected_is_refused_and_not_repeated(cms, source, body, 
     assert "secret" not in str(refused.value)
 
 
-@pytest.mark.parametrize("status", [204, 301, 302, 307, 401, 404, 429, 500])
-def test_a_redirect_or_a_refusal_is_no_answer(cms, source, status):
+@pytest.mark.parametrize("status", [204, 301, 302, 307, 401, 429, 500, 503])
+def test_a_redirect_or_a_refusal_of_everything_is_a_fault_of_the_content_system(cms, source, status):
     source.status = status
-    with pytest.raises(CmsUnavailable):
+    with pytest.raises(CmsDown, match=f"answers {status}"):
         cms.all(OF_C)
     assert len(source.asked) == 1
+
+
+@pytest.mark.parametrize("status", [400, 403, 405, 414, 422])
+def test_a_refusal_of_one_question_says_nothing_of_the_others(cms, source, status):
+    source.status = status
+    with pytest.raises(CmsUnavailable, match=f"answers {status}") as refused:
+        cms.all(OF_C)
+    assert not isinstance(refused.value, CmsDown)
+
+
+@pytest.mark.parametrize("status", [404, 410])
+@pytest.mark.parametrize("asked", [OF_C, {"ids": "a1"}, {"segment": "loyal", "type": "news"}])
+def test_what_the_content_system_does_not_know_has_no_texts(cms, source, status, asked):
+    source.status = status
+    assert [cms.all(asked) for _ in range(2)] == [(), ()]
+    assert len(source.asked) == 1
+    # The list of everything has to be there.
+    with pytest.raises(CmsUnavailable, match=f"answers {status}"):
+        cms.all({})
+
+
+def test_texts_whose_second_page_is_gone_are_not_taken_for_all(cms, source):
+    source.pages = {None: a_page(ITEM, cursor="2")}
+    assert cms.page(OF_C).next == "2"
+    source.status = 404
+    with pytest.raises(CmsUnavailable, match="answers 404"):
+        cms.all(OF_C)
+
+
+def test_each_request_is_a_call_of_its_own_and_what_is_kept_is_none(source):
+    called, way = [], Egress(allow_loopback=True, limits=SHORT)
+
+    @contextmanager
+    def calling():
+        yield called.append(len(source.asked))
+
+    cms = Cms(source.url, KEY, way, keep_seconds=60, calling=calling)
+    source.pages = {None: a_page(ITEM, cursor="2"), "2": a_page(ITEM | {"id": "a2"})}
+    assert len(cms.all(OF_C)) == len(cms.all(OF_C)) == 2
+    assert called == [0, 1]
+    way.close()
+
+
+def test_a_question_that_is_too_long_for_a_url_is_asked_nobody(cms, source):
+    with pytest.raises(TooLong, match="more than 2000 characters") as refused:
+        cms.all(question(ids=[f"{'i' * 90}{number}" for number in range(40)]))
+    assert not isinstance(refused.value, CmsDown)
+    assert source.asked == []
 
 
 def test_a_source_that_says_nothing_is_given_up(clock):

@@ -1,5 +1,8 @@
 """A tenant's content system over HTTP: set and sealed, read page by page, said in decisions, and done without."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import httpx
 import pytest
 from prometheus_client import REGISTRY
@@ -7,9 +10,14 @@ from sqlalchemy import select, text
 
 from adapters.legal_rule_files import published
 from adapters.postgres.api_keys import ApiKeys
+from adapters.postgres.content_sources import ContentSources, NoSource
 from adapters.postgres.message_types import MessageTypes
 from adapters.postgres.tables import audit, decision
 from domain.decision_replay import differences, past
+from serving.admission import Lane
+from serving.content_texts import ContentTexts
+from serving.http.content_source import get_content
+from serving.http.routes import lane_of
 from serving.wiring import open_parts
 from tests.api import serve, settings_for
 from tests.builders import a_type
@@ -117,6 +125,78 @@ def test_texts_are_read_page_by_page_and_kept(shop, source):
     source.status = 500
     failed = shop.get("/v1/content", params={"category": "other"})
     assert (failed.status_code, failed.json()["code"]) == (424, "content.unavailable")
+
+
+class Hanging(Source):
+    """Answers when it may."""
+
+    def __init__(self):
+        super().__init__()
+        self.pages = {None: a_page(TEXT)}
+        self.may_answer, self.come = threading.Event(), threading.Semaphore(0)
+
+    def answer(self, path, headers):
+        self.come.release()
+        self.may_answer.wait(30)
+        return super().answer(path, headers)
+
+
+def test_a_content_system_that_hangs_holds_two_places_and_the_next_is_told_so_at_once(shop, db, tenant):
+    MessageTypes(db).publish(tenant, [a_type(channels=["push"], **{"class": "transactional"})], actor="test")
+    assert lane_of(get_content) is Lane.BATCH
+    with serving(Hanging()) as hanging, ThreadPoolExecutor(2) as pool:
+        assert shop.put(WHERE, json={"url": hanging.url, "key": KEY}).status_code == 200
+        waiting = [pool.submit(shop.get, "/v1/content", params={"category": each}) for each in "ab"]
+        try:
+            assert all(hanging.come.acquire(timeout=10) for _ in waiting)
+            for each in range(20):
+                refused = shop.get("/v1/content", params={"category": f"c{each}"})
+                assert (refused.status_code, refused.json()["code"]) == (429, "request.too_many_at_once")
+                assert refused.headers["retry-after"] == "1"
+            assert decided(shop)["content_blocks"] == []
+            assert not any(each.done() for each in waiting)
+        finally:
+            hanging.may_answer.set()
+        assert [each.result(30).status_code for each in waiting] == [200, 200]
+        assert shop.get("/v1/content", params={"category": "c"}).status_code == 200
+
+
+def test_who_asks_wrongly_does_not_take_the_texts_from_decisions(shop, source):
+    ids = ",".join(f"{'i' * 90}{number}" for number in range(40))
+    for _ in range(3):
+        refused = shop.get("/v1/content", params={"ids": ids, "category": "spring"})
+        assert (refused.status_code, refused.json()["field"]) == (422, "ids")
+    source.status = 404
+    for each in range(3):
+        assert shop.get("/v1/content", params={"category": f"gone{each}"}).json()["items"] == []
+    source.status = 403
+    for each in range(3):
+        assert shop.get("/v1/content", params={"category": f"secret{each}"}).status_code == 424
+    source.status = 200
+    assert decided(shop)["content"]["body"] == "From afar"
+
+
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k1"}], ids=["without a key", "with a key"])
+def test_what_was_kept_is_forgotten_once_the_change_is_committed_and_not_before(
+    shop, db, box, tenant, monkeypatch, headers
+):
+    seen = []
+
+    def url():
+        try:
+            return ContentSources(db, box).get(tenant).url
+        except NoSource:
+            return None
+
+    def forget(_texts, whose):
+        assert whose == tenant.tenant
+        with ThreadPoolExecutor(1) as other:
+            seen.append(other.submit(url).result())
+
+    monkeypatch.setattr(ContentTexts, "forget", forget)
+    assert shop.put(WHERE, json=NEW, headers=headers).status_code == 200
+    assert shop.delete(WHERE, headers=headers).status_code == 204
+    assert seen == [NEW["url"], None]
 
 
 def test_only_texts_of_types_that_are_allowed_are_told(shop, source):

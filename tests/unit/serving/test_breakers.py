@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from domain.circuit import State, Thresholds
-from serving.breakers import Breaker, Open
+from serving.breakers import SLOW_CONTENT_SECONDS, Breaker, Open, content_system
 
 FEW = Thresholds(calls=2, share=0.5, window=1.0)
 
@@ -61,6 +61,16 @@ def test_a_late_answer_counts_as_none():
         with breaker.calling():
             clock.now += 0.06
     assert breaker.state is State.OPEN
+
+
+def test_a_content_system_that_is_always_late_is_not_asked_for_a_while_and_one_that_is_not_is():
+    for seconds, state in ((SLOW_CONTENT_SECONDS - 0.1, State.CLOSED), (SLOW_CONTENT_SECONDS + 0.1, State.OPEN)):
+        breaker = content_system("shop")
+        breaker._monotonic = clock = Clock()
+        for _ in range(3):
+            with breaker.calling():
+                clock.now += seconds
+        assert breaker.state is state, seconds
 
 
 def test_of_many_threads_exactly_one_is_the_probe():
