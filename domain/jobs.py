@@ -37,6 +37,10 @@ class ItemResult(Frozen):
     detail: dict[str, Any] = Field(default_factory=dict)
 
 
+class CannotGoOn(ValueError):
+    """A job cannot come to its end; the message is told to its owner, so it repeats nothing that was asked."""
+
+
 class Job(Frozen):
     """A job as its owner sees it."""
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from domain.events import Name
-from domain.profile_facts import Experience
+from domain.profile_facts import ContentPreferences, Experience
 from domain.profiles import Profile
 from domain.values import Frozen
 
@@ -84,6 +84,17 @@ def similarity(one: Profile, other: Profile) -> float | None:
 def compared(profile: Profile) -> tuple[str, ...]:
     """Return the fields of a profile that can be compared, by name."""
     return tuple(_traits(profile))
+
+
+def comparable(profile: Profile) -> Profile:
+    """Return a profile with nothing in it but what is compared."""
+    return Profile(
+        content=ContentPreferences(topics=profile.content.topics) if profile.content else None,
+        **{name: getattr(profile, name) for name in _COMPARED},
+    )
+
+
+_COMPARED = ("country", "locale", "language", "age", "experience", "industry", "job_role", "skills")
 
 
 def choose(profile: Profile, members: Iterable[Member], eligible: Mapping[str, int]) -> Evidence:

@@ -7,11 +7,11 @@ gates, its probabilities and its record: a plan proposes, and opens nothing.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from domain.decision_request import DecisionRequest, DeliveryWindow, Message
 from domain.events import Identifier
@@ -26,7 +26,20 @@ from domain.values import Channel, Frozen, Moment
 MAX_SLOTS = 8
 MAX_PER_RECIPIENT = 8
 Count = Annotated[int, Field(ge=0, le=10**9)]
-Money = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+LEAST_MONEY = 1e-6
+"""Less than this is no price: what a budget has room for would be more than can be counted."""
+MAX_CELLS = 8_000_000
+"""People times options of one plan, such as a million with eight: what is held in memory at once."""
+LEAST_SLOT = timedelta(minutes=1)
+
+
+def _countable(money: float) -> float:
+    if 0 < money < LEAST_MONEY:
+        raise ValueError("must be 0 or at least 0.000001")
+    return money
+
+
+Money = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False), AfterValidator(_countable)]
 VISITS = Weights(visit=1.0, conversion=0.0)
 """What messages are compared by while no model speaks to conversions: the visits they are expected to bring."""
 
@@ -88,6 +101,41 @@ class PlanOption:
     slot: int
     starts: datetime
     ends: datetime | None
+
+
+class TooLarge(ValueError):
+    """A plan has more people times options than it may; the message says what is expected."""
+
+
+def check_cells(people: int, each: int) -> None:
+    """Refuse a plan that would not fit into memory.
+
+    Args:
+        people: of the audience.
+        each: options of each of them, channels times slots.
+
+    Raises:
+        TooLarge: they are too many together.
+    """
+    if people * each > MAX_CELLS:
+        raise TooLarge(f"at most {MAX_CELLS // each} people where each has {each} options, channels times slots")
+
+
+def late_window(request: PlanRequest, now: datetime) -> str | None:
+    """Return what is expected of the end of a plan's window instead; None where nothing is wrong with it.
+
+    Args:
+        request: the plan.
+        now: when it is asked for.
+    """
+    window = request.window
+    if window is None or window.until is None:
+        return None
+    if window.until <= now:
+        return "a moment that is not over"
+    if (window.until - (window.starts or now)) / request.slots < LEAST_SLOT:
+        return "a moment that leaves each slot at least a minute"
+    return None
 
 
 def options(request: PlanRequest, channels: Sequence[Channel], now: datetime) -> tuple[PlanOption, ...]:

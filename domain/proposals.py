@@ -1,6 +1,8 @@
 """Proposals: what a generator is asked for a type that is in force, and how an approved variant enters that type."""
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,6 +18,15 @@ from domain.values import Channel
 
 _NOT_YET = "generated.not_approved"
 """What lint says of every variant that waits; that is what it waits for."""
+MAX_VARIANT_BYTES = 128 * 1024
+"""One proposed variant as JSON, with all its languages."""
+MAX_PROPOSED_BYTES = 1024 * 1024
+"""All variants that are proposed at once, as JSON."""
+_MOST_ERRORS = 20
+
+
+class TooLarge(ValueError):
+    """What a generator made is more than may be proposed; the message says what is expected."""
 
 
 def brief_of(definition: MessageType, *, most: int, slots: Slots | None = None) -> Brief:
@@ -75,17 +86,42 @@ def _count(options: Mapping[str, list[Option]]) -> int:
     return count
 
 
-def is_new(variant: Variant, known: Iterable[Variant]) -> bool:
-    """Tell whether a variant says what none of the others says."""
-    return all(_said(variant) != _said(each) for each in known)
+def fresh(made: Iterable[Variant], known: Iterable[Variant], *, most: int) -> list[Variant]:
+    """Return the first variants that say what none of the known ones and none before them says.
+
+    Args:
+        made: by a generator, the best first; what is not returned is not looked at any further.
+        known: those of the type.
+        most: how many are wanted.
+
+    Raises:
+        TooLarge: one of those, or all together, are more text than may be proposed.
+    """
+    found: list[Variant] = []
+    seen = {_digest(each) for each in known}
+    for variant in made:
+        if len(found) < most and (said := _digest(variant)) not in seen:
+            seen.add(said)
+            found.append(variant)
+    _check_sizes(found)
+    return found
 
 
-def _said(variant: Variant) -> dict[str, Any]:
-    return variant.model_dump(mode="json", include={"content", "translations", "sources"})
+def _digest(variant: Variant) -> bytes:
+    said = variant.model_dump(mode="json", include={"content", "translations", "sources"})
+    return sha256(json.dumps(said, sort_keys=True).encode()).digest()
+
+
+def _check_sizes(variants: Sequence[Variant]) -> None:
+    sizes = [len(each.model_dump_json().encode()) for each in variants]
+    if max(sizes, default=0) > MAX_VARIANT_BYTES:
+        raise TooLarge(f"at most {MAX_VARIANT_BYTES // 1024} KB of one variant with all its languages")
+    if sum(sizes) > MAX_PROPOSED_BYTES:
+        raise TooLarge(f"at most {MAX_PROPOSED_BYTES // 1024} KB of all variants together; ask for fewer")
 
 
 def errors_of(definition: MessageType, variant: Variant, brand: BrandRules, reader: Reader | None = None) -> list[str]:
-    """Return why a variant cannot be one of a type: its form, its templates, lint and the tenant's brand rules.
+    """Return why a variant cannot be one of a type, the first 20 reasons: form, templates, lint, the brand rules.
 
     Args:
         definition: the type in force.
@@ -101,7 +137,8 @@ def errors_of(definition: MessageType, variant: Variant, brand: BrandRules, read
         content.check(made)
     except (ValidationError, CannotRender) as error:
         return [_plain(error)]
-    return [str(each) for each in type_lint.of_type(made, brand, reader) if each.is_error and each.code != _NOT_YET]
+    found = [str(each) for each in type_lint.of_type(made, brand, reader) if each.is_error and each.code != _NOT_YET]
+    return found[:_MOST_ERRORS]
 
 
 def joined(definition: MessageType, variant: Variant) -> MessageType:

@@ -13,6 +13,7 @@ from adapters.clock import real_now
 from adapters.postgres.engine import Unavailable
 from adapters.postgres.jobs import Claimed, Handler, Jobs, LeaseLost
 from adapters.postgres.tenants import Tenants
+from domain.jobs import CannotGoOn
 from domain.tenants import Tenant
 from serving import metrics
 from serving.background import Background
@@ -105,17 +106,21 @@ class JobRunner(Background):
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001 - a handler's fault must not take the other jobs with it
-            log.error(  # noqa: TRY400 - the exception's text may quote somebody's data
-                "job.failed",
-                tenant=tenant.tenant,
-                job_id=claimed.job_id,
-                kind=claimed.kind,
-                error=type(error).__name__,
-                at=places(error.__traceback__),
-            )
-            self._jobs.fail(tenant, claimed, "an unexpected fault; the service's log has it")
-            metrics.JOBS.labels(claimed.kind, "failed").inc()
+            self._failed(tenant, claimed, error)
         else:
             log.info("job.done", tenant=tenant.tenant, job_id=claimed.job_id, items=claimed.total)
             metrics.JOBS.labels(claimed.kind, "done").inc()
         return True
+
+    def _failed(self, tenant: Tenant, claimed: Claimed, error: Exception) -> None:
+        problem = str(error) if isinstance(error, CannotGoOn) else "an unexpected fault; the service's log has it"
+        log.error(  # the exception's text may quote somebody's data
+            "job.failed",
+            tenant=tenant.tenant,
+            job_id=claimed.job_id,
+            kind=claimed.kind,
+            error=type(error).__name__,
+            at=places(error.__traceback__),
+        )
+        self._jobs.fail(tenant, claimed, problem)
+        metrics.JOBS.labels(claimed.kind, "failed").inc()

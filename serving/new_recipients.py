@@ -1,19 +1,25 @@
 """What happens when a recipient becomes known: the profile and the template similar ones suggest, in one commit."""
 
 import structlog
+from prometheus_client import Counter
 
+from adapters.postgres.engine import Busy
 from adapters.postgres.profiles import StoredProfile
 from domain.profiles import Profile
 from domain.tenants import Tenant
 from serving.parts import Parts
 
 log = structlog.get_logger("kairos.learned_defaults")
+_GIVEN = Counter("kairos_learned_defaults", "New recipients under learned defaults, by what they got.", ("outcome",))
+"""``template``, ``nothing``, or ``late`` where PostgreSQL could not choose in time."""
 
 
 def put_profile(
     parts: Parts, tenant: Tenant, recipient_id: str, profile: Profile, *, actor: str, if_version: int | None
 ) -> StoredProfile:
     """Store a profile; where the tenant has learned defaults, a new recipient gets theirs with it.
+
+    A choice that takes too long is left out: a suggestion is no reason to lose a profile.
 
     Raises:
         VersionConflict: another version is stored.
@@ -25,6 +31,17 @@ def put_profile(
     with parts.templates.defaults.beginning(tenant, recipient_id):
         stored = parts.profiles.put(tenant, recipient_id, profile, actor=actor, if_version=if_version)
         if stored.version == 1:
-            given = parts.templates.defaults.give(tenant, recipient_id, actor=actor)
-            log.info("learned_defaults.given", tenant=tenant.tenant, template=given.name if given else None)
+            _give(parts, tenant, recipient_id, actor)
     return stored
+
+
+def _give(parts: Parts, tenant: Tenant, recipient_id: str, actor: str) -> None:
+    try:
+        given = parts.templates.defaults.give(tenant, recipient_id, actor=actor)
+    except Busy as error:
+        # It is undone to its savepoint; the profile before it stands.
+        log.warning("learned_defaults.late", tenant=tenant.tenant, error=str(error))
+        _GIVEN.labels("late").inc()
+        return
+    log.info("learned_defaults.given", tenant=tenant.tenant, template=given.name if given else None)
+    _GIVEN.labels("template" if given else "nothing").inc()

@@ -18,13 +18,24 @@ from adapters.postgres.decision_rows import Recorded
 from adapters.postgres.plans import People
 from adapters.postgres.recipient_facts import RecipientFacts
 from domain import identity
-from domain.jobs import ItemResult, ItemVerdict
-from domain.plans import Constraint, PlanOption, PlanRequest, PlanSummary, Resources, options, resources, worth
+from domain.jobs import CannotGoOn, ItemResult, ItemVerdict
+from domain.plans import (
+    Constraint,
+    PlanOption,
+    PlanRequest,
+    PlanSummary,
+    Resources,
+    TooLarge,
+    check_cells,
+    options,
+    resources,
+    worth,
+)
 from domain.segments import holds, subjects
 from domain.tenants import Tenant
 from domain.values import Channel
 from models.audience_plan.assign import Plan, make_plan
-from models.audience_plan.problem import AudienceProblem
+from models.audience_plan.problem import AudienceProblem, Floats
 from serving.asks import Ask
 from serving.decide import Decider, new_id
 
@@ -39,6 +50,7 @@ class _Asked:
     request: PlanRequest
     pages: int
     asked_at: datetime
+    known_at: datetime | None
 
     @classmethod
     def of(cls, payload: Any) -> "_Asked":
@@ -47,6 +59,7 @@ class _Asked:
             request=PlanRequest.model_validate(payload["request"]),
             pages=payload["pages"],
             asked_at=datetime.fromisoformat(payload["asked_at"]),
+            known_at=datetime.fromisoformat(payload["known_at"]) if "known_at" in payload else None,
         )
 
     @property
@@ -87,7 +100,8 @@ class Planner:
         if asked.request.recipient_id is not None:
             return [asked.request.recipient_id], None
         after = plans.read_page(connection, tenant, asked.plan_id, page - 1).last if page else None
-        found = plans.audience(connection, after=after) if not page or after is not None else []
+        is_over = page > 0 and after is None
+        found = plans.audience(connection, after=after, known_at=asked.known_at) if not is_over else []
         last = found[-1] if found else None
         rule = asked.request.audience
         if rule is None or not found:
@@ -113,11 +127,8 @@ class Planner:
 
     def _optimise(self, connection: Any, tenant: Tenant, asked: _Asked) -> dict[str, Any]:
         given = asked.options
-        pages = [plans.read_page(connection, tenant, asked.plan_id, page) for page in range(asked.pages)]
-        where = [(page, place) for page, people in enumerate(pages) for place in range(len(people.who))]
-        rows = [row for people in pages for row in people.worth]
-        values = np.array([[-np.inf if each is None else each for each in row] for row in rows], dtype=np.float64)
-        values = values.reshape(len(rows), len(given))
+        sizes, values = self._table(connection, tenant, asked)
+        where = np.repeat(np.arange(len(sizes)), sizes), np.concatenate([np.arange(size) for size in sizes])
         shared = resources(asked.request.budgets, given)
         problem = AudienceProblem.of(values, shared.usage, shared.limits, per_recipient=asked.request.per_recipient)
         found = make_plan(problem)
@@ -126,7 +137,10 @@ class Planner:
             connection,
             tenant,
             asked.plan_id,
-            [_row(where[row], given[column], float(values[row, column])) for row, column in pairs],
+            (
+                _row((int(where[0][row]), int(where[1][row])), given[column], float(values[row, column]))
+                for row, column in pairs
+            ),
         )
         summary = _summary(
             problem, found, shared, unit="conversions" if self._decider.speaks_to_conversions else "visits"
@@ -134,6 +148,26 @@ class Planner:
         plans.put_summary(connection, asked.plan_id, summary)
         log.info("plan.optimised", tenant=tenant.tenant, plan_id=asked.plan_id, items=summary.items, gap=summary.gap)
         return {"step": "optimise", "items": summary.items}
+
+    def _table(self, connection: Any, tenant: Tenant, asked: _Asked) -> tuple[list[int], Floats]:
+        """Return how many people are on each page, and (n, m) what the options are worth to all of them.
+
+        Raises:
+            CannotGoOn: they are too many.
+        """
+        sizes, tables, count = [], [], len(asked.options)
+        for page in range(asked.pages):
+            people = plans.read_page(connection, tenant, asked.plan_id, page)
+            sizes.append(len(people.who))
+            try:
+                check_cells(sum(sizes), count)
+            except TooLarge as error:
+                raise CannotGoOn(f"the audience is too large: {error}") from None
+            # What is None becomes no number here.
+            tables.append(np.array(people.worth, dtype=np.float64).reshape(-1, count))
+        values = np.concatenate(tables)
+        values[np.isnan(values)] = -np.inf
+        return sizes, values
 
     def _decide(self, connection: Any, tenant: Tenant, asked: _Asked, page: int, actor: str) -> dict[str, Any]:
         items = plans.items_of(connection, asked.plan_id, page)

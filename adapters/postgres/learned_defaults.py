@@ -4,9 +4,8 @@ The recipient's profile and the members' behaviour are compared only where each 
 """
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -21,17 +20,25 @@ from adapters.postgres import (
 )
 from adapters.postgres.audit import AuditEntry
 from adapters.postgres.engine import Database
+from adapters.postgres.member_tables import MemberTables
 from adapters.postgres.preference_templates import PublishedTemplate
 from adapters.postgres.profiles import UnknownRecipient
 from adapters.postgres.recipient_facts import RecipientFacts
 from adapters.postgres.template_applications import TemplateApplications
 from adapters.postgres.template_applying import Application
 from domain.gates import Allowances
-from domain.learned_defaults import Basis, Evidence, Member, choose
+from domain.learned_defaults import MIN_MEMBERS, Basis, Evidence, Member, choose, comparable
 from domain.preference_templates import Membership
 from domain.segments import holds, subjects
 from domain.tenants import Tenant
 from domain.values import Channel, Purpose
+
+MOST_MEMBERS = 1_000
+"""Members of all templates together that one choice stands on, shared out among those in force."""
+LEAST_SHARE = 2 * MIN_MEMBERS
+"""Fewest members of a template that are read: of fewer, not enough would be similar."""
+_Read = Callable[[str, int, int], Iterable[Member]]
+"""Reads members of a template in a version, at most so many."""
 
 
 class LearnedDefaults:
@@ -44,6 +51,7 @@ class LearnedDefaults:
         self._facts = facts
         self._applications = applications
         self._clock = clock
+        self._tables = MemberTables()
 
     def evidence(self, tenant: Tenant, recipient_id: str, *, actor: str) -> Evidence:
         """Return which template is chosen for a recipient and on what evidence; reading it is audited.
@@ -52,7 +60,12 @@ class LearnedDefaults:
             UnknownRecipient: there is no profile of this recipient.
         """
         with self._database.tenant(tenant.tenant) as connection:
-            found, _ = self._chosen(connection, tenant, recipient_id)
+            found, _ = self._chosen(
+                connection,
+                tenant,
+                recipient_id,
+                lambda *version: self._members(connection, tenant, *version, besides=recipient_id),
+            )
             entry = AuditEntry(action="preference_defaults.read", actor=actor, object="preference_defaults")
             audit.write(connection, tenant, [entry.model_copy(update={"recipient_id": recipient_id})])
         return found
@@ -71,12 +84,25 @@ class LearnedDefaults:
     def give(self, tenant: Tenant, recipient_id: str, *, actor: str) -> Membership | None:
         """Apply the chosen template to a recipient without one; None when nothing is chosen or they have one already.
 
+        Who has none is among nobody's members, so members that were read for another recipient serve here too.
+
         Raises:
             UnknownRecipient: there is no profile of this recipient.
+            Busy: it took too long; nothing of it stands, and what it is a part of may go on.
         """
         with self._database.tenant(tenant.tenant) as connection:
-            found, published = self._chosen(connection, tenant, recipient_id)
-            if published is None or template_members.read(connection, [recipient_id]):
+            if template_members.read(connection, [recipient_id]):
+                return None
+            found, published = self._chosen(
+                connection,
+                tenant,
+                recipient_id,
+                lambda name, version, most: self._tables.of(
+                    (tenant.tenant, name, version),
+                    lambda: self._members(connection, tenant, name, version, most),
+                ),
+            )
+            if published is None:
                 return None
             asked = Application(str(uuid.uuid4()), published, actor, self._clock.now(tenant))
             entry = AuditEntry(action="preference_defaults.applied", actor=actor, object="preference_defaults")
@@ -85,7 +111,7 @@ class LearnedDefaults:
             return self._applications.apply_one(connection, tenant, recipient_id, asked)
 
     def _chosen(
-        self, connection: Connection, tenant: Tenant, recipient_id: str
+        self, connection: Connection, tenant: Tenant, recipient_id: str, read: _Read
     ) -> tuple[Evidence, PublishedTemplate | None]:
         stored = profiles.read(connection, tenant, [recipient_id]).get(recipient_id)
         if stored is None:
@@ -94,32 +120,50 @@ class LearnedDefaults:
         allowed = allowances.read(connection, [recipient_id])[recipient_id]
         if allowed.personalization_refusal(Channel, now) is not None:
             return Evidence(basis=Basis.NO_CONSENT), None
-        eligible = self._eligible(connection, tenant, {recipient_id: allowed}, now)
+        newest = preference_templates.newest_of(connection)
+        eligible = self._eligible(connection, tenant, {recipient_id: allowed}, newest)
         versions = {name: each.version for name, each in eligible.items()}
-        found = choose(stored.profile, self._members(connection, tenant, recipient_id, versions), versions)
+        most = max(LEAST_SHARE, MOST_MEMBERS // max(1, len(newest)))
+        asked = sorted(versions.items())[: MOST_MEMBERS // most]
+        members = [each for name, version in asked for each in read(name, version, most)]
+        found = choose(stored.profile, members, versions)
         return found, eligible[found.chosen] if found.chosen is not None else None
 
     def _eligible(
-        self, connection: Connection, tenant: Tenant, allowed: Mapping[str, Allowances], now: datetime
+        self,
+        connection: Connection,
+        tenant: Tenant,
+        allowed: Mapping[str, Allowances],
+        newest: Mapping[str, PublishedTemplate],
     ) -> dict[str, PublishedTemplate]:
         """Return the templates in force whose conditions are true of a recipient."""
-        newest = preference_templates.newest_of(connection)
+        now = self._clock.now(tenant)
         asked = subjects(each.template.conditions for each in newest.values())
         [facts] = self._facts.read(connection, tenant, allowed, asked, now).values()
         return {name: each for name, each in newest.items() if holds(each.template.conditions, facts, now)}
 
     def _members(
-        self, connection: Connection, tenant: Tenant, recipient_id: str, versions: dict[str, int]
+        self,
+        connection: Connection,
+        tenant: Tenant,
+        name: str,
+        version: int,
+        most: int,
+        *,
+        besides: str | None = None,
     ) -> list[Member]:
+        """Return members of a template who were sent something, by what is compared of them; none is named."""
         now = self._clock.now(tenant)
-        outcomes = template_outcomes.read(connection, versions.items(), purpose=Purpose.PERSONALIZATION, now=now)
-        sent = [each for each in outcomes if each.was_sent and each.recipient_id != recipient_id]
+        outcomes = template_outcomes.read(
+            connection, [(name, version)], purpose=Purpose.PERSONALIZATION, now=now, most=most
+        )
+        sent = [each for each in outcomes if each.was_sent and each.recipient_id != besides]
         known = profiles.read(connection, tenant, [each.recipient_id for each in sent]) if sent else {}
         return [
             Member(
                 template_id=each.template_id,
                 version=each.version,
-                profile=known[each.recipient_id].profile,
+                profile=comparable(known[each.recipient_id].profile),
                 has_engaged=each.has_engaged,
                 has_opted_out=each.has_opted_out,
             )

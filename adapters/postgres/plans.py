@@ -3,10 +3,12 @@
 Who is in a plan is kept sealed, page by page, while the plan is made, and goes when it ends; items name nobody.
 """
 
+import itertools
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -19,8 +21,9 @@ from adapters.postgres.plan_tables import plan, plan_item, plan_page
 from adapters.postgres.subject_keys import Place
 from adapters.postgres.tables import profile
 from domain.jobs import JobState
-from domain.plans import PlanItem, PlanStatus, PlanSummary
+from domain.plans import PlanItem, PlanStatus, PlanSummary, check_cells
 from domain.tenants import Tenant
+from domain.values import Channel
 
 KIND = "plan"
 PAGE = 1_000
@@ -55,12 +58,19 @@ class Plans:
             request: the plan as JSON; kept sealed, until the plan has ended.
             asked_at: the tenant's clock.
             actor: in whose name it is made.
+
+        Raises:
+            TooLarge: everybody is asked for, and they are too many for so many options.
         """
         plan_id = str(uuid.uuid4())
         with self._database.joined(tenant.tenant) as connection:
-            count = 1 if request.get("recipient_id") else connection.execute(_PEOPLE).scalar_one()
+            count, known_at = connection.execute(_PEOPLE).one()
+            count = 1 if request.get("recipient_id") else count
+            if request.get("audience") is None:
+                check_cells(count, len(request.get("channels") or Channel) * request.get("slots", 1))
             pages = max(1, -(-count // PAGE))
             payload = {"plan_id": plan_id, "request": request, "pages": pages, "asked_at": asked_at}
+            payload |= {"known_at": known_at.isoformat()}
             queued = self._jobs.submit(tenant, KIND, total=2 * pages + 1, payload=payload, actor=actor)
             row = {"tenant": tenant.tenant, "plan_id": plan_id, "job_id": queued.job_id, "actor": actor}
             connection.execute(insert(plan).values(row))
@@ -104,9 +114,14 @@ class Plans:
         return [PlanItem.model_validate({name: getattr(row, name) for name in shown}) for row in rows]
 
 
-def audience(connection: Connection, *, after: str | None) -> list[str]:
-    """Return the next recipients with a profile, in order of their ids."""
+def audience(connection: Connection, *, after: str | None, known_at: datetime | None) -> list[str]:
+    """Return the next recipients who had a profile at a moment, in order of their ids.
+
+    Those who came since are in no page: they would push as many others behind the last.
+    """
     query = select(profile.c.recipient_id).where(profile.c.deleted_at.is_(None))
+    if known_at is not None:
+        query = query.where(profile.c.created_at <= known_at)
     if after is not None:
         query = query.where(profile.c.recipient_id > after)
     return list(connection.execute(query.order_by(profile.c.recipient_id).limit(PAGE)).scalars())
@@ -128,11 +143,11 @@ def read_page(connection: Connection, tenant: Tenant, plan_id: str, page: int) -
     return People(**json.loads(opened or b"{}"))
 
 
-def put_items(connection: Connection, tenant: Tenant, plan_id: str, rows: Sequence[dict[str, Any]]) -> None:
+def put_items(connection: Connection, tenant: Tenant, plan_id: str, rows: Iterable[dict[str, Any]]) -> None:
     """Keep what the plan gives to whom; ``rows`` in order, by the names of the table's columns."""
     key = {"tenant": tenant.tenant, "plan_id": plan_id}
-    for first in range(0, len(rows), _AT_ONCE):
-        batch = enumerate(rows[first : first + _AT_ONCE], first)
+    placed = enumerate(rows)
+    while batch := list(itertools.islice(placed, _AT_ONCE)):
         connection.execute(insert(plan_item), [key | {"position": position} | row for position, row in batch])
 
 
@@ -173,4 +188,4 @@ def _place(plan_id: str, page: int) -> Place:
 
 
 _AT_ONCE = 1_000
-_PEOPLE = select(func.count()).select_from(profile).where(profile.c.deleted_at.is_(None))
+_PEOPLE = select(func.count(), func.statement_timestamp()).select_from(profile).where(profile.c.deleted_at.is_(None))

@@ -94,14 +94,19 @@ class TemplateStatistics:
 
 
 def read(
-    connection: Connection, versions: Iterable[tuple[str, int]], *, purpose: Purpose, now: datetime
+    connection: Connection,
+    versions: Iterable[tuple[str, int]],
+    *,
+    purpose: Purpose,
+    now: datetime,
+    most: int = MAX_MEMBERS,
 ) -> list[MemberOutcome]:
-    """Return what members of some versions did who consented to a purpose on every channel.
+    """Return what members of some versions, ``most`` of each, did who consented to a purpose on every channel.
 
     Engaged is an opened, clicked or converted message; opted out is an unsubscription, a complaint, or a withdrawn or
     refused consent to marketing.
     """
-    given = {"since": now - WINDOW, "now": now, "most": MAX_MEMBERS}
+    given = {"since": now - WINDOW, "now": now, "most": most}
     found: list[MemberOutcome] = []
     for template_id, version in versions:
         rows = connection.execute(_OUTCOMES, given | {"template_id": template_id, "version": version})

@@ -2,12 +2,13 @@
 
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from pydantic import Field
-from sqlalchemy import Connection, Row, Select, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, Text, cast, column, func, insert, select, tuple_, update
+from sqlalchemy.dialects.postgresql import JSONB
 
 from adapters.postgres import audit, brand_rules, message_types
 from adapters.postgres.audit import AuditEntry
@@ -23,6 +24,8 @@ from domain.values import Frozen, Moment
 
 MOST_WAITING = 200
 """Proposals of one type that may wait for a decision at a time."""
+MOST_REJECTED = 500
+"""Proposals of one type, the newest, that are not proposed again once they were rejected."""
 _ID_BYTES = 10
 
 
@@ -68,19 +71,25 @@ class VariantProposals:
     def add(self, tenant: Tenant, name: str, candidates: Iterable[Candidate], *, actor: str) -> list[Proposal]:
         """Keep candidates of a type, none of them in traffic; what waits already or was rejected is left out.
 
+        Args:
+            tenant: whose type.
+            name: of the type.
+            candidates: those that lint lets pass; nobody could decide about another, so none would ever go.
+            actor: who has them proposed.
+
         Raises:
             TooManyWaiting: so many more may not wait.
         """
         with self._database.tenant(tenant.tenant) as connection:
             message_types.alone(connection, tenant)
-            known = [_proposal(row) for row in connection.execute(_of(name, State.PROPOSED, State.REJECTED))]
-            fresh = [each for each in candidates if proposals.is_new(each.variant, (one.variant for one in known))]
-            states = [*(each.state for each in known), *(each.state for each in fresh)]
-            if states.count(State.PROPOSED) > MOST_WAITING:
+            waiting, rejected = _said_by(connection, name)
+            rows = [_row(tenant, name, each, actor) for each in candidates]
+            said = _said_in(connection, [row["variant"] for row in rows])
+            rows = [row for row, each in zip(rows, said, strict=True) if each not in {*waiting, *rejected}]
+            if len(waiting) + len(rows) > MOST_WAITING:
                 raise TooManyWaiting(f"at most {MOST_WAITING} proposals of a type wait")
-            if not fresh:
+            if not rows:
                 return []
-            rows = [_row(tenant, name, each, actor) for each in fresh]
             made = connection.execute(insert(variant_proposal).returning(variant_proposal), rows).all()
             entries = [_entry("variant.proposed", row, actor, {"state": row.state}) for row in made]
             audit.write(connection, tenant, entries)
@@ -148,6 +157,33 @@ def _brand(connection: Connection) -> BrandRules:
 def _of(name: str, *states: State) -> Select[Any]:
     query = select(variant_proposal).where(variant_proposal.c.type == name)
     return query.where(variant_proposal.c.state.in_([each.value for each in states])) if states else query
+
+
+def _said(document: ColumnElement[Any]) -> ColumnElement[str]:
+    """Return a digest of what a variant says; PostgreSQL makes it, so that no document is read to compare it."""
+    parts = func.jsonb_build_array(*(document[part] for part in ("content", "translations", "sources")))
+    return func.md5(cast(func.jsonb_strip_nulls(parts), Text))
+
+
+def _said_by(connection: Connection, name: str) -> tuple[list[str], list[str]]:
+    """Return the digests of what waits, and of the newest of what was rejected."""
+    waiting, rejected = (
+        select(_said(variant_proposal.c.variant))
+        .where(variant_proposal.c.type == name, variant_proposal.c.state == state.value)
+        .order_by(variant_proposal.c.proposed_at.desc())
+        for state in (State.PROPOSED, State.REJECTED)
+    )
+    return (
+        list(connection.execute(waiting).scalars()),
+        list(connection.execute(rejected.limit(MOST_REJECTED)).scalars()),
+    )
+
+
+def _said_in(connection: Connection, documents: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the digests of documents, in their order."""
+    given = func.jsonb_array_elements(cast(list(documents), JSONB))
+    made = given.table_valued(column("variant", JSONB), with_ordinality="place", name="made").render_derived()
+    return list(connection.execute(select(_said(made.c.variant)).order_by(made.c.place)).scalars())
 
 
 def _waiting(connection: Connection, name: str, proposal_id: str) -> Proposal:

@@ -72,4 +72,5 @@ def _room(need: Floats, left: Floats, limits: Floats) -> float:
     if not asks.any():
         return float(np.inf)
     there = left[asks] + _SLACK * limits[asks]
-    return float(np.floor(np.min(there / need[asks]) + _SLACK))
+    with np.errstate(over="ignore"):  # infinite is room for everybody
+        return float(np.floor(np.min(there / need[asks]) + _SLACK))

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from adapters.postgres.plans import UnknownPlan
-from domain.plans import PlanItem, PlanRequest, PlanStatus
+from domain.plans import PlanItem, PlanRequest, PlanStatus, TooLarge, late_window
 from domain.values import Frozen
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.cursors import NextCursor, PageOf
@@ -43,9 +43,14 @@ def post_plan(
     if all(each.definition.type != body.message.type for each in parts.templates.types.all(tenant)):
         problem = FieldError(field="message.type", expected="the name of a published message type")
         raise Refused(UNKNOWN_TYPE, "No message type of this name is published.", errors=[problem])
-    asked_at = parts.clock.now(tenant).isoformat()
+    asked_at = parts.clock.now(tenant)
+    if (expected := late_window(body, asked_at)) is not None:
+        raise _invalid("window.until", expected)
     document = body.model_dump(mode="json", by_alias=True)
-    return parts.plans.submit(tenant, document, asked_at=asked_at, actor=caller.actor)
+    try:
+        return parts.plans.submit(tenant, document, asked_at=asked_at.isoformat(), actor=caller.actor)
+    except TooLarge as error:
+        raise _invalid("audience", str(error)) from None
 
 
 @router.get("/{plan_id}", summary="Read how a plan stands", responses=problems(404))
@@ -72,6 +77,11 @@ def get_plan_items(
     except UnknownPlan:
         raise _unknown() from None
     return PlanItems(items=found, next_cursor=page.following(caller, found, limit, lambda each: each.position))
+
+
+def _invalid(field: str, expected: str) -> Refused:
+    problem = FieldError(field=field, expected=expected)
+    return Refused(ProblemCode.INVALID, "This cannot be planned as it is asked for.", errors=[problem])
 
 
 def _unknown() -> Refused:

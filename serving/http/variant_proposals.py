@@ -14,14 +14,19 @@ from adapters.variant_writer import WriterUnavailable
 from domain import generation, proposals
 from domain.events import Name
 from domain.generation import COMBINATOR, MAX_CANDIDATES, Combinator, Generator, NotApprovable, State
+from domain.message_types import Variant
+from domain.proposals import TooLarge
 from domain.slots import MAX_GENERATED_SHARE, Slots
 from domain.values import Frozen
+from serving.admission import Lane
+from serving.at_once import TooManyAtOnce
 from serving.breakers import Open
 from serving.http.auth import Caller, PartsOf, permission
 from serving.http.cursors import NextCursor, PageOf
-from serving.http.errors import ProblemCode, Refused, problems
+from serving.http.errors import FieldError, ProblemCode, Refused, problems
 from serving.http.problem_codes import declared
-from serving.http.routes import Route
+from serving.http.rate_limit import too_many_at_once
+from serving.http.routes import Route, in_lane
 from serving.http.strict_body import body_of
 from serving.parts import Parts
 
@@ -60,10 +65,18 @@ class GenerationRequest(Frozen):
     slots: Slots | None = Field(default=None, description="Options to combine; by default what the variants say.")
 
 
+class RefusedVariant(Frozen):
+    """A variant that nobody could approve."""
+
+    variant: Variant
+    errors: tuple[str, ...] = Field(description="What lint found, the first 20.")
+
+
 class Proposals(Frozen):
     """What was proposed now; nothing of it is in traffic."""
 
     proposals: list[Proposal]
+    refused: list[RefusedVariant] = Field(description="What lint found errors in; it is kept nowhere.")
 
 
 class ProposalList(Frozen):
@@ -76,12 +89,13 @@ class ProposalList(Frozen):
 @router.post(
     "/generate", status_code=201, summary="Have variants of a type proposed", responses=problems(404, 409, 424)
 )
+@in_lane(Lane.BATCH)
 def generate_variants(
     caller: Writer, type_name: TypeName, body: Annotated[GenerationRequest, body_of(GenerationRequest)], parts: PartsOf
 ) -> Proposals:
     """Have a generator propose variants, linted with the brand rules; who may approve lets each into the type, or not.
 
-    What says the same as a variant of the type, or as another that waits, is left out.
+    What says the same as a variant of the type, or as another that waits, is left out. What lint refuses is only told.
     """
     standing = parts.variant_proposals.standing(caller.tenant, type_name)
     if standing is None:
@@ -90,22 +104,25 @@ def generate_variants(
     brief = proposals.brief_of(definition, most=MAX_CANDIDATES, slots=body.slots)
     found = _asked(
         parts,
+        caller.tenant.tenant,
         body.generator,
         lambda generator: generation.propose(
             generator,
             brief if body.generator == COMBINATOR else brief.model_copy(update={"most": body.most}),
             errors_of=lambda variant: proposals.errors_of(definition, variant, brand, TextReader()),
+            chosen=lambda made: proposals.fresh(made, definition.variants, most=body.most),
             traffic_share=body.traffic_share,
         ),
     )
-    fresh = [each for each in found if proposals.is_new(each.variant, definition.variants)][: body.most]
+    passed, refused = ([each for each in found if bool(each.errors) is wrong] for wrong in (False, True))
     try:
-        kept = parts.variant_proposals.add(caller.tenant, type_name, fresh, actor=caller.actor)
+        kept = parts.variant_proposals.add(caller.tenant, type_name, passed, actor=caller.actor)
     except TooManyWaiting as error:
         raise Refused(TOO_MANY, f"There is no room for these: {error}.") from None
-    for each in kept:
-        _PROPOSALS.labels(body.generator, each.state.value).inc()
-    return Proposals(proposals=kept)
+    _PROPOSALS.labels(body.generator, State.PROPOSED.value).inc(len(kept))
+    _PROPOSALS.labels(body.generator, State.REFUSED.value).inc(len(refused))
+    told = [RefusedVariant(variant=each.variant, errors=each.errors) for each in refused]
+    return Proposals(proposals=kept, refused=told)
 
 
 @router.get("/proposals", summary="List the proposals of a type")
@@ -145,17 +162,23 @@ def reject_proposal(caller: Approver, type_name: TypeName, proposal_id: Proposal
 
 
 def _asked(
-    parts: Parts, name: str, propose: Callable[[Generator], list[generation.Candidate]]
+    parts: Parts, tenant: str, name: str, propose: Callable[[Generator], list[generation.Candidate]]
 ) -> list[generation.Candidate]:
     if name == COMBINATOR:
-        return propose(Combinator())
+        try:
+            return propose(Combinator())
+        except TooLarge as error:
+            problem = FieldError(field="slots", expected=str(error))
+            raise Refused(ProblemCode.INVALID, "The combinations are too large.", errors=[problem]) from None
     writer = parts.variant_writer
     if writer is None or name != writer.name:
         raise Refused(OFF, "There is no such generator here; the operator sets one up.")
     try:
-        with parts.writer_breaker.calling():
+        with parts.writer_places.place(tenant), parts.writer_breaker.calling():
             return propose(writer)
-    except (WriterUnavailable, Open) as error:
+    except TooManyAtOnce as error:
+        raise too_many_at_once(error) from None
+    except (WriterUnavailable, Open, TooLarge) as error:
         _PROPOSALS.labels(name, "unavailable").inc()
         raise Refused(UNAVAILABLE, f"Nothing was proposed: {error}.") from None
 

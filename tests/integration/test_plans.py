@@ -20,6 +20,7 @@ from adapters.postgres.recipient_facts import RecipientFacts
 from adapters.postgres.tables import decision
 from adapters.postgres.tenants import Tenants
 from adapters.settings import Settings
+from domain import plans as domain_plans
 from domain.consent import ConsentChange, ConsentStatus
 from domain.identity import subject_key
 from domain.jobs import JobState
@@ -118,6 +119,24 @@ def test_only_the_audience_is_in_a_plan(db, box, world, plans, planner):
     subjects = {subject_key(world.subject_secret, f"p-{n:02}") for n in range(1, PEOPLE, 2) if n != 3}
     with db.tenant(world.tenant) as connection:
         assert set(connection.execute(select(decision.c.subject_key)).scalars()) == subjects
+
+
+def test_who_comes_after_the_plan_was_asked_for_pushes_nobody_out_of_it(db, box, world, plans, planner):
+    plan = submit(plans, world)
+    for number in range(8):
+        Profiles(db).put(world, f"a-{number}", Profile(country="FR"), actor="test")
+    run(db, box, planner)
+    summary = plans.get(world, plan.plan_id).summary
+    assert (summary.recipients, summary.reachable) == (PEOPLE, PEOPLE - 1)
+
+
+def test_an_audience_that_turns_out_too_large_ends_the_plan_and_says_so(db, box, world, plans, planner, monkeypatch):
+    plan = submit(plans, world, audience={"field": "profile.country", "equals": "FR"})
+    monkeypatch.setattr(domain_plans, "MAX_CELLS", 35)
+    run(db, box, planner)
+    found = plans.get(world, plan.plan_id)
+    assert (found.state, found.summary) == (JobState.FAILED, None)
+    assert found.problem == "the audience is too large: at most 5 people where each has 6 options, channels times slots"
 
 
 def test_one_person_gets_several_messages_over_channels_and_slots(db, box, world, plans, planner):

@@ -1,10 +1,13 @@
 """Learned defaults over HTTP: what similar members did decides, small groups are not told of, both sides consented."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 
+from adapters.postgres import template_outcomes
 from adapters.postgres.consent import ConsentStore
 from adapters.postgres.event_effects import EventEffects
 from adapters.postgres.events import EventLog
@@ -128,6 +131,51 @@ def test_a_new_profile_without_consent_is_stored_and_gets_nothing(api, db, tenan
     api.put("/v1/preferences/policy", json={"learned_defaults": True})
     assert api.put("/v1/recipients/new/profile", json={"country": "FR", "age": 30}).status_code == 200
     assert api.get(f"{NEW}/template").json()["membership"] is None
+
+
+def test_a_choice_that_takes_too_long_loses_no_profile_and_holds_up_none_after_it(
+    api, db, tenant, engaged, monkeypatch
+):
+    asked = []
+
+    def slow(connection, versions, **_):
+        asked.append(versions)
+        connection.execute(text("SELECT pg_sleep(30)"))
+
+    def late():
+        return REGISTRY.get_sample_value("kairos_learned_defaults_total", {"outcome": "late"}) or 0.0
+
+    before = late()
+    api.put("/v1/preferences/policy", json={"learned_defaults": True})
+    allow(db, tenant, "new", "next")
+    body = FRENCH.model_dump(mode="json", exclude_defaults=True)
+    monkeypatch.setattr(template_outcomes, "read", slow)
+    for who in ("new", "next"):
+        answer = api.put(f"/v1/recipients/{who}/profile", json=body)
+        assert (answer.status_code, answer.json()["version"]) == (200, 1)
+        assert api.get(f"/v1/recipients/{who}/profile").json()["profile"]["age"] == 34
+        assert api.get(f"/v1/recipients/{who}/preferences/template").json()["membership"] is None
+    assert (late() - before, len(asked)) == (2, 1), "the second did not try again"
+
+
+def test_many_new_profiles_read_the_members_of_each_template_once(api, db, tenant, engaged, monkeypatch):
+    asked, people = [], [f"new{number}" for number in range(6)]
+    read = template_outcomes.read
+
+    def counted(connection, versions, **how):
+        asked.append((versions[0][0], how["most"]))
+        return read(connection, versions, **how)
+
+    monkeypatch.setattr(template_outcomes, "read", counted)
+    api.put("/v1/preferences/policy", json={"learned_defaults": True})
+    allow(db, tenant, *people)
+    with ThreadPoolExecutor(3) as pool:
+        body = FRENCH.model_dump(mode="json", exclude_defaults=True)
+        answers = list(pool.map(lambda who: api.put(f"/v1/recipients/{who}/profile", json=body), people))
+    assert [each.status_code for each in answers] == [200] * 6
+    given = [api.get(f"/v1/recipients/{who}/preferences/template").json()["membership"] for who in people]
+    assert [each["template_id"] for each in given] == ["calm"] * 6
+    assert sorted(asked) == [("calm", 500), ("loud", 500)], "a thousand together"
 
 
 def test_what_was_applied_before_the_profile_stays(api, db, tenant, engaged):

@@ -65,4 +65,8 @@ def test_every_route_that_lets_people_opt_out_is_never_shed_and_batches_yield():
     assert {lanes[name] for name in opt_outs} == {Lane.NEVER_SHED}
     assert lanes["post_handover"] is Lane.NEVER_SHED
     assert {lanes[name] for name in ("post_decision", "post_outcome")} == {Lane.REAL_TIME}
-    assert {name for name, lane in lanes.items() if lane is Lane.BATCH} >= {"post_decision_batch", "get_audit"}
+    assert {name for name, lane in lanes.items() if lane is Lane.BATCH} >= {
+        "post_decision_batch",
+        "get_audit",
+        "generate_variants",
+    }

@@ -9,6 +9,7 @@ from adapters.postgres.consent import ConsentStore
 from adapters.postgres.message_types import MessageTypes
 from adapters.postgres.profiles import Profiles
 from adapters.postgres.tenants import Tenants
+from domain import plans
 from domain.consent import ConsentChange, ConsentStatus
 from domain.profiles import Profile
 from domain.values import Purpose
@@ -62,6 +63,14 @@ def test_a_plan_is_followed_to_its_end_and_its_items_are_read_in_pages(api, worl
         ({"audience": {"field": "x", "equals": 1}}, "request.invalid", "audience"),
         ({"budgets": {"channels": {"pigeon": 1}}}, "request.invalid", "budgets.channels"),
         ({"per_recipient": 0}, "request.invalid", "per_recipient"),
+        ({"window": {"until": "2020-01-01T00:00:00Z"}}, "request.invalid", "window.until"),
+        ({"window": {"until": "2020-01-01T00:00:00Z"}, "slots": 3}, "request.invalid", "window.until"),
+        (
+            {"window": {"from": "2026-03-02T18:00:00.000001Z", "until": "2026-03-02T18:00:00.000003Z"}, "slots": 8},
+            "request.invalid",
+            "window.until",
+        ),
+        ({"budgets": {"money": 1e12, "costs": {"push": 5e-324}}}, "request.invalid", "budgets.costs"),
         ({"prices": {}}, "request.invalid", "prices"),
     ],
 )
@@ -69,6 +78,21 @@ def test_what_is_no_plan_is_refused_by_its_field(api, world, fields, code, field
     answer = api.post("/v1/plans", json={"message": {"type": "news"}} | fields)
     assert (answer.status_code, answer.json()["code"]) == (422, code)
     assert answer.json()["errors"][0]["field"].startswith(field)
+
+
+def test_the_dearest_and_the_cheapest_prices_there_are_make_a_plan(api, world):
+    budgets = {"money": 1e12, "costs": {"email": 1e12, "push": 1e-6, "sms": 0}}
+    queued = api.post("/v1/plans", json={"message": {"type": "news"}, "budgets": budgets})
+    plan = ended(api, queued.json()["plan_id"])
+    assert (plan["state"], plan["problem"]) == ("done", None)
+
+
+def test_an_audience_that_does_not_fit_into_memory_is_refused_before_it_is_read(api, world, monkeypatch):
+    monkeypatch.setattr(plans, "MAX_CELLS", 17)
+    answer = api.post("/v1/plans", json={"message": {"type": "news"}})
+    assert (answer.status_code, answer.json()["field"]) == (422, "audience")
+    assert answer.json()["errors"][0]["expected"].startswith("at most 2 people where each has 6 options")
+    assert api.post("/v1/plans", json={"message": {"type": "news"}, "channels": ["push"]}).status_code == 202
 
 
 def test_a_plan_that_is_not_there_is_not_found(api, world):

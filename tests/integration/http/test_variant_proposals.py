@@ -2,17 +2,20 @@
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
 from prometheus_client import REGISTRY
-from sqlalchemy import select
+from sqlalchemy import func, select
 
+from adapters.postgres import variant_proposals as stored
 from adapters.postgres.api_keys import ApiKeys
 from adapters.postgres.message_types import MessageTypes
 from adapters.postgres.tables import audit, decision
+from adapters.postgres.variant_proposal_tables import variant_proposal
 from serving.wiring import open_parts
 from tests.api import serve, settings_for
 from tests.builders import a_type
@@ -24,6 +27,7 @@ VARIANTS = [
 ]
 MADE = ["s1__b2", "s2__b1"]
 """What combining the parts of these two adds."""
+LANGUAGES = ["fr", "de", "es", "it", "nl", "pt", "pl"]
 
 
 class Writer:
@@ -33,6 +37,8 @@ class Writer:
         self.status, self.asked, self.keys, self.url = 200, [], [], ""
         made = {"id": "made", "features": {"tone": "playful"}, "content": {"push": {"body": "Written by no one"}}}
         self.answer = {"variants": [made]}
+        self.may_answer, self.come = threading.Event(), threading.Semaphore(0)
+        self.may_answer.set()
 
 
 @contextmanager
@@ -41,6 +47,8 @@ def writing(writer):
         def do_POST(self):
             writer.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             writer.keys.append(self.headers["Authorization"])
+            writer.come.release()
+            writer.may_answer.wait(30)
             body = json.dumps(writer.answer).encode()
             self.send_response(writer.status)
             self.send_header("Content-Length", str(len(body)))
@@ -51,6 +59,7 @@ def writing(writer):
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     writer.url = f"http://127.0.0.1:{server.server_address[1]}/variants"
@@ -81,10 +90,16 @@ def approver(api, db, box, tenant):
         yield client
 
 
-def generate(client, **body):
+def asked(client, **body):
     answer = client.post(f"{WHERE}/generate", json=body)
     assert answer.status_code == 201, answer.text
-    return answer.json()["proposals"]
+    return answer.json()
+
+
+def generate(client, **body):
+    answer = asked(client, **body)
+    assert answer["refused"] == []
+    return answer["proposals"]
 
 
 def decide(client, proposal, what):
@@ -147,18 +162,44 @@ def test_who_proposes_may_not_approve_and_who_approves_may_not_propose(api, appr
     assert MessageTypes(db).all(tenant)[0].version == 1
 
 
-def test_what_lint_refuses_is_kept_with_why_and_never_approved(api, approver, definition):
+def test_what_lint_refuses_is_told_with_why_and_nothing_of_it_is_kept(api, approver, db, tenant, definition):
+    before = counted("refused")
     assert api.put("/v1/brand-rules", json={"required": [], "banned": ["longer"]}).status_code == 200
-    found = {each["variant"]["id"]: each for each in generate(api)}
-    assert {name: each["state"] for name, each in found.items()} == {"s1__b2": "refused", "s2__b1": "proposed"}
-    assert "brand.banned_word" in found["s1__b2"]["errors"][0]
-    refused = decide(approver, found["s1__b2"], "approve")
-    assert (refused.status_code, refused.json()["code"]) == (409, "proposal.not_approvable")
+    for waiting in (["s2__b1"], []):
+        found = asked(api)
+        assert [each["variant"]["id"] for each in found["proposals"]] == waiting
+        (refused,) = found["refused"]
+        assert (refused["variant"]["id"], "brand.banned_word" in refused["errors"][0]) == ("s1__b2", True)
+    assert counted("refused") == before + 2
+    (kept,) = api.get(f"{WHERE}/proposals").json()["proposals"]
+    assert kept["variant"]["id"] == "s2__b1"
+    with db.tenant(tenant.tenant) as connection:
+        assert connection.execute(select(func.count()).select_from(variant_proposal)).scalar_one() == 1
+    # What the rules let pass again is proposed.
+    assert api.put("/v1/brand-rules", json={"required": [], "banned": []}).status_code == 200
+    assert [each["variant"]["id"] for each in generate(api)] == ["s1__b2"]
     # The rules of the day of the approval count.
     assert api.put("/v1/brand-rules", json={"required": ["unheard"], "banned": []}).status_code == 200
-    late = decide(approver, found["s2__b1"], "approve")
+    late = decide(approver, kept, "approve")
     assert (late.status_code, late.json()["code"]) == (409, "proposal.not_approvable")
     assert "brand.required_word_missing" in late.json()["detail"]
+
+
+@pytest.mark.parametrize(("languages", "subjects", "expected"), [(8, 1, "128 KB"), (4, 16, "1024 KB")])
+def test_more_text_than_may_be_proposed_names_the_slots_and_keeps_nothing(
+    api, definition, languages, subjects, expected
+):
+    said = {"push": {"body": "x" * 19_000}}
+    body = {"id": "b", "content": said, "translations": dict.fromkeys(LANGUAGES[: languages - 1], said)}
+    titles = {name: {"push": {"subject": "Title"}} for name in LANGUAGES}
+    heads = [
+        {"id": f"s{number}", "content": {"push": {"subject": f"Title {number}"}}, "translations": titles}
+        for number in range(subjects)
+    ]
+    answer = api.post(f"{WHERE}/generate", json={"most": 50, "slots": {"subject": heads, "body": [body]}})
+    assert (answer.status_code, answer.json()["field"]) == (422, "slots")
+    assert expected in answer.json()["errors"][0]["expected"]
+    assert api.get(f"{WHERE}/proposals").json()["proposals"] == []
 
 
 def test_proposals_are_listed_by_state_and_page(api, approver, definition):
@@ -175,6 +216,16 @@ def test_proposals_are_listed_by_state_and_page(api, approver, definition):
     assert generate(api) == []
 
 
+def test_no_more_proposals_wait_than_may_and_a_decision_makes_room(api, approver, definition, monkeypatch):
+    monkeypatch.setattr(stored, "MOST_WAITING", 1)
+    (first,) = generate(api, most=1)
+    slots = {"body": [{"id": "two", "content": {"push": {"body": "Two"}}}]}
+    full = api.post(f"{WHERE}/generate", json={"slots": slots})
+    assert (full.status_code, full.json()["code"]) == (409, "proposal.too_many")
+    decide(approver, first, "reject")
+    assert len(generate(api, slots=slots)) == 1
+
+
 def test_options_of_ones_own_are_combined_and_slots_become_variants(api, approver, db, tenant):
     slots = {"body": [{"id": "one", "content": {"push": {"body": "One"}}}]}
     publish(db, tenant, variants=None, slots=slots)
@@ -188,8 +239,8 @@ def test_options_of_ones_own_are_combined_and_slots_become_variants(api, approve
 
 def test_an_id_that_is_taken_is_refused_and_an_unknown_type_is_not_found(api, definition):
     slots = {"body": [{"id": "plain", "content": {"push": {"body": "Other"}}}]}
-    (proposal,) = generate(api, slots=slots)
-    assert (proposal["state"], proposal["errors"]) == ("refused", ["another variant of the type has this id"])
+    (refused,) = asked(api, slots=slots)["refused"]
+    assert refused["errors"] == ["another variant of the type has this id"]
     assert api.post("/v1/types/unknown/variants/generate", json={}).status_code == 404
     assert api.post(f"{WHERE}/proposals/vprop_{'0' * 20}/approve").status_code == 404
 
@@ -230,8 +281,9 @@ def test_a_writer_is_told_the_brief_and_believed_in_nothing(with_writer, writer,
     assert set(asked) == {"type", "channels", "locale", "variables", "most", "slots"}
     # A variable that nobody declared is found by lint.
     writer.answer = {"variants": [{"id": "sly", "content": {"push": {"body": "Hi {{ phone }}"}}}]}
-    (refused,) = ask().json()["proposals"]
-    assert (refused["state"], "phone" in refused["errors"][0]) == ("refused", True)
+    found = ask().json()
+    assert found["proposals"] == []
+    assert "phone" in found["refused"][0]["errors"][0]
     wrong = [
         {"variants": [{"id": "x", "content": {"push": {"body": "b"}}, "generated": {"by": "me"}}]},
         {"variants": "none"},
@@ -248,3 +300,29 @@ def test_a_writer_is_told_the_brief_and_believed_in_nothing(with_writer, writer,
     assert decide(approver, proposal, "approve").status_code == 200
     entered = MessageTypes(db).all(tenant)[0].definition.variants[-1]
     assert (entered.id, entered.features.tone) == ("made", "playful")
+
+
+def test_a_writer_that_takes_long_holds_two_places_of_a_tenant(tmp_path, databases, box, issuers_file, key, definition):
+    with writing(Writer()) as slow, ThreadPoolExecutor(2) as pool:
+        settings = settings_for(
+            tmp_path, databases, box, token_issuers_file=issuers_file, variant_writer_url=slow.url
+        )  # fmt: skip
+        with serve(lambda: open_parts(settings)) as client:
+            client.headers["Authorization"] = f"Bearer {key}"
+
+            def ask(generator="writer"):
+                return client.post(f"{WHERE}/generate", json={"generator": generator})
+
+            slow.may_answer.clear()
+            waiting = [pool.submit(ask) for _ in range(2)]
+            try:
+                assert all(slow.come.acquire(timeout=10) for _ in waiting)
+                refused = ask()
+                assert (refused.status_code, refused.json()["code"]) == (429, "request.too_many_at_once")
+                assert refused.headers["retry-after"] == "1"
+                # What nobody outside is asked for goes on.
+                assert ask("combinator").status_code == 201
+            finally:
+                slow.may_answer.set()
+            assert {each.result(30).status_code for each in waiting} <= {201, 409}
+            assert ask().status_code == 201

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.learned_defaults import MIN_MEMBERS, SIMILAR, Basis, Member, choose, similarity
+from domain.learned_defaults import MIN_MEMBERS, SIMILAR, Basis, Member, choose, comparable, similarity
 from domain.profiles import Profile
 
 FRENCH = Profile(country="FR", language="fr", age=34)
@@ -80,6 +80,13 @@ def test_similarity_is_symmetric_between_none_and_all_and_full_with_oneself(one,
     assert similarity(one, other) == similarity(other, one)
     assert similarity(one, other) is None or 0 <= similarity(one, other) <= 1
     assert similarity(one, one) in (None, 1.0)
+
+
+@given(PROFILES, PROFILES)
+def test_what_is_kept_of_a_profile_is_as_alike_as_all_of_it_and_says_no_more(one, other):
+    whole = other.model_copy(update={"city": "Lyon", "attributes": {"tier": "gold"}, "locale": "fr-FR"})
+    assert similarity(one, comparable(whole)) == similarity(one, whole)
+    assert not {"city", "attributes"} & set(comparable(whole).model_dump(exclude_defaults=True))
 
 
 @given(st.lists(st.tuples(st.sampled_from(["calm", "loud"]), PROFILES, st.booleans(), st.booleans()), max_size=120))

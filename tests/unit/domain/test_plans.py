@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from domain.expected import Activity
 from domain.gates import screen
-from domain.plans import PlanBudgets, PlanRequest, options, resources, worth
+from domain.plans import PlanBudgets, PlanRequest, TooLarge, check_cells, late_window, options, resources, worth
 from domain.stages import Asked
 from domain.values import Channel
 from tests.builders import NOON, SETTINGS, a_request, a_situation, an_expectation
@@ -77,6 +77,8 @@ def test_every_limit_is_a_resource_and_what_has_none_is_counted():
         ({"slots": 9, "window": DAY}, "less than or equal to 8"),
         ({"channels": ["push", "push"]}, "name a channel twice"),
         ({"budgets": {"money": 3}}, "must have costs"),
+        ({"budgets": {"costs": {"push": 5e-324}}}, "0 or at least 0.000001"),
+        ({"budgets": {"costs": {"push": 9e-7}}}, "0 or at least 0.000001"),
         ({"budgets": {"messages": -1}}, "greater than or equal to 0"),
         ({"audience": {"field": "profile.shoe", "equals": 1}}, "the name of a fact"),
     ],
@@ -89,3 +91,33 @@ def test_a_plan_that_means_nothing_says_what_was_expected(fields, expected):
 def test_a_plan_reads_back_from_what_is_stored():
     plan = a_plan(audience={"field": "profile.country", "equals": "FR"}, window=DAY, slots=2, budgets={"messages": 3})
     assert PlanRequest.model_validate_json(plan.model_dump_json(by_alias=True)) == plan
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "slots", "expected"),
+    [
+        (None, timedelta(0), 1, "not over"),
+        (timedelta(hours=-2), timedelta(hours=-1), 1, "not over"),
+        (None, timedelta(seconds=59), 1, "at least a minute"),
+        (timedelta(hours=1), timedelta(hours=1, microseconds=2), 8, "at least a minute"),
+        (timedelta(hours=1), timedelta(hours=1, minutes=7, seconds=59), 8, "at least a minute"),
+        (timedelta(hours=1), timedelta(hours=1, minutes=8), 8, None),
+        (timedelta(hours=-1), timedelta(hours=1), 8, None),
+        (timedelta(hours=1), None, 1, None),
+    ],
+)
+def test_a_window_must_not_be_over_and_leave_every_slot_a_minute(start, end, slots, expected):
+    moments = {name: NOON + after for name, after in (("from", start), ("until", end)) if after is not None}
+    found = late_window(a_plan(window=moments, slots=slots), NOON)
+    assert (found is None) if expected is None else expected in found
+    assert late_window(a_plan(), NOON) is None
+
+
+def test_a_million_people_with_eight_options_are_planned_and_one_more_is_not():
+    check_cells(1_000_000, 8)
+    with pytest.raises(TooLarge, match="at most 1000000 people where each has 8 options"):
+        check_cells(1_000_001, 8)
+
+
+def test_prices_that_may_be_none_or_a_millionth():
+    assert PlanBudgets(costs={EMAIL: 0, PUSH: 1e-6}).costs == {EMAIL: 0, PUSH: 1e-6}

@@ -9,7 +9,7 @@ from domain.content_lint import BrandRules
 from domain.generation import Combinator, NotApprovable, State, propose
 from domain.message_types import MAX_VARIANTS, Variant
 from domain.permissions import Permission
-from domain.proposals import brief_of, errors_of, is_new, joined, parts_of
+from domain.proposals import TooLarge, brief_of, errors_of, fresh, joined, parts_of
 from domain.roles import PERMISSIONS
 from domain.slots import MAX_COMBINATIONS, Generated
 from tests.builders import a_type
@@ -36,7 +36,26 @@ def made(definition, **fields):
 def test_every_part_meets_every_other_and_what_is_there_already_is_not_new():
     found = made(TWO)
     assert [each.id for each in found] == ["s1__c1__b1", "s1__c1__b2", "s2__c1__b1", "s2__c1__b2"]
-    assert [each.id for each in found if is_new(each, TWO.variants)] == ["s1__c1__b1", "s1__c1__b2", "s2__c1__b1"]
+    assert [each.id for each in fresh(found, TWO.variants, most=50)] == ["s1__c1__b1", "s1__c1__b2", "s2__c1__b1"]
+    assert [each.id for each in fresh(found + found, TWO.variants, most=2)] == ["s1__c1__b1", "s1__c1__b2"]
+    renamed = found[0].model_copy(update={"id": "other"})
+    assert fresh([found[0], renamed], [], most=50) == [found[0]]
+
+
+def test_what_is_more_than_wanted_is_neither_measured_nor_linted():
+    languages = {name: {"push": {"body": "x" * 19_000}} for name in ("fr", "de", "es", "it", "nl", "pt", "pl")}
+    large = Variant.model_validate(push("large", body="x" * 19_000) | {"translations": languages})
+    small, looked = candidate(), []
+    assert fresh([small, large], [], most=1) == [small]
+    with pytest.raises(TooLarge, match="128 KB of one variant"):
+        fresh([small, large], [], most=2)
+    found = propose(
+        Combinator(),
+        brief_of(TWO, most=50),
+        errors_of=lambda variant: looked.append(variant.id) or [],
+        chosen=lambda found: fresh(found, TWO.variants, most=1),
+    )
+    assert (looked, [each.variant.id for each in found]) == (["s1__c1__b1"], ["s1__c1__b1"])
 
 
 def test_parts_that_are_said_twice_are_one_option_and_never_are_there_too_many():

@@ -25,6 +25,12 @@ def test_nobody_gets_the_same_option_twice():
     assert sorted(options.tolist()) == [0, 1]
 
 
+def test_a_use_too_small_to_divide_by_leaves_room_for_everybody():
+    problem = AudienceProblem.of([[1.0, 2.0]] * 3, [[0.0], [5e-324]], [1e12])
+    options = exchanged(problem, np.arange(3), np.zeros(3, dtype=np.int64))
+    assert options.tolist() == [1, 1, 1]
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 2**31 - 1), st.integers(1, 40), st.integers(1, 5))
 def test_a_change_never_lowers_the_value_nor_breaks_a_limit(seed, recipients, options):
