@@ -4,6 +4,7 @@ Which messages wait and until when is decided with each of them; what waits is p
 The digest is then a decision of its own, by the same gates, about everything in it.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,13 +13,15 @@ from zoneinfo import ZoneInfo
 
 from pydantic import JsonValue
 
-from domain import gates, preference_gate, timing
+from domain import content, gates, preference_gate, timing
 from domain.decision_request import DecisionRequest, Message
-from domain.digest_types import COUNT, ITEMS
-from domain.gates import Screened
-from domain.message_types import Collects, Digest, MessageType
+from domain.digest_types import COUNT, ITEMS, as_type
+from domain.events import MAX_BODY_BYTES
+from domain.gates import Screened, Situation
+from domain.message_types import DIGEST_VARIANT, Collects, Digest, MessageType
 from domain.naive_times import Choice, moment
 from domain.stages import Asked
+from domain.templates import CannotRender
 from domain.values import Channel
 from domain.weekly_windows import Weekday
 
@@ -51,7 +54,7 @@ def collected_until(asked: Asked, screened: Screened) -> datetime | None:
     message that has other hours to choose from, is tested, cannot wait so long or may go nowhere does not.
     """
     request, digest = asked.request, asked.situation.definition.digest
-    if digest is None or asked.follows is not None or request.policy is not None:
+    if digest is None or asked.follows is not None or request.policy is not None or not asked.settings.fits_digest:
         return None
     channels = _usable(digest, screened)
     if not channels or not _collects(digest, asked, screened, channels):
@@ -63,6 +66,35 @@ def collected_until(asked: Asked, screened: Screened) -> datetime | None:
     due_at = min(openings, default=due_at)
     is_late = timing.deferral_refusal(request, opens_at=due_at) is not None
     return due_at if not is_late and timing.has_patience(request, now=situation.now, until=due_at) else None
+
+
+def fits(request: DecisionRequest, situation: Situation) -> bool:
+    """Tell whether a message could be said in its type's digest; true where the type has none.
+
+    The variables of all messages come in one body when the digest is handed over, so each has its share of it. The
+    templates are filled with the smallest digest of messages like this one, on every channel that it may go by.
+
+    Args:
+        request: with its variables, checked against the type.
+        situation: what is known, its type above all.
+    """
+    definition, profile = situation.definition, situation.profile
+    digest = definition.digest
+    if digest is None:
+        return True
+    # As senders write it that escape everything; half is left to what they write around it.
+    if len(json.dumps(dict(request.message.variables))) > MAX_BODY_BYTES // digest.at_most // 2:
+        return False
+    variables = together([request] * digest.at_least, definition).message.variables
+    wanted = list(content.languages(request.context.locale, profile.locale if profile is not None else None))
+    said = as_type(definition)
+    try:
+        for channel in said.channels:
+            if request.channels is None or channel in request.channels:
+                content.render(said, channel=channel, variant_id=DIGEST_VARIANT, wanted=wanted, variables=variables)
+    except CannotRender:
+        return False
+    return True
 
 
 def _earliest(request: DecisionRequest, now: datetime) -> datetime:

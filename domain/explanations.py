@@ -48,6 +48,7 @@ SENTENCES = {
     Reason.POLICY_SETTLED: "This was drawn when the message was deferred.",
     Reason.POLICY_DIGEST: "It waits for the recipient's digest.",
     Reason.HANDOVER_IN_DIGEST: "It goes with the recipient's digest and not by itself.",
+    Reason.HANDOVER_SINGLY: "The messages of the digest go by themselves.",
     Reason.HANDOVER_NOT_DUE: "The moment until which the message waits has not come.",
     Reason.HANDOVER_DONE: "The message was handed over before.",
     Reason.HANDOVER_REACHED: "The message reached the recipient, so no other channel is tried.",

@@ -4,6 +4,7 @@ A message that waits, and one that must reach its recipient, is decided about ag
 same gates, on the reading that is locked when it commits. What was drawn before is never drawn again.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -128,3 +129,17 @@ def before_the_gates(
     if now < due_at:
         return Verdict.WAIT, Reason.HANDOVER_NOT_DUE
     return (Verdict.WAIT, Reason.HANDOVER_IN_DIGEST) if kind is Kind.DIGEST else None
+
+
+def why_no_digest(ended: Sequence[tuple[State, Reason | None]], *, has_singles: bool) -> Reason:
+    """Return why nothing of a digest is left to hand over.
+
+    Args:
+        ended: how each message that stayed in it stands, and why it was stopped, if it was.
+        has_singles: whether others left it to go by themselves.
+    """
+    if any(state is State.HANDED_OVER for state, _ in ended):
+        return Reason.HANDOVER_DONE
+    if has_singles:
+        return Reason.HANDOVER_SINGLY
+    return next((reason for _, reason in ended if reason is not None), Reason.EXPIRY_PASSED)

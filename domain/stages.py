@@ -30,10 +30,18 @@ class Settings(Frozen):
     slot_temperature: float = Field(default=0.25, gt=0)
     activity_weight: float = Field(default=0.45, ge=0, description="Of log activity in the log-odds of an open.")
     may_wait: bool = Field(default=True, description="False where the service level chooses no hour.")
+    fits_digest: bool = Field(
+        default=True,
+        # Left out of records where it says nothing, as it was before digests were tried at the decision.
+        exclude_if=lambda fits: fits,
+        description="False where no digest can be made of the message.",
+    )
 
-    def where(self, *, may_wait: bool) -> "Settings":
-        """Return the same for a decision that may choose its hour, or may not."""
-        return self if self.may_wait is may_wait else self.model_copy(update={"may_wait": may_wait})
+    def where(self, *, may_wait: bool, fits_digest: bool = True) -> "Settings":
+        """Return the same for a decision that may choose its hour, or may not, and wait for a digest, or may not."""
+        if (self.may_wait, self.fits_digest) == (may_wait, fits_digest):
+            return self
+        return self.model_copy(update={"may_wait": may_wait, "fits_digest": fits_digest})
 
 
 @dataclass(frozen=True)

@@ -131,6 +131,7 @@ class Reason(StrEnum):
     HANDOVER_REACHED = "handover.reached"
     HANDOVER_WITHDRAWN = "handover.withdrawn"
     HANDOVER_IN_DIGEST = "handover.in_digest"
+    HANDOVER_SINGLY = "handover.singly"
 
     @property
     def is_refusal(self) -> bool:

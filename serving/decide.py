@@ -20,7 +20,7 @@ from adapters.postgres.decision_rows import Recorded, Row
 from adapters.postgres.decisions import DecisionLog, Finish, Known
 from adapters.settings import Settings
 from adapters.unsubscribe_links import UnsubscribeLinks
-from domain import decisioning, identity
+from domain import decisioning, digests, identity
 from domain.decision_record import Evidence
 from domain.decisioning import Draft
 from domain.expected import Expected, Weights
@@ -58,6 +58,7 @@ class Opened:
     plan: Plan = EVERYTHING
     scored: Scored | None = None
     expected: Expected = field(default_factory=Expected)
+    fits_digest: bool = True
 
 
 class Decider:
@@ -251,7 +252,8 @@ class Decider:
         version = known.types[ask.request.message.type].version
         level = ask.request.service_level
         plan = plan_of(LevelName(level) if level is not None else None, known.levels)
-        return Opened(ask, situation, screen(ask.request, situation), version, plan)
+        fits = digests.fits(ask.request, situation)
+        return Opened(ask, situation, screen(ask.request, situation), version, plan, fits_digest=fits)
 
     def _scored(self, model: Model | None, tenant: Tenant, opened: Sequence[Opened], timing: Timing) -> list[Opened]:
         wanted = [each for each in opened if each.screened.permitted and _may_score(each)]
@@ -299,7 +301,7 @@ class Decider:
             opened.situation,
             opened.expected,
             self._is_holdout(tenant, ask.request.recipient_id),
-            self._settings.where(may_wait=opened.plan.has(Stage.SEND_TIME)),
+            self._settings.where(may_wait=opened.plan.has(Stage.SEND_TIME), fits_digest=opened.fits_digest),
             ask.follows,
         )
 
@@ -321,7 +323,7 @@ class Decider:
             is_holdout=self._is_holdout(tenant, opened.ask.request.recipient_id),
             may_personalize=_may_personalize(opened),
             degraded=scored.degraded if scored is not None else None,
-            settings=self._settings.where(may_wait=opened.plan.has(Stage.SEND_TIME)),
+            settings=self._settings.where(may_wait=opened.plan.has(Stage.SEND_TIME), fits_digest=opened.fits_digest),
             type_version=opened.type_version,
             model=facts_of(asked) if asked is not None else None,
             features=scored.features if scored is not None else None,

@@ -3,12 +3,14 @@
 Like everything the scheduler does, each step is one transaction that finds the rows as they were read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import structlog
 
+from adapters.postgres.digest_queue import Due
 from adapters.postgres.follow_up_queue import FollowUps, Waiting
 from domain.handover import Verdict
 from domain.message_types import MessageType
@@ -39,23 +41,35 @@ class DigestRound:
         self._follow_ups = follow_ups
         self._actor = actor
 
-    def settle(self, tenant: Tenant, items: Sequence[Waiting], *, now: datetime) -> Done:
-        """Do what is due with the messages of one recipient and type, the first ones first."""
+    def settle(self, tenant: Tenant, due: Due, *, now: datetime, goes_on: Callable[[], bool] = lambda: True) -> Done:
+        """Do what is due with the messages of one recipient and type, the first ones first.
+
+        Args:
+            tenant: whose messages.
+            due: what is due; where it is not all of it, only what fills a digest goes.
+            now: the tenant's clock.
+            goes_on: asked before each digest and each single message after the first; what is left then stays due.
+        """
         done = Done()
-        left = [each for each in items if each.expires_at > now]
-        self._stop(tenant, [each for each in items if each.expires_at <= now], Reason.EXPIRY_PASSED, now, done)
+        left = [each for each in due.items if each.expires_at > now]
+        self._stop(tenant, [each for each in due.items if each.expires_at <= now], Reason.EXPIRY_PASSED, now, done)
         if not left:
             return done
         definition = self._digests.definition(tenant, left[-1], now=now)
-        groups = put_together(left, definition.digest)
-        for group in groups.digests:
-            self._digest(tenant, group, definition, now, done)
-        for each in groups.singles:
-            # From now on it is like anything else that waited, and due.
-            if self.queue.let_go(tenant, [each], now=now):
-                done.undigested += 1
-                _log.info("digest.too_few", tenant=tenant.tenant, decision=each.decision_id)
+        groups = put_together(left, definition.digest, is_all=due.is_all)
+        steps = [partial(self._digest, tenant, group, definition) for group in groups.digests]
+        steps += [partial(self._single, tenant, each) for each in groups.singles]
+        for number, step in enumerate(steps):
+            if number and not goes_on():
+                break
+            step(now, done)
         return done
+
+    def _single(self, tenant: Tenant, item: Waiting, now: datetime, done: Done) -> None:
+        # From now on it is like anything else that waited, and due.
+        if self.queue.let_go(tenant, [item], now=now):
+            done.undigested += 1
+            _log.info("digest.too_few", tenant=tenant.tenant, decision=item.decision_id)
 
     def _digest(
         self, tenant: Tenant, items: Sequence[Waiting], definition: MessageType, now: datetime, done: Done

@@ -1,6 +1,7 @@
 """Digests handed over: everything in one is decided about at once, by the same gates, and goes as one message.
 
-What a message of a digest lost in the meantime, its time or its permission, is told of each by itself.
+What a message of a digest lost in the meantime, its time or its permission, is told of each by itself. None waits for
+ever because of another one: what cannot be said in a digest goes singly.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,9 +20,10 @@ from domain import decisioning, digests, identity
 from domain.decision_request import DecisionRequest
 from domain.expected import Expected
 from domain.gates import screen
-from domain.handover import Followed, Follows, Kind, State, Verdict
-from domain.message_types import Digest, MessageType, check_variables
+from domain.handover import Followed, Follows, Kind, State, Verdict, why_no_digest
+from domain.message_types import BadVariables, Digest, MessageType, check_variables
 from domain.stages import Asked
+from domain.templates import CannotRender
 from domain.tenants import Tenant
 from domain.values import Reason
 from serving import handover_metrics
@@ -39,8 +41,8 @@ from serving.handovers import (
 )
 
 log = structlog.get_logger("kairos.digests")
-Variables = Mapping[str, Mapping[str, Any]]
-"""Those of each message, by the id of its decision."""
+Variables = Mapping[str, Mapping[str, Any] | None]
+"""Those of each message, by the id of its decision; None lets it go by itself."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,27 @@ class Dropped:
 
 @dataclass(frozen=True)
 class HandedDigest:
-    """What the hand-over of a digest came to, which messages are in it, and which are not any more."""
+    """What the hand-over of a digest came to, which messages are in it, and which are not any more.
+
+    ``singles`` left it and wait to be handed over by themselves.
+    """
 
     handed: HandedOver
     decision_ids: tuple[str, ...]
     dropped: tuple[Dropped, ...]
+    singles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What a hand-over is asked with."""
+
+    tenant: Tenant
+    digest_id: str
+    variables: Variables
+    key: str | None
+    now: datetime
+    actor: str
 
 
 class Digests:
@@ -74,10 +92,14 @@ class Digests:
     ) -> HandedDigest:
         """Decide about everything in a digest at once, and commit what comes out.
 
+        A message whose variables do not fit the type any more, or that is asked to, leaves the digest first and goes by
+        itself; so does every message when the digest cannot be filled or the type has none any more.
+
         Args:
             tenant: whose digest.
             digest_id: as it was told when it came due.
-            variables: of each message in it, the same as at its decision; those of one that was dropped are ignored.
+            variables: of each message in it, the same as at its decision, or None for one that is to go by itself;
+                those of one that was dropped are ignored.
             key: under the same one, a hand-over that went is answered again.
             now: the tenant's clock.
             actor: who asks.
@@ -85,82 +107,79 @@ class Digests:
         Raises:
             NothingLeft: there is no such digest.
             OtherVariables: those of a message are missing or differ, or are of one that is not in the digest.
-            BadVariables: those of a message do not fit the type as it is now.
-            CannotRender: the digest's template cannot be filled with them.
+            CannotRender: what went before under this key cannot be filled again.
             Unavailable: PostgreSQL is away, or others were faster again and again; nothing was decided.
         """
+        call = _Call(tenant, digest_id, variables, key, now, actor)
         for _ in range(TRIES):
-            items = self.queue.get(tenant, digest_id)
-            if not items:
-                raise NothingLeft("there is no such digest")
-            if unknown := sorted(variables.keys() - {each.decision_id for each in items}):
-                raise OtherVariables(f"the digest holds no decision {unknown[0]}")
             try:
-                told = self._handed(tenant, digest_id, items, variables, key, now, actor)
+                told = self._handed(call)
             except Settled:
                 continue
             _tell(tenant, digest_id, told)
             return told
         raise Unavailable("others were faster with this hand-over")
 
-    def _handed(
-        self,
-        tenant: Tenant,
-        digest_id: str,
-        items: Sequence[Waiting],
-        variables: Variables,
-        key: str | None,
-        now: datetime,
-        actor: str,
-    ) -> HandedDigest:
-        wanted = _id(tenant, digest_id, items, key) if key is not None else new_id()
-        chosen = [each for each in items if each.settled_as == wanted]
-        if not chosen:
-            self._stop(tenant, _expired(items, now), Reason.EXPIRY_PASSED, actor, now)
-            chosen = [each for each in items if each.state is State.WAITING and each.expires_at > now]
-            if (found := _plain(digest_id, items, chosen, now)) is not None:
-                return self._told(tenant, digest_id, found, chosen)
-        definition = self.definition(tenant, chosen[-1], now=now)
-        if definition.digest is None:
-            self._stop(tenant, chosen, Reason.HANDOVER_WITHDRAWN, actor, now)
-            return self._told(tenant, digest_id, HandedOver(Verdict.STOP, Reason.HANDOVER_WITHDRAWN, digest_id), ())
-        request = self._together(tenant, chosen, definition, variables)
-        ask = Ask(wanted, request, may_repeat=True, follows=follows(chosen))
-        return self._told(tenant, digest_id, self._decided(tenant, digest_id, ask, now, actor), chosen)
+    def _handed(self, call: _Call) -> HandedDigest:
+        items = self.queue.get(call.tenant, call.digest_id)
+        if not items:
+            raise NothingLeft("there is no such digest")
+        if unknown := sorted(call.variables.keys() - {each.decision_id for each in items}):
+            raise OtherVariables(f"the digest holds no decision {unknown[0]}")
+        inside = [each for each in items if each.kind is Kind.DIGEST]
+        wanted = _id(call, inside) if call.key is not None else new_id()
+        if before := [each for each in inside if each.settled_as == wanted]:
+            definition = self.definition(call.tenant, before[-1], now=call.now)
+            request = digests.together(_requests(call, before), definition)
+            return self._told(call, self._decided(call, _ask(wanted, request, before)), before)
+        self._stop(call, [each for each in inside if each.state is State.WAITING and each.expires_at <= call.now])
+        left = [each for each in inside if each.state is State.WAITING and each.expires_at > call.now]
+        if (found := _plain(call, items, left)) is not None:
+            return self._told(call, found, left)
+        return self._gone(call, wanted, left)
 
-    def _told(self, tenant: Tenant, digest_id: str, handed: HandedOver, chosen: Sequence[Waiting]) -> HandedDigest:
-        inside = tuple(each.decision_id for each in chosen) if handed.verdict is not Verdict.STOP else ()
-        stopped = [each for each in self.queue.get(tenant, digest_id) if each.state is State.STOPPED]
-        dropped = tuple(Dropped(each.decision_id, each.reason) for each in stopped if each.reason is not None)
-        return HandedDigest(handed, inside, dropped)
-
-    def _decided(self, tenant: Tenant, digest_id: str, ask: Ask, now: datetime, actor: str) -> HandedOver:
-        ask = self._decider.standing(tenant, ask)
+    def _gone(self, call: _Call, wanted: str, items: Sequence[Waiting]) -> HandedDigest:
+        """Decide about the messages of a digest that is due, or let those go singly that cannot be said in it."""
+        definition = self.definition(call.tenant, items[-1], now=call.now)
+        if leaving := _leaving(call, items, definition):
+            return self._without(call, leaving)
+        request = digests.together(_requests(call, items), definition)
         try:
-            (recorded,) = self._decider.decide(tenant, [ask], now=now, actor=actor)
+            handed = self._decided(call, _ask(wanted, request, items))
+        except (BadVariables, CannotRender):
+            # Which message is at fault, if it is one, is found when each is filled by itself.
+            return self._without(call, items)
+        return self._told(call, handed, items)
+
+    def _without(self, call: _Call, leaving: Sequence[Waiting]) -> HandedDigest:
+        if not self.queue.take_out(call.tenant, leaving, now=call.now):
+            raise Settled("somebody else was faster")
+        log.info("digest.left", tenant=call.tenant.tenant, digest_id=call.digest_id, messages=len(leaving))
+        return self._handed(call)
+
+    def _told(self, call: _Call, handed: HandedOver, chosen: Sequence[Waiting]) -> HandedDigest:
+        inside = tuple(each.decision_id for each in chosen) if handed.verdict is not Verdict.STOP else ()
+        items = self.queue.get(call.tenant, call.digest_id)
+        stopped = [each for each in items if each.kind is Kind.DIGEST and each.state is State.STOPPED]
+        dropped = tuple(Dropped(each.decision_id, each.reason) for each in stopped if each.reason is not None)
+        singles = tuple(each.decision_id for each in items if each.kind is not Kind.DIGEST)
+        return HandedDigest(handed, inside, dropped, singles)
+
+    def _decided(self, call: _Call, ask: Ask) -> HandedOver:
+        ask = self._decider.standing(call.tenant, ask)
+        try:
+            (recorded,) = self._decider.decide(call.tenant, [ask], now=call.now, actor=call.actor)
         except KeyReused:
             raise OtherVariables("the variables are not those that the hand-over was asked with") from None
         answer = recorded.answer
         verdict = VERDICTS[answer["outcome"]]
         opens_at = datetime.fromisoformat(answer["send_at"]) if verdict is Verdict.WAIT else None
-        told = digest_id if verdict is Verdict.WAIT else ask.decision_id
+        told = call.digest_id if verdict is Verdict.WAIT else ask.decision_id
         return HandedOver(verdict, Reason(answer["reason"]), told, opens_at, answer)
 
-    def _together(
-        self, tenant: Tenant, items: Sequence[Waiting], definition: MessageType, variables: Variables
-    ) -> DecisionRequest:
-        asked = []
-        for each in items:
-            if each.decision_id not in variables:
-                raise OtherVariables(f"the variables of decision {each.decision_id} are missing")
-            request = request_of(tenant, each, variables[each.decision_id])
-            check_variables(definition, dict(request.message.variables))
-            asked.append(request)
-        return digests.together(asked, definition)
-
-    def _stop(self, tenant: Tenant, items: Sequence[Waiting], reason: Reason, actor: str, now: datetime) -> None:
-        for each in items:
-            if not self._follow_ups.stop(tenant, each, reason, actor=actor, now=now):
+    def _stop(self, call: _Call, expired: Sequence[Waiting]) -> None:
+        for each in expired:
+            if not self._follow_ups.stop(call.tenant, each, Reason.EXPIRY_PASSED, actor=call.actor, now=call.now):
                 raise Settled("somebody else was faster")
 
     def definition(self, tenant: Tenant, item: Waiting, *, now: datetime) -> MessageType:
@@ -212,8 +231,11 @@ def digest_id(tenant: Tenant, items: Sequence[Waiting]) -> str:
     return identity.decision_id(tenant.subject_secret, f"digest {first.decision_id} {first.follows.attempt}")
 
 
-def put_together(items: Sequence[Waiting], digest: Digest | None) -> digests.Groups[Waiting]:
-    """Return what is due of one recipient and type put together; what was together before stays so."""
+def put_together(items: Sequence[Waiting], digest: Digest | None, *, is_all: bool = True) -> digests.Groups[Waiting]:
+    """Return what is due of one recipient and type put together; what was together before stays so.
+
+    Where more is due than these, what would not fill a digest waits for the rest, unless nothing else is left.
+    """
     before: dict[str, list[Waiting]] = {}
     fresh: dict[tuple[str, ...], list[Waiting]] = {}
     for each in items:
@@ -221,32 +243,73 @@ def put_together(items: Sequence[Waiting], digest: Digest | None) -> digests.Gro
             before.setdefault(each.digest_id, []).append(each)
         else:
             fresh.setdefault(tuple(each.request.get("channels") or ()), []).append(each)
-    made = [digests.grouped(group, digest) for group in fresh.values()]
     whole = tuple(tuple(group) for group in before.values())
-    return digests.Groups(
+    made = [digests.grouped(group, digest) for group in fresh.values()]
+    found = digests.Groups(
         whole + tuple(each for group in made for each in group.digests),
         tuple(each for group in made for each in group.singles),
     )
+    if is_all or digest is None:
+        return found
+    full = whole + tuple(each for each in found.digests[len(whole) :] if len(each) == digest.at_most)
+    return digests.Groups(full, ()) if full else found
 
 
-def _plain(digest_id: str, items: Sequence[Waiting], left: Sequence[Waiting], now: datetime) -> HandedOver | None:
+def _ask(decision_id: str, request: DecisionRequest, items: Sequence[Waiting]) -> Ask:
+    return Ask(decision_id, request, may_repeat=True, follows=follows(items))
+
+
+def _requests(call: _Call, items: Sequence[Waiting]) -> list[DecisionRequest]:
+    """Return what each decision was asked, with its variables again."""
+    return [request_of(call.tenant, each, _given(call, each) or {}) for each in items]
+
+
+def _given(call: _Call, item: Waiting) -> Mapping[str, Any] | None:
+    if item.decision_id not in call.variables:
+        raise OtherVariables(f"the variables of decision {item.decision_id} are missing")
+    return call.variables[item.decision_id]
+
+
+def _leaving(call: _Call, items: Sequence[Waiting], definition: MessageType) -> list[Waiting]:
+    """Return the messages of a digest that go by themselves: all of them where the type has no digest any more."""
+    if definition.digest is None:
+        return list(items)
+    return [each for each in items if not _stays(call, each, definition)]
+
+
+def _stays(call: _Call, item: Waiting, definition: MessageType) -> bool:
+    given = _given(call, item)
+    if given is None:
+        return False
+    request = request_of(call.tenant, item, given)
+    try:
+        check_variables(definition, dict(request.message.variables))
+    except BadVariables:
+        return False
+    return True
+
+
+def _plain(call: _Call, items: Sequence[Waiting], left: Sequence[Waiting]) -> HandedOver | None:
     """Return what it comes to without asking the gates, or None where they decide."""
     if not left:
-        done = next((each for each in items if each.state is State.HANDED_OVER), None)
-        reason = Reason.HANDOVER_DONE if done is not None else items[0].reason or Reason.EXPIRY_PASSED
-        return HandedOver(Verdict.STOP, reason, (done.settled_as if done is not None else None) or digest_id)
+        return _nothing_left(call.digest_id, items)
     due_at = max(each.due_at for each in left)
-    return HandedOver(Verdict.WAIT, Reason.HANDOVER_NOT_DUE, digest_id, due_at) if now < due_at else None
+    if call.now < due_at:
+        return HandedOver(Verdict.WAIT, Reason.HANDOVER_NOT_DUE, call.digest_id, due_at)
+    return None
 
 
-def _expired(items: Sequence[Waiting], now: datetime) -> list[Waiting]:
-    return [each for each in items if each.state is State.WAITING and each.expires_at <= now]
+def _nothing_left(digest_id: str, items: Sequence[Waiting]) -> HandedOver:
+    inside = [each for each in items if each.kind is Kind.DIGEST]
+    reason = why_no_digest([(each.state, each.reason) for each in inside], has_singles=len(inside) < len(items))
+    done = next((each.settled_as for each in inside if each.state is State.HANDED_OVER), None)
+    return HandedOver(Verdict.STOP, reason, done or digest_id)
 
 
-def _id(tenant: Tenant, digest_id: str, items: Sequence[Waiting], key: str) -> str:
+def _id(call: _Call, inside: Sequence[Waiting]) -> str:
     """Return the id of the decision that a hand-over under a key makes; no key of a decision holds a space."""
-    attempt = max(each.follows.attempt for each in items)
-    return identity.decision_id(tenant.subject_secret, f"digest {digest_id} {attempt} {key}")
+    attempt = max((each.follows.attempt for each in inside), default=0)
+    return identity.decision_id(call.tenant.subject_secret, f"digest {call.digest_id} {attempt} {call.key}")
 
 
 def _tell(tenant: Tenant, digest_id: str, told: HandedDigest) -> None:

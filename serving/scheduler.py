@@ -16,6 +16,7 @@ from adapters.clock import Clock
 from adapters.handover_tokens import HandoverTokens
 from adapters.postgres.decisions import DecisionLog
 from adapters.postgres.digest_queue import Digests as DigestQueue
+from adapters.postgres.digest_queue import Due
 from adapters.postgres.engine import Unavailable
 from adapters.postgres.follow_up_queue import FollowUps, Waiting
 from adapters.secrets import SecretBox
@@ -36,6 +37,8 @@ IDLE_SECONDS = 0.5
 FORGET_SECONDS = 60.0
 KEEP_SETTLED = timedelta(days=90)
 """As long as the budget looks back: an outcome reported later finds its decision all the same."""
+TENANT_SECONDS = 2.0
+"""For the digests of one tenant in a round; then the others come, and what is left of it in the next round."""
 REST_SECONDS = 60.0
 """Rest of what met a fault, so that it does not hold up the others."""
 _log = structlog.get_logger(__name__)
@@ -65,6 +68,7 @@ class Scheduler:
         digests: Digests,
         tenants: Callable[[], Sequence[Tenant]],
         clock: Callable[[], Clock] = Clock,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Connect nothing yet.
 
@@ -73,6 +77,7 @@ class Scheduler:
             digests: checks what is due together.
             tenants: names every tenant.
             clock: tells each tenant's time.
+            monotonic: the clock of what a tenant may take.
         """
         self.counts = SchedulerCounts()
         self._handovers = handovers
@@ -80,6 +85,7 @@ class Scheduler:
         self._digests = DigestRound(digests, handovers.queue, actor=ACTOR)
         self._tenants = tenants
         self._clock = clock()
+        self._monotonic = monotonic
         self._rests_until: dict[str, float] = {}
         self._forget_at = 0.0
 
@@ -116,17 +122,25 @@ class Scheduler:
 
     def _due_together(self, tenant: Tenant) -> int:
         now = self._clock.now(tenant)
-        due = self._digests.queue.due(tenant, now=now, limit=AT_A_TIME, leaving_out=self._resting())
-        return sum(self._settle_together(tenant, items) for items in due)
+        found = self._digests.queue.due(tenant, now=now, limit=AT_A_TIME, leaving_out=self._resting())
+        until = self._monotonic() + TENANT_SECONDS
+        done = 0
+        for number, due in enumerate(found):
+            if number and self._monotonic() >= until:
+                break
+            done += self._settle_together(tenant, due, until)
+        return done
 
-    def _settle_together(self, tenant: Tenant, items: Sequence[Waiting]) -> int:
+    def _settle_together(self, tenant: Tenant, due: Due, until: float) -> int:
         try:
-            done = asdict(self._digests.settle(tenant, items, now=self._clock.now(tenant)))
+            now = self._clock.now(tenant)
+            settled = self._digests.settle(tenant, due, now=now, goes_on=lambda: self._monotonic() < until)
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001 - like one message that cannot be checked
-            self._rest(tenant, items[0], error)
+            self._rest(tenant, due.items[0], error)
             return 0
+        done = asdict(settled)
         for name, count in done.items():
             setattr(self.counts, name, getattr(self.counts, name) + count)
         return sum(done.values())

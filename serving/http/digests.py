@@ -10,7 +10,7 @@ from adapters.handover_tokens import MAX_TOKEN
 from adapters.postgres.digest_queue import Released
 from domain.decision_request import MAX_VARIABLES
 from domain.events import Identifier
-from domain.message_types import MAX_DIGEST, BadVariables
+from domain.message_types import MAX_DIGEST
 from domain.templates import CannotRender
 from domain.values import Frozen, Moment, Reason
 from serving.admission import Lane
@@ -39,6 +39,11 @@ class DigestItem(Frozen):
         max_length=MAX_VARIABLES,
         description="The same as at the decision: they are kept nowhere.",
     )
+    singly: bool = Field(
+        default=False,
+        description="Lets it leave the digest and go by itself, without its variables: where they are lost, or where "
+        "those of all messages are too large for one request.",
+    )
 
 
 class DigestRequest(Frozen):
@@ -66,6 +71,9 @@ class DigestAnswer(HandoverAnswer):
 
     items: tuple[str, ...] = Field(description="The decisions whose messages are in it, the first ones first.")
     dropped: tuple[DroppedItem, ...] = Field(description="Those that expired or may not go any more.")
+    singles: tuple[str, ...] = Field(
+        description="Those that left it and go by themselves: each comes due as any message that waited."
+    )
 
 
 class DueDigest(Frozen):
@@ -115,20 +123,21 @@ def post_digest_handover(
     """Check everything in a digest again as one message, and commit.
 
     One contact is made of the budget, however many messages it holds. `go`, `wait` and `stop` mean what they mean
-    of one message; what expired on the way is in `dropped`, with the reason.
+    of one message; what expired on the way is in `dropped`, with the reason. What cannot be said in a digest is in
+    `singles` and goes by itself; `stop` with `handover.singly` says that nothing else is left.
     """
     tenant = caller.tenant
     if not parts.digests.tokens.is_of(body.handover_token, tenant.tenant, digest_id):
         problem = FieldError(field="handover_token", expected="the token that was given with this digest")
         raise Refused(BAD_TOKEN, "This is not the token of this digest.", errors=[problem])
-    variables = {each.decision_id: each.variables for each in body.items}
+    variables = {each.decision_id: None if each.singly else each.variables for each in body.items}
     try:
         told = parts.digests.hand_over(
             tenant, digest_id, variables, key=key, now=parts.clock.now(tenant), actor=caller.actor
         )
     except NothingLeft:
         raise Refused(ProblemCode.NOT_FOUND, "There is no such digest.") from None
-    except (OtherVariables, BadVariables, CannotRender) as error:
+    except (OtherVariables, CannotRender) as error:
         raise _refused(error) from None
     request.state.decision_id = told.handed.decision_id
     return _told(told)
@@ -137,7 +146,8 @@ def post_digest_handover(
 def _told(told: HandedDigest) -> DigestAnswer:
     given: dict[str, Any] = told_of(told.handed).model_dump(mode="json")
     dropped = [{"decision_id": each.decision_id, "reason": each.reason} for each in told.dropped]
-    return DigestAnswer.model_validate(given | {"items": told.decision_ids, "dropped": dropped})
+    told_of_items = {"items": told.decision_ids, "dropped": dropped, "singles": told.singles}
+    return DigestAnswer.model_validate(given | told_of_items)
 
 
 def _due(parts: PartsOf, tenant: str, each: Released) -> DueDigest:
@@ -152,12 +162,9 @@ def _due(parts: PartsOf, tenant: str, each: Released) -> DueDigest:
     )
 
 
-def _refused(error: OtherVariables | BadVariables | CannotRender) -> Refused:
+def _refused(error: OtherVariables | CannotRender) -> Refused:
     if isinstance(error, OtherVariables):
         problem = FieldError(field="items", expected="every message of the digest, with its decision's variables")
         return Refused(ProblemCode.INVALID, f"Nothing was handed over: {error}.", errors=[problem])
-    if isinstance(error, BadVariables):
-        problem = FieldError(field="items", expected=error.expected)
-        return Refused(ProblemCode.INVALID, "The variables do not fit the message type as it is now.", errors=[problem])
     problem = FieldError(field="items", expected="values that the digest's templates can be filled with")
     return Refused(CANNOT_RENDER, f"Nothing was handed over: {error}.", errors=[problem])

@@ -6,11 +6,14 @@ import sys
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from adapters.clock import Clock
+from adapters.postgres import digest_queue
 from adapters.postgres.budgets import ContactBudgets
 from adapters.postgres.contact_tables import contact
 from adapters.postgres.follow_up_tables import follow_up
+from adapters.postgres.merges import Merges
 from adapters.postgres.message_types import MessageTypes
 from domain import decision_replay
 from domain.consent import ConsentStatus
@@ -18,6 +21,7 @@ from domain.contact_budget import ContactBudget
 from domain.handover import Verdict
 from domain.values import Reason
 from serving.handovers import NothingLeft, OtherVariables
+from serving.scheduler import TENANT_SECONDS, Scheduler
 from tests.builders import NOON, RULES, a_type
 from tests.handover_scene import MORNING, NIGHT, ON_EMAIL, Scene
 from tests.integration.test_scheduler import environment, heard, step  # noqa: F401 - fixtures
@@ -153,12 +157,176 @@ def test_a_budget_that_is_used_up_lets_the_whole_digest_wait_and_it_stays_the_sa
 
 def test_two_schedulers_tell_of_a_digest_once(scene, heard) -> None:  # noqa: F811
     ask(scene, "Ada", "Eve")
-    (due,) = scene.digests.queue.due(scene.tenant, now=EVENING, limit=10)
+    (found,) = scene.digests.queue.due(scene.tenant, now=EVENING, limit=10)
+    due = found.items
     first = scene.digests.queue.release(scene.tenant, due, "d-1", now=EVENING)
     second = scene.digests.queue.release(scene.tenant, due, "d-2", now=EVENING)
     assert (first, second, len(digests(heard))) == (True, False, 1)
     assert scene.digests.queue.postpone(scene.tenant, due, due_at=EVENING + timedelta(hours=1))
     assert not scene.digests.queue.let_go(scene.tenant, due, now=EVENING + timedelta(hours=2))
+
+
+def released(scene, heard, *names, **fields):  # noqa: F811
+    """Put messages with these names together; returns their digest's id and their variables by decision."""
+    asked = ask(scene, *names, **fields)
+    step(scene, EVENING)
+    return digests(heard)[-1]["digest_id"], asked
+
+
+def gone_singly(scene, heard, asked):  # noqa: F811
+    """Hand over by itself what the scheduler tells of; returns the verdict by decision."""
+    before = len(heard())
+    step(scene, EVENING)
+    told = [data["decision_id"] for event, data in heard()[before:] if event == "decision_released"]
+    handed = [scene.hand_over({"decision_id": each}, now=EVENING, variables=asked[each]) for each in told]
+    return {each: went.verdict for each, went in zip(told, handed, strict=True)}
+
+
+def publish(scene, *, digest=DIGEST, **variables):
+    named = {"variables": {"type": "object", "properties": {"name": {"type": "string", **variables}}}}
+    MessageTypes(scene.db).publish(
+        scene.tenant, [a_type(**ON_EMAIL, **named, **digest, **{"class": "service"})], actor="test"
+    )
+
+
+def test_a_message_whose_variables_are_lost_leaves_and_the_rest_goes(scene, heard) -> None:  # noqa: F811
+    digest_id, asked = released(scene, heard, "Ada", "Eve", "Bo")
+    lost, *rest = asked
+    went = hand_over(scene, digest_id, asked | {lost: None}, key="k")
+    assert (went.handed.verdict, went.decision_ids, went.singles) == (Verdict.GO, tuple(rest), (lost,))
+    assert went.handed.answer["content"]["body"] == "Eve.Bo."
+    assert gone_singly(scene, heard, asked) == {lost: Verdict.GO}
+    again = hand_over(scene, digest_id, asked | {lost: None}, key="k")
+    assert (again.handed.answer, again.singles) == (went.handed.answer, (lost,))
+    assert hand_over(scene, digest_id, asked, key="other").handed.reason is Reason.HANDOVER_DONE
+
+
+def test_what_is_put_off_by_itself_does_not_change_what_a_key_stands_for(scene, heard) -> None:  # noqa: F811
+    digest_id, asked = released(scene, heard, "Ada", "Eve")
+    lost = next(iter(asked))
+    went = hand_over(scene, digest_id, asked | {lost: None}, key="k")
+    assert scene.queue.postpone(scene.tenant, scene.queue.get(scene.tenant, lost), due_at=EVENING + timedelta(hours=1))
+    assert hand_over(scene, digest_id, asked | {lost: None}, key="k").handed == went.handed
+
+
+def test_a_digest_too_long_to_be_said_lets_its_messages_go_singly(scene, heard) -> None:  # noqa: F811
+    digest_id, asked = released(scene, heard, *(letter * 40_000 for letter in "abc"))
+    for _ in range(2):
+        handed = hand_over(scene, digest_id, asked, key="k")
+        assert (handed.handed.verdict, handed.handed.reason) == (Verdict.STOP, Reason.HANDOVER_SINGLY)
+        assert (handed.decision_ids, handed.dropped, handed.singles) == ((), (), tuple(asked))
+    assert scene.digests.queue.released(scene.tenant, now=EVENING, limit=10) == []
+    assert gone_singly(scene, heard, asked) == dict.fromkeys(asked, Verdict.GO)
+
+
+def test_what_does_not_fit_its_type_any_more_holds_up_nothing_else(scene, heard) -> None:  # noqa: F811
+    digest_id, asked = released(scene, heard, "Adalbert", "Eve", "Bo")
+    unfit, *rest = asked
+    publish(scene, maxLength=3)
+    went = hand_over(scene, digest_id, asked)
+    assert (went.handed.verdict, went.decision_ids, went.singles) == (Verdict.GO, tuple(rest), (unfit,))
+
+
+def test_a_type_that_lost_its_digest_lets_messages_go_singly_and_repeats_what_went(scene, heard) -> None:  # noqa: F811
+    (first, gone), (second, left) = (released(scene, heard, "Ada", "Eve", recipient=each) for each in ("r0", "r1"))
+    went = hand_over(scene, first, gone, key="k")
+    publish(scene, digest={}, default="you")
+    assert hand_over(scene, first, gone, key="k").handed == went.handed
+    assert hand_over(scene, second, left).handed.reason is Reason.HANDOVER_SINGLY
+    assert gone_singly(scene, heard, left) == dict.fromkeys(left, Verdict.GO)
+
+
+def test_what_a_digest_had_drawn_is_not_kept_by_messages_that_leave_it(scene, heard) -> None:  # noqa: F811
+    digest_id, asked = released(scene, heard, "Ada", "Eve")
+    with scene.db.tenant(scene.tenant.tenant) as connection:
+        connection.execute(update(follow_up).values(channel="email", variant_id="digest"))
+    assert hand_over(scene, digest_id, dict.fromkeys(asked)).singles == tuple(asked)
+    assert gone_singly(scene, heard, asked) == dict.fromkeys(asked, Verdict.GO)
+
+
+def test_nothing_leaves_a_digest_that_is_not_due_or_is_asked_with_other_variables(scene, heard) -> None:  # noqa: F811
+    digest_id, asked = released(scene, heard, "Ada", "Eve")
+    one, other = asked
+    with pytest.raises(OtherVariables):
+        hand_over(scene, digest_id, {one: None, other: {"name": "Bo"}})
+    assert scene.digests.queue.postpone(
+        scene.tenant, scene.digests.queue.get(scene.tenant, digest_id), due_at=EVENING + timedelta(hours=1)
+    )
+    waits = hand_over(scene, digest_id, dict.fromkeys(asked))
+    assert (waits.handed.reason, waits.singles) == (Reason.HANDOVER_NOT_DUE, ())
+
+
+def test_a_message_too_large_for_its_share_of_a_request_is_never_collected(scene) -> None:
+    answer = scene.ask("r", message={"variables": {"name": "x" * 90_000}})
+    assert (answer["outcome"], answer["reason"]) == ("defer", "quiet_hours.now")
+    log = scene.decider._log
+    record = log.get(scene.tenant, answer["decision_id"], actor="test")
+    definition = log.definition(scene.tenant, "news", record["versions"]["message_type"])
+    del record["recorded_at"]
+    assert decision_replay.differences(decision_replay.past(record, definition, RULES)) == ()
+
+
+def test_a_flood_is_put_together_in_parts_and_nothing_is_split_by_it(scene, heard, monkeypatch) -> None:  # noqa: F811
+    monkeypatch.setattr(digest_queue, "MOST_OF_ONE", 4)
+    asked = ask(scene, *"abcdefgh")
+    (due,) = scene.digests.queue.due(scene.tenant, now=EVENING, limit=10)
+    assert ([each.decision_id for each in due.items], due.is_all) == (list(asked)[:4], False)
+    step(scene, EVENING)
+    assert [tuple(each["decision_ids"]) for each in digests(heard)] == [tuple(asked)[:3]]
+    for _ in range(2):
+        step(scene, EVENING)
+    assert [len(each["decision_ids"]) for each in digests(heard)] == [3, 3, 2]
+    assert [each for told in digests(heard) for each in told["decision_ids"]] == list(asked)
+
+
+def test_a_digest_that_was_put_off_comes_due_as_a_whole_or_not_yet(scene, heard, monkeypatch) -> None:  # noqa: F811
+    later = EVENING + timedelta(hours=1)
+    ask(scene, *"abcdef")
+    step(scene, EVENING)
+    for told in digests(heard):
+        items = scene.digests.queue.get(scene.tenant, told["digest_id"])
+        assert scene.digests.queue.postpone(scene.tenant, items, due_at=later)
+    monkeypatch.setattr(digest_queue, "MOST_OF_ONE", 4)
+    (due,) = scene.digests.queue.due(scene.tenant, now=later, limit=10)
+    assert ([each.digest_id for each in due.items], due.is_all) == ([due.items[0].digest_id] * 3, False)
+
+
+def test_what_waits_for_two_ids_of_one_person_goes_as_one_message(scene, heard) -> None:  # noqa: F811
+    first, second = ask(scene, "Ada", recipient="r0"), ask(scene, "Eve", recipient="r1")
+    Merges(scene.db).merge(scene.tenant, "r1", "r0", reason="same", actor="test", now=MORNING)
+    step(scene, EVENING)
+    (told,) = digests(heard)
+    (listed,) = scene.digests.queue.released(scene.tenant, now=EVENING, limit=10)
+    assert (told["recipient_id"], listed.recipient_id) == ("r1", "r1")
+    assert told["decision_ids"] == [*first, *second]
+    for _ in range(2):
+        went = hand_over(scene, told["digest_id"], first | second, key="k")
+        assert (went.handed.verdict, went.handed.answer["content"]["body"]) == (Verdict.GO, "Ada.Eve.")
+    assert len(rows(scene, contact)) == 1
+
+
+def test_a_round_looks_at_so_many_messages_and_no_more(scene, monkeypatch) -> None:
+    monkeypatch.setattr(digest_queue, "MOST", 4)
+    for recipient in RECIPIENTS:
+        ask(scene, "Ada", "Eve", recipient=recipient)
+    found = scene.digests.queue.due(scene.tenant, now=EVENING, limit=10)
+    assert [len(each.items) for each in found] == [2, 2]
+
+
+def test_a_tenant_has_so_much_of_a_round_and_goes_on_in_the_next(scene, heard) -> None:  # noqa: F811
+    for recipient in RECIPIENTS[:2]:
+        ask(scene, *"abcdef", recipient=recipient)
+    passed = iter(range(1_000))
+    slow = Scheduler(
+        handovers=scene.handovers,
+        digests=scene.digests,
+        tenants=lambda: [scene.tenant],
+        clock=lambda: Clock(lambda: EVENING),
+        monotonic=lambda: next(passed) * TENANT_SECONDS,
+    )
+    for number in range(1, 5):
+        slow.step()
+        assert len(digests(heard)) == number
 
 
 def test_withdrawn_consent_or_other_variables_hand_nothing_over(scene, heard) -> None:  # noqa: F811

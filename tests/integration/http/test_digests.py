@@ -39,8 +39,8 @@ def due(api, at, db, box, tenant):
     assert [(each["outcome"], each["reason"]) for each in answers] == [("defer", "policy.digest")] * 2
     assert api.get("/v1/digests/due").json()["due"] == []
     at(EVENING)
-    (items,) = DigestQueue(db).due(tenant, now=EVENING, limit=10)
-    DigestRound(scene.digests, FollowUps(db), actor="test").settle(tenant, items, now=EVENING)
+    (found,) = DigestQueue(db).due(tenant, now=EVENING, limit=10)
+    DigestRound(scene.digests, FollowUps(db), actor="test").settle(tenant, found, now=EVENING)
     (listed,) = api.get("/v1/digests/due").raise_for_status().json()["due"]
     assert listed["items"] == [each["decision_id"] for each in answers]
     return listed
@@ -102,3 +102,18 @@ def test_other_variables_or_only_some_of_the_messages_hand_nothing_over(api, due
     for items in wrong:
         assert hand_over(api, due, items=items).status_code == 422
     assert len(api.get("/v1/digests/due").json()["due"]) == 1
+
+
+def test_messages_whose_variables_cannot_be_given_leave_it_without_them(api, due) -> None:
+    first, second = due["items"]
+    left = [{"decision_id": first, "singly": True}, {"decision_id": second, "variables": {"name": "Eve"}}]
+    gone = hand_over(api, due, items=left, key="mine").raise_for_status().json()
+    assert (gone["verdict"], gone["items"], gone["dropped"], gone["singles"]) == ("go", [second], [], [first])
+    assert hand_over(api, due, items=left, key="mine").json() == gone
+
+
+def test_a_digest_that_all_messages_leave_is_stopped_and_listed_no_more(api, due) -> None:
+    for _ in range(2):
+        told = hand_over(api, due, items=[{"decision_id": each, "singly": True} for each in due["items"]]).json()
+        assert (told["verdict"], told["reason"], told["singles"]) == ("stop", "handover.singly", due["items"])
+    assert api.get("/v1/digests/due").json()["due"] == []

@@ -111,6 +111,44 @@ def test_what_cannot_wait_or_is_not_said_there_does_not(request_fields) -> None:
     assert decided(a_request(**request_fields), digest={"collects": "all"}).reason is not Reason.POLICY_DIGEST
 
 
+PRICED = {"body": "{% for item in items %}{{ item.name | currency: 'EUR' }}{% endfor %}"}
+
+
+@pytest.mark.parametrize(
+    ("name", "digest", "fits"),
+    [
+        ("x" * 12_000, {}, True),
+        ("x" * 13_000, {}, False),
+        ("é" * 3_000, {}, False),
+        ("x" * 13_000, {"at_most": 2}, True),
+        ("x" * 60_000, {"at_most": 2}, False),
+        ("3", {"content": {"email": PRICED}}, True),
+        ("abc", {"content": {"email": PRICED}}, False),
+        ("Ada", {"content": {"email": {"body": "{{ items[1].name }}"}}}, True),
+        ("Ada", {"at_least": 1, "content": {"email": {"body": "{{ items[1].name }}"}}}, False),
+    ],
+)
+def test_a_message_fits_a_digest_that_can_be_asked_for_and_filled(name, digest, fits) -> None:
+    request, there = a_request(message={"variables": {"name": name}}), a_situation(definition=a_digested(**digest))
+    assert digests.fits(request, there) == fits
+
+
+def test_a_channel_that_a_message_did_not_ask_for_need_not_be_fillable() -> None:
+    there = a_situation(definition=a_digested(content={"email": {"body": "b"}, "push": PRICED}))
+    asked = {"message": {"variables": {"name": "abc"}}}
+    assert not digests.fits(a_request(**asked), there)
+    assert digests.fits(a_request(channels=["email"], **asked), there)
+
+
+def test_a_message_that_fits_no_digest_goes_its_own_way_and_only_its_record_says_so() -> None:
+    there, request = a_situation(definition=a_digested(collects="all")), a_request()
+    apart = SETTINGS.where(may_wait=True, fits_digest=False)
+    draft = decide(Asked("d-1", request, there, Expected(), is_holdout=False, settings=apart), screen(request, there))
+    assert draft.reason is not Reason.POLICY_DIGEST
+    assert apart.model_dump(mode="json")["fits_digest"] is False
+    assert "fits_digest" not in SETTINGS.model_dump(mode="json")
+
+
 def test_what_may_go_nowhere_is_not_kept_for_later() -> None:
     draft = decided(digest={"collects": "all"}, allowances={"consents": ()})
     assert (draft.outcome, draft.reason) == (Outcome.SUPPRESS, Reason.CONSENT_MISSING)
