@@ -14,6 +14,8 @@ from adapters.lake import Written
 from adapters.model_registry import ModelRegistry, Version
 
 if TYPE_CHECKING:
+    from assets.steps.anomalies import Report
+    from assets.steps.cluster_models import Sorted
     from assets.steps.customer_gate import Weighed as WeighedCustomers
     from assets.steps.online import Parity
     from assets.steps.publishing import Weighed
@@ -115,6 +117,19 @@ def model(
     return {**numbers(metrics), **drawn, **_version(version, registry)}
 
 
+def maybe_model(
+    version: Version | None,
+    registry: ModelRegistry,
+    metrics: Mapping[str, float],
+    figures: Mapping[str, bytes],
+    *,
+    why: str,
+) -> Metadata:
+    """Describe a model version where there is one, and say why there is none, or why it may not serve."""
+    told = model(version, registry, metrics, figures) if version is not None else numbers(metrics)
+    return told | ({WHY: dg.MetadataValue.text(why)} if why else {})
+
+
 def weighed(weighed: "Weighed | WeighedCustomers", claim: "Claim", registry: ModelRegistry) -> Metadata:
     """Describe what the gate found of one claim: every condition with its number, and the pictures that show it."""
     found = weighed.verdict.of(claim)
@@ -204,6 +219,24 @@ def shift(made: "ShiftReport") -> Metadata:
     rows = {"rows_then": dg.MetadataValue.int(made.rows[0]), "rows_today": dg.MetadataValue.int(made.rows[1])}
     psi = {name: round(number, 4) for name, number in sorted(made.psi.items(), key=lambda each: -each[1])}
     return {**numbers(weighted), **rows, "psi": dg.MetadataValue.json(psi), "shift": picture(made.picture, alt="shift")}
+
+
+def clusters(done: "Sorted") -> Metadata:
+    """Describe who was sorted, by which version; without a champion nobody is."""
+    version = dg.MetadataValue.text(done.version or "none")
+    return whole(done.written) | {"champion_version": version, "sizes": picture(done.picture, alt="cluster sizes")}
+
+
+def anomalies(reports: Sequence["Report"]) -> Metadata:
+    """Count what was out of the ordinary, with the last day's picture, and whom nothing can be told of yet."""
+    last = reports[-1]
+    return {
+        "recipient_days_looked_at": dg.MetadataValue.int(sum(each.looked_at for each in reports)),
+        "recipients_reported": dg.MetadataValue.int(sum(each.count("recipient") for each in reports)),
+        "hours_reported": dg.MetadataValue.int(sum(each.count("hour") for each in reports)),
+        "nothing_told": dg.MetadataValue.json(dict(sorted(last.silent.items()))),
+        "activity": picture(last.picture, alt="activity by hour"),
+    }
 
 
 def parity(found: "Parity") -> Metadata:

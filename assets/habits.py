@@ -64,10 +64,12 @@ def online_recipient_habits(
     return dg.MaterializeResult(metadata={"dagster/row_count": dg.MetadataValue.int(len(rows))})
 
 
-def _model(name: str, group: str = "habits") -> dg.AssetsDefinition:
+def model(name: str, sentence: str, group: str = "habits") -> dg.AssetsDefinition:
+    """Return the asset that fits one of ``habit_models.FITS``; ``sentence`` is what it says."""
+
     @dg.asset(
         name=f"{name}_model",
-        description=NAMES.get(name, VOLUME_SENTENCE),
+        description=sentence,
         group_name=group,
         owners=OWNERS,
         kinds={"scipy", "mlflow"},
@@ -92,12 +94,17 @@ def _model(name: str, group: str = "habits") -> dg.AssetsDefinition:
     return made
 
 
-def _check(name: str) -> dg.AssetChecksDefinition:
+BETTER = "It tells the last days better than one answer for everybody, and no worse than the champion."
+
+
+def check(name: str, claim: str = "beats_the_rest", sentence: str = BETTER) -> dg.AssetChecksDefinition:
+    """Return the check that reads what the fit was found to be worth; ``sentence`` says what that has to be."""
+
     @dg.asset_check(
-        name=f"{name}_beats_the_rest",
+        name=f"{name}_{claim}",
         asset=f"{name}_model",
         blocking=True,
-        description="It tells the last days better than one answer for everybody, and no worse than the champion.",
+        description=sentence,
     )
     def weighed(registries: dg.ResourceParam[Registries]) -> dg.AssetCheckResult:
         from assets.steps import habit_models
@@ -111,7 +118,9 @@ def _check(name: str) -> dg.AssetChecksDefinition:
     return weighed
 
 
-def _champion(name: str, group: str = "habits") -> dg.AssetsDefinition:
+def champion(name: str, group: str = "habits") -> dg.AssetsDefinition:
+    """Return the asset that lets the checked version serve."""
+
     @dg.asset(
         name=f"{name}_champion",
         description="The version that serves: its signed bundle is on disk before the alias champion names it.",
@@ -139,7 +148,8 @@ def _champion(name: str, group: str = "habits") -> dg.AssetsDefinition:
 ASSETS: Sequence[dg.AssetsDefinition] = (
     core_recipient_habits,
     online_recipient_habits,
-    *(make(name) for name in NAMES for make in (_model, _champion)),
-    *(make(VOLUME, VOLUME) for make in (_model, _champion)),
+    *(made for name, sentence in NAMES.items() for made in (model(name, sentence), champion(name))),
+    model(VOLUME, VOLUME_SENTENCE, VOLUME),
+    champion(VOLUME, VOLUME),
 )
-CHECKS: Sequence[dg.AssetChecksDefinition] = tuple(_check(name) for name in (*NAMES, VOLUME))
+CHECKS: Sequence[dg.AssetChecksDefinition] = tuple(check(name) for name in (*NAMES, VOLUME))

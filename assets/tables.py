@@ -118,6 +118,28 @@ _GROUP = {
     "gap_high": (_SHARE, "Upper bound of it."),
 }
 
+_CLUSTER = {
+    **_KEY,
+    "cluster": (
+        _NUMBER,
+        "Group the recipient is in, from 0, the largest first; means the same within one version only.",
+    ),
+    "chance": (_SHARE, "How likely they are in it, in (0, 1]."),
+    "distance": (_SHARE, "From its middle, in standard deviations of the group: root of the mean square."),
+    "version": (_TEXT, "Version of clusters that sorted them, the champion when the row was made."),
+}
+
+_ANOMALY = {
+    "tenant": (_TEXT, "Whose recipient or hour it is."),
+    "what": (_TEXT, "recipient: a day too full for them; hour: the tenant left its week."),
+    "recipient_id": (_TEXT, "Who it is about; missing for an hour."),
+    "at": (_MOMENT, "Start of the day, or of the hour at which the alarm sounded."),
+    "events": (_NUMBER, "What was done then of people's own accord."),
+    "ordinary": (_SHARE, "What is usual: a day of the recipient, or the median of that hour of the week."),
+    "chance": (_SHARE, "Of so many events or more on an ordinary day of the recipient; missing for an hour."),
+    "deviation": (_SHARE, "From the ordinary in standard deviations, cut off at 3; missing for a recipient."),
+}
+
 
 _HABIT = {
     **_KEY,
@@ -153,3 +175,5 @@ LIVE_QUALITY = _schema(_WATCHED)
 SCORES = _schema(_SCORED)
 GROUPS = _schema(_GROUP)
 HABITS = _schema(_HABIT)
+CLUSTERS = _schema(_CLUSTER)
+ANOMALIES = _schema(_ANOMALY)

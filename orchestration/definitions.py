@@ -6,7 +6,21 @@ Importing it opens no connection and loads none of the heavy packages.
 import dagster as dg
 
 from adapters.settings import Settings, load_settings, silence_telemetry
-from assets import customers, events, features, habits, reports, retention, scores, search, segments, training, watch
+from assets import (
+    behaviour,
+    customers,
+    events,
+    features,
+    habits,
+    leaving,
+    reports,
+    retention,
+    scores,
+    search,
+    segments,
+    training,
+    watch,
+)
 from assets.checks import contracts, live, parity, promotion
 from assets.checks import customers as customer_checks
 from orchestration import jobs, partitions, resources, schedules
@@ -32,6 +46,8 @@ ASSETS = (
     watch.out_engagement_live_quality,
     watch.engagement_rollback,
     *habits.ASSETS,
+    *behaviour.ASSETS,
+    *leaving.ASSETS,
     *retention.ASSETS,
 )
 CHECKS = (
@@ -42,6 +58,8 @@ CHECKS = (
     parity.online_equals_offline,
     live.champion_holds_on_live_outcomes,
     *habits.CHECKS,
+    *behaviour.CHECKS,
+    *leaving.CHECKS,
 )
 
 
@@ -58,6 +76,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             schedules.watch_hourly_schedule,
             schedules.customers_nightly_schedule,
             schedules.habits_nightly_schedule,
+            schedules.behaviour_nightly_schedule,
             schedules.volume_weekly_schedule,
             schedules.scores_nightly_schedule,
             schedules.reports_nightly_schedule,

@@ -13,6 +13,7 @@ GROUPS = (
     "segments",
     "customers",
     "habits",
+    "behaviour",
     "volume",
     "scores",
     "search",
@@ -24,7 +25,9 @@ GROUPS = (
 nightly_job = dg.define_asset_job(
     "nightly_job",
     selection=dg.AssetSelection.all()
-    - dg.AssetSelection.groups("retention", "watch", "customers", "habits", "volume", "scores", "search", "reports"),
+    - dg.AssetSelection.groups(
+        "retention", "watch", "customers", "habits", "behaviour", "volume", "scores", "search", "reports"
+    ),
     description="All made from events in one run, for one day or a range of days: a failed check stops what follows.",
 )
 
@@ -39,6 +42,7 @@ group_jobs = tuple(
 )
 customers_job = next(job for job in group_jobs if job.name == "customers_job")
 habits_job = next(job for job in group_jobs if job.name == "habits_job")
+behaviour_job = next(job for job in group_jobs if job.name == "behaviour_job")
 volume_job = next(job for job in group_jobs if job.name == "volume_job")
 reports_job = next(job for job in group_jobs if job.name == "reports_job")
 scores_job = next(job for job in group_jobs if job.name == "scores_job")

@@ -9,7 +9,9 @@ import dagster as dg
 
 from adapters.settings import Settings
 
-DAILY = frozenset({"raw_engagement_events", "core_recipient_engagement_daily", "out_recipient_scores"})
+DAILY = frozenset(
+    {"raw_engagement_events", "core_recipient_engagement_daily", "out_recipient_scores", "anomaly_report"}
+)
 """Assets that are divided by day; the others hold what is true now."""
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 
 from orchestration.jobs import (
+    behaviour_job,
     customers_job,
     habits_job,
     nightly_job,
@@ -63,7 +64,16 @@ habits_nightly_schedule = _in_utc(
     habits_job,
     "45 2 * * *",
     name="habits_nightly_schedule",
-    description="Hours and channels of recipients, their rows online, and the models that read them.",
+    description="Hours and channels of recipients, their rows online, and what is fitted from their habits.",
+)
+
+behaviour_nightly_schedule = dg.build_schedule_from_partitioned_job(
+    behaviour_job,
+    name="behaviour_nightly_schedule",
+    hour_of_day=3,
+    minute_of_hour=10,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Clusters of recipients from the night's habits, and what of yesterday was out of the ordinary.",
 )
 
 volume_weekly_schedule = _in_utc(

@@ -15,6 +15,8 @@ from models.channel_value import score as answers
 from models.channel_value import spec as channels
 from models.fatigue import score as weariness
 from models.fatigue import spec as fatigue
+from models.opt_out import score as opt_out
+from models.opt_out import spec as leaving
 from models.send_time import score as hours
 from serving.fitted import PRIORS, Fitted
 from serving.habits import Habit
@@ -48,7 +50,7 @@ def expected(
         scored: what the engagement model said of each, None where it was not asked.
         send_cost: of one message, in conversions.
         tires: of each decision, whether weariness counts; None is all of them.
-        fitted: what is believed of everybody's hours and channels.
+        fitted: what is believed of everybody's hours and channels, and of leaving.
     """
     places = [(row, channel) for row, each in enumerate(screened) for channel in each.permitted]
     tired = _weariness(situations, fitted)
@@ -57,8 +59,8 @@ def expected(
     weary = tired[[row for row, _ in places]] if places else np.zeros(0)
     habits = [told.habit if told is not None else None for told in scored]
     p_open = weariness.open_chance(_rested(places, habits, fitted), weary, fitted.dynamics)
-    left = np.array([channels.PRIOR_OPT_OUT[channel] for _, channel in places])
-    p_opt_out = weariness.opt_out_chance(left, weary, fitted.dynamics)
+    column = np.array([leaving.CHANNELS.index(channel) for _, channel in places], dtype=np.int64)
+    p_opt_out = opt_out.chance(column, weary, fitted.hazard)
     terms: list[dict[Channel, ChannelTerms]] = [{} for _ in situations]
     for place, (row, channel) in enumerate(places):
         told = scored[row]
@@ -85,7 +87,7 @@ def _together(
     personal: Sequence[bool],
     fitted: Fitted,
 ) -> list[Expected]:
-    slopes = Slopes(on_open=fitted.dynamics.on_open, on_opt_out=fitted.dynamics.on_opt_out)
+    slopes = Slopes(on_open=fitted.dynamics.on_open, on_opt_out=float(fitted.hazard.coefficients[-1]))
     return [
         Expected(
             channels=each,

@@ -1,4 +1,4 @@
-"""Which fitted models of hours and channels serve: each champion's verified bundle, or the prior where there is none.
+"""Which fitted models of hours, channels and leaving serve: a champion's verified bundle, or the prior without one.
 
 A decision takes ``FittedModels.current``, which never waits; the priors serve before anything was fitted.
 """
@@ -21,6 +21,9 @@ from models.channel_value.score import Rates
 from models.channel_value.spec import CHANNELS, PRIOR_OPEN, PRIOR_STRENGTH
 from models.fatigue import registered as weariness
 from models.fatigue.spec import PRIOR, Dynamics
+from models.opt_out import registered as leaving
+from models.opt_out import train as opt_out
+from models.opt_out.train import Hazard
 from models.send_time import registered as hours
 from models.send_time import score as hour_score
 from models.send_time.spec import HOURS_OF_WEEK, POPULATION, Archetypes
@@ -52,12 +55,14 @@ class Fitted:
         archetypes: of hours.
         rates: of answers by channel.
         dynamics: of weariness.
+        hazard: of leaving a channel by one message.
         versions: of each fitted model by name; what is not named is the prior.
     """
 
     archetypes: Archetypes = POPULATION
     rates: Rates = PRIOR_RATES
     dynamics: Dynamics = PRIOR
+    hazard: Hazard = opt_out.PRIOR
     versions: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -73,17 +78,25 @@ PRIORS = Fitted()
 class FittedModels:
     """The models, each kept current by its own thread."""
 
-    def __init__(self, archetypes: "Served[Archetypes]", rates: "Served[Rates]", dynamics: "Served[Dynamics]") -> None:
+    def __init__(
+        self,
+        archetypes: "Served[Archetypes]",
+        rates: "Served[Rates]",
+        dynamics: "Served[Dynamics]",
+        hazard: "Served[Hazard]",
+    ) -> None:
         """Start nothing yet.
 
         Args:
             archetypes: of ``send_time``.
             rates: of ``channel_value``.
             dynamics: of ``fatigue``.
+            hazard: of ``opt_out``.
         """
         self._archetypes = archetypes
         self._rates = rates
         self._dynamics = dynamics
+        self._hazard = hazard
         self._made = PRIORS
 
     @classmethod
@@ -104,26 +117,29 @@ class FittedModels:
             served(hours.NAME, hours.from_files),
             served(channels.NAME, channels.from_files),
             served(weariness.NAME, weariness.from_files),
+            served(leaving.NAME, leaving.from_files),
         )
 
     @property
     def current(self) -> Fitted:
         """What to decide with now; the same object until a version changes."""
         found, rates, dynamics = self._archetypes.current, self._rates.current, self._dynamics.current
-        named = {hours.NAME: found, channels.NAME: rates, weariness.NAME: dynamics}
+        hazard = self._hazard.current
+        named = {hours.NAME: found, channels.NAME: rates, weariness.NAME: dynamics, leaving.NAME: hazard}
         versions = {name: each.version for name, each in named.items() if each is not None}
         if versions != self._made.versions:
             self._made = Fitted(
                 archetypes=found.parameters if found is not None else POPULATION,
                 rates=rates.parameters if rates is not None else PRIOR_RATES,
                 dynamics=dynamics.parameters if dynamics is not None else PRIOR,
+                hazard=hazard.parameters if hazard is not None else opt_out.PRIOR,
                 versions=versions,
             )
         return self._made
 
     @property
     def _every(self) -> "tuple[ServedModels[Any], ...]":
-        return self._archetypes, self._rates, self._dynamics
+        return self._archetypes, self._rates, self._dynamics, self._hazard
 
     def poll(self) -> None:
         """Look once which versions are wanted and load those that are others than serve."""

@@ -6,7 +6,7 @@ Read only, through a role that may see every tenant.
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.postgresql import distinct_on
@@ -27,6 +27,8 @@ PURPOSES = (Purpose.PERSONALIZATION, Purpose.ANALYTICS, Purpose.OPEN_TRACKING)
 Who = tuple[str, str]
 """A tenant and one of its recipients."""
 Countries = frozenset[str] | None
+Leaving = tuple[str, datetime]
+"""A channel, or ``*`` for all of them, and when a consent to marketing on it was withdrawn."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Facts:
 
     ``histories``: every consent about one of ``PURPOSES`` by recipient. ``windows``: attribution windows by (tenant,
     type). ``countries``: where recipients are, by their own zone; ``home``: where a tenant is, for all others.
-    ``rules``: None when no rule demands anything.
+    ``rules``: None when no rule demands anything. ``leavings``: who withdrew a consent to marketing, where and when.
     """
 
     histories: Mapping[Who, tuple[ConsentState, ...]]
@@ -43,6 +45,7 @@ class Facts:
     countries: Mapping[Who, Countries] = field(default_factory=dict)
     home: Mapping[str, Countries] = field(default_factory=dict)
     rules: RuleSet | None = None
+    leavings: Mapping[Who, tuple[Leaving, ...]] = field(default_factory=dict)
 
     def place(self, who: Who) -> Countries:
         """Return the countries a recipient may be in; None where nothing is known, which every rule then reaches."""
@@ -60,7 +63,7 @@ class LearningFacts:
     def read(self) -> Facts:
         """Return every consent record about a purpose of learning, and the windows of the newest message types."""
         with self._database.begin() as connection:
-            histories = _histories(connection)
+            histories, leavings = _histories(connection), _leavings(connection)
             published = connection.execute(_TYPES).all()
             zones = connection.execute(_ZONES).all()
             homes = connection.execute(select(tenant.c.tenant, tenant.c.time_zone)).all()
@@ -75,6 +78,7 @@ class LearningFacts:
             countries={(row.tenant, row.recipient_id): _countries(row.time_zone) for row in zones},
             home={row.tenant: _countries(row.time_zone) for row in homes},
             rules=legal_rule_files.load(self._rules),
+            leavings={key: tuple(each) for key, each in leavings.items()},
         )
 
 
@@ -98,6 +102,13 @@ def _histories(connection: Connection) -> Mapping[Who, list[ConsentState]]:
     return found
 
 
+def _leavings(connection: Connection) -> Mapping[Who, list[Leaving]]:
+    found: dict[Who, list[Leaving]] = defaultdict(list)
+    for row in connection.execute(_LEAVINGS):
+        found[row.tenant, row.recipient_id].append((row.channel, row.effective_at))
+    return found
+
+
 def _countries(zone: str) -> Countries:
     """Return the country of a zone, or None for one like UTC, which lies in none."""
     country = country_of(zone)
@@ -115,6 +126,15 @@ _RECORDS = (
         consent_record.c.expires_at,
     )
     .where(consent_record.c.purpose.in_([each.value for each in PURPOSES]))
+    .order_by(consent_record.c.tenant, consent_record.c.record_id)
+)
+
+_LEAVINGS = (
+    select(
+        consent_record.c.tenant, consent_record.c.recipient_id, consent_record.c.channel, consent_record.c.effective_at
+    )
+    .where(consent_record.c.purpose == Purpose.MARKETING.value)
+    .where(consent_record.c.status == ConsentStatus.WITHDRAWN.value)
     .order_by(consent_record.c.tenant, consent_record.c.record_id)
 )
 

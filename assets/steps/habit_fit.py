@@ -67,7 +67,8 @@ def behind(mine: float, champion: float | None, unit: str) -> str:
 
 def digest(habits: Habits) -> str:
     """Return what tells these habits from others; names nobody."""
-    frames = (habits.who, habits.hours.drop(columns="age_days"), habits.messages.drop(columns="age_days"))
+    dated = (habits.hours, habits.messages, habits.sends)
+    frames = (habits.who, *(each.drop(columns="age_days") for each in dated))
     hashed = [pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes() for frame in frames]
     return hashlib.sha256(b"".join(hashed)).hexdigest()
 

@@ -14,7 +14,7 @@ from adapters.feature_store import HABITS
 from adapters.lake import Lake
 from adapters.model_registry import CHALLENGER, CHAMPION, SHADOW, DataSet, ModelRegistry, Training, Version
 from adapters.postgres.learning_facts import Facts
-from assets.steps import habit_fit, habit_fits, habit_rows, publishing, volume_fit, weariness_fit
+from assets.steps import habit_fit, habit_fits, habit_rows, leaving_fit, publishing, volume_fit, weariness_fit
 from assets.steps.habit_fit import Files, Fit
 from assets.steps.habit_rows import Habits
 from assets.steps.publishing import (
@@ -30,6 +30,7 @@ from assets.steps.publishing import (
 )
 from models.channel_value import registered as channels
 from models.fatigue import registered as weariness
+from models.opt_out import registered as leaving
 from models.promotion.card import Card
 from models.send_time import registered as hours
 from models.volume import registered as volume
@@ -39,12 +40,17 @@ FITS: Mapping[str, Callable[[Habits, Files | None], Fit]] = {
     channels.NAME: habit_fits.channel_value,
     weariness.NAME: weariness_fit.fatigue,
     volume.NAME: volume_fit.volume,
+    leaving.NAME: leaving_fit.opt_out,
 }
 TOLD = {
     hours.NAME: ("how active a recipient is at an hour of the week", "Chooses the hour of a message that may wait."),
     channels.NAME: ("the chance that a message is answered", "Compares channels for a recipient."),
     weariness.NAME: ("the chance of an open of somebody weary of messages", "Lets tired recipients rest."),
     volume.NAME: ("hours of activity in a week with so many messages, less what leaving costs", "Suggests volume."),
+    leaving.NAME: (
+        "the chance that a message makes somebody leave its channel",
+        "Tells what a message risks.",
+    ),
 }
 """What each model predicts, and what it is for."""
 

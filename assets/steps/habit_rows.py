@@ -16,7 +16,7 @@ import pyarrow.dataset as pads
 
 from adapters.lake import Lake, Written
 from adapters.postgres.learning_facts import Facts
-from assets.steps import event_days, training_rows
+from assets.steps import departures, event_days, training_rows
 from assets.steps.training_rows import DECIDED_AT
 from domain import consent
 from domain.events import EventType
@@ -47,6 +47,8 @@ class Habits:
             and ``of_open`` where there was an open and nothing else.
         messages: one row for each message whose answer is known: ``place``, ``channel`` in ``CHANNELS``, ``age_days``,
             ``end_days``, ``answered``, ``left`` (who unsubscribed or complained by it).
+        sends: the same messages and those of whom opens are barred, for nobody leaves by an open: ``place``,
+            ``channel``, ``age_days``, ``end_days``, ``left`` (who left its channel by it, as ``departures`` has it).
 
     ``age_days`` count back from the tenant's clock, ``end_days`` from its newest event.
     """
@@ -54,6 +56,7 @@ class Habits:
     who: pd.DataFrame
     hours: pd.DataFrame
     messages: pd.DataFrame
+    sends: pd.DataFrame
 
 
 def gather(lake: Lake, facts: Facts, nows: Mapping[str, datetime]) -> Habits:
@@ -71,7 +74,9 @@ def gather(lake: Lake, facts: Facts, nows: Mapping[str, datetime]) -> Habits:
     moments = events["tenant"].map(dict(nows)).astype(pd.DatetimeTZDtype("us", "UTC"))
     aged = events.assign(age_days=_days(moments - events["occurred_at"]), end_days=_days(ends - events["occurred_at"]))
     usable = aged[~aged["type"].eq(EventType.OPENED) | _may_use_opens(aged, facts, nows)]
-    return Habits(who[_WHO], _hours(usable), _messages(aged, usable, facts, nows))
+    sends = _learned(aged, facts)
+    left = departures.left(aged, who, facts).reindex(sends.index)
+    return Habits(who[_WHO], _hours(usable), _messages(sends, usable, facts, nows), _ordered_sends(sends, left=left))
 
 
 def allowed(who: pd.DataFrame, facts: Facts, nows: Mapping[str, datetime]) -> pd.DataFrame:
@@ -91,7 +96,7 @@ def _allows(facts: Facts, who: tuple[str, str], now: datetime) -> bool:
 
 
 def _events(lake: Lake, nows: Mapping[str, datetime]) -> pd.DataFrame:
-    kinds = [*_PRESENT, EventType.NOTIFICATION_SENT, EventType.UNSUBSCRIBED, EventType.COMPLAINED]
+    kinds = [*_PRESENT, EventType.NOTIFICATION_SENT, *departures.LEAVING]
     where = pads.field("type").isin([kind.value for kind in kinds])
     found: pd.DataFrame = lake.select(event_days.TABLE, columns=_READ, where=where).to_pandas()
     moments = found["tenant"].map(dict(nows)).astype(pd.DatetimeTZDtype("us", "UTC"))
@@ -124,15 +129,25 @@ def _hours(events: pd.DataFrame) -> pd.DataFrame:
     return own[["place", "hour_of_week", "age_days", "end_days", "of_open"]].reset_index(drop=True)
 
 
-def _messages(events: pd.DataFrame, usable: pd.DataFrame, facts: Facts, nows: Mapping[str, datetime]) -> pd.DataFrame:
+def _learned(events: pd.DataFrame, facts: Facts) -> pd.DataFrame:
+    """Return the messages whose answer is known and that may be learned from."""
     sends = events[events["type"].eq(EventType.NOTIFICATION_SENT) & (events["end_days"] >= ANSWER_DAYS)]
     asked = sends.rename(columns={"occurred_at": DECIDED_AT})
     learned = training_rows.may_learn(asked, facts.histories) & ~training_rows.refused_analytics(asked, facts.histories)
-    sends = sends[learned & _may_use_opens(sends, facts, nows)]
+    return sends[learned]
+
+
+def _messages(sends: pd.DataFrame, usable: pd.DataFrame, facts: Facts, nows: Mapping[str, datetime]) -> pd.DataFrame:
+    sends = sends[_may_use_opens(sends, facts, nows)]
     answered = _followed(sends, usable[usable["type"].isin(ANSWERS)])
-    left = _followed(sends, usable[usable["type"].isin([EventType.UNSUBSCRIBED, EventType.COMPLAINED])])
+    left = _followed(sends, usable[usable["type"].isin(departures.LEAVING)])
+    return _ordered_sends(sends, answered=answered, left=left)
+
+
+def _ordered_sends(sends: pd.DataFrame, **came_of: "pd.Series[float]") -> pd.DataFrame:
+    """Return one row for each message with what came of it, those of one recipient together, the earliest first."""
     channel = sends["channel"].map({name: place for place, name in enumerate(CHANNELS)}).astype("int64")
-    made = sends[["place", "age_days", "end_days"]].assign(channel=channel, answered=answered, left=left)
+    made = sends[["place", "age_days", "end_days"]].assign(channel=channel, **came_of)
     return made.sort_values(["place", "end_days", "channel"], ascending=[True, False, True], ignore_index=True)
 
 

@@ -1,7 +1,7 @@
 """Small PNG charts for the asset pages: bars with a title, nothing that names a person."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 _INCHES = (6.0, 3.2)
 _DPI = 80
@@ -43,6 +43,24 @@ def lying_bars(values: Mapping[str, float], *, title: str, unit: str) -> bytes:
     axes.set_title(title, fontsize=10)
     axes.set_xlabel(unit, fontsize=9)
     axes.tick_params(labelsize=7)
+    axes.spines[["top", "right"]].set_visible(False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def beside(values: Sequence[float], usual: Sequence[float], *, title: str, unit: str) -> bytes:
+    """Return bars, one for each value from 0 on, with a line of what is usual."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=_INCHES, dpi=_DPI, layout="constrained")
+    axes = figure.subplots()
+    axes.bar(range(len(values)), values, color=_COLOUR)
+    axes.plot(range(len(usual)), usual, color="#b5651d", label="ordinary")
+    axes.set_title(title, fontsize=10)
+    axes.set_ylabel(unit, fontsize=9)
+    axes.tick_params(labelsize=8)
+    axes.legend(loc="upper left", frameon=False, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")

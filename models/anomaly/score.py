@@ -101,6 +101,14 @@ def left_its_week(residuals: Floats) -> int | None:
     return int(over[0]) if len(over) else None
 
 
+def alarms(residuals: Floats) -> tuple[int, ...]:
+    """Return every hour, from 0, at which the alarm sounds, where both sums start anew after each."""
+    found: list[int] = []
+    while (hour := left_its_week(residuals[(start := found[-1] + 1 if found else 0) :])) is not None:
+        found.append(start + hour)
+    return tuple(found)
+
+
 def _path(steps: Floats) -> Floats:
     walk = np.cumsum(steps)
     return np.asarray(walk - np.minimum(np.minimum.accumulate(walk), 0.0))

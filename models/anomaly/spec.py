@@ -6,6 +6,8 @@ FALSE_SHARE: Final = 0.01
 """Expected share of false ones among recipients that are reported (Benjamini and Hochberg)."""
 PRIOR_DAYS: Final = 7.0
 """Days of everybody's rate that stand beside a recipient's own."""
+LEAST_DAYS: Final = 7
+"""Of a tenant's events before the day, to tell a recipient's day from the ordinary."""
 
 LEAST_WEEKS: Final = 4
 """Of a tenant's hours, to know its week."""

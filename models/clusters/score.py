@@ -17,3 +17,15 @@ def members(columns: Floats, clusters: Clusters) -> tuple[Integers, Floats]:
         raise ValueError("columns: expected finite values, at least 0")
     likely, _ = clusters.mixture.membership(clusters.scaling.apply(columns))
     return likely.argmax(axis=1).astype(np.int64), likely
+
+
+def distances(columns: Floats, cluster: Integers, clusters: Clusters) -> Floats:
+    """Return how far each person is from the middle of their cluster, in its standard deviations, shape (n,).
+
+    Args:
+        columns: as of ``members``.
+        cluster: which cluster each person is in, shape (n,).
+        clusters: the clusters.
+    """
+    apart = clusters.scaling.apply(columns) - clusters.mixture.mean[cluster]
+    return np.asarray(np.sqrt((apart**2 / clusters.mixture.variance[cluster]).mean(axis=1)))

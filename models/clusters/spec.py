@@ -4,6 +4,8 @@ from typing import Final
 
 FEWEST_PEOPLE: Final = 300
 """To look for clusters at all."""
+MOST_PEOPLE: Final = 5_000
+"""To fit clusters; of more a sample is drawn, and everybody is sorted."""
 FEWEST_IN_ONE: Final = 30
 MOST_CLUSTERS: Final = 8
 LEAST_STABILITY: Final = 0.8

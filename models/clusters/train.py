@@ -97,6 +97,19 @@ def fit(columns: Floats, *, seed: int) -> Clusters:
         NotEnoughData: fewer than 300 people, one cluster only, or unstable ones.
         ValueError: a value is negative or not finite.
     """
+    found = find(columns, seed=seed)
+    if why := unstable(found.stability):
+        raise NotEnoughData(why)
+    return found
+
+
+def find(columns: Floats, *, seed: int) -> Clusters:
+    """Return the clusters of a sample with their stability, whatever it is; arguments and errors as of ``fit``.
+
+    Raises:
+        NotEnoughData: fewer than 300 people, or one cluster only.
+        ValueError: a value is negative or not finite.
+    """
     if not (np.isfinite(columns).all() and (columns >= 0).all()):
         raise ValueError("columns: expected finite values, at least 0")
     if len(columns) < FEWEST_PEOPLE:
@@ -106,12 +119,14 @@ def fit(columns: Floats, *, seed: int) -> Clusters:
     found = _by_bic(scaled, rng)
     if len(found.share) == 1:
         raise NotEnoughData("no clusters: one group describes everybody best")
-    stable = _stability(scaled, found, rng)
-    if stable < LEAST_STABILITY:
-        raise NotEnoughData(
-            f"no clusters: other samples would give others (stability {stable:.2f}; at least {LEAST_STABILITY})"
-        )
-    return Clusters(scaling, found, stable)
+    return Clusters(scaling, found, _stability(scaled, found, rng))
+
+
+def unstable(stability: float) -> str:
+    """Return why clusters of this stability may not be published; empty where they may."""
+    if stability >= LEAST_STABILITY:
+        return ""
+    return f"no clusters: other samples would give others (stability {stability:.2f}; at least {LEAST_STABILITY})"
 
 
 def _by_bic(scaled: Floats, rng: np.random.Generator) -> Mixture:

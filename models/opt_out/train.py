@@ -32,6 +32,8 @@ PRIOR = Hazard(PRIOR_MEAN, 0, is_learnt=False)
 def fit(channel: Integers, weariness: Floats, left: Floats) -> Hazard:
     """Return the hazard; without opt-outs it stays near its prior, and falls as messages without any go out.
 
+    Weariness never keeps anybody: where it seems to, those who bear many messages are sent them, and it counts nothing.
+
     Args:
         channel: of each of m messages, index into ``spec.CHANNELS``, shape (m,).
         weariness: of the recipient when it was sent, at least 0, shape (m,).
@@ -49,6 +51,9 @@ def fit(channel: Integers, weariness: Floats, left: Floats) -> Hazard:
         if not holds.all():
             raise ValueError(rule)
     found = ridge.logistic(design(channel, weariness), left, mean=PRIOR_MEAN, sd=PRIOR_SD)
+    if found[-1] < 0:
+        unmoved = np.array([*PRIOR_MEAN[:-1], 0.0])
+        found = ridge.logistic(design(channel, np.zeros(len(left))), left, mean=unmoved, sd=PRIOR_SD)
     count = int(left.sum())
     return Hazard(found, count, is_learnt=count >= FEWEST_LEFT)
 

@@ -75,7 +75,7 @@ def test_any_number_of_days_is_one_run_and_the_days_are_those_of_the_settings(tm
     settings = Settings(data_dir=tmp_path, first_partition_date="2017-01-01", last_partition_date="2017-12-31")
     layer = build_definitions(settings).resolve_asset_graph()
     divided = [layer.get(key) for key in layer.get_all_asset_keys() if layer.get(key).is_partitioned]
-    assert len(divided) == 3
+    assert len(divided) == 4
     for node in divided:
         keys = node.partitions_def.get_partition_keys()
         assert (keys[0], keys[-1], len(keys)) == ("2017-01-01", "2017-12-31", 365)

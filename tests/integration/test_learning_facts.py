@@ -13,6 +13,21 @@ from tests.builders import RULES
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
+def test_withdrawals_of_marketing_are_read_as_leavings_and_other_answers_are_not(db, batch_db, tenant):
+    said = [
+        ConsentChange(purpose=purpose, status=status, channel=channel, source="t")
+        for purpose, status, channel in (
+            (Purpose.MARKETING, ConsentStatus.WITHDRAWN, "email"),
+            (Purpose.MARKETING, ConsentStatus.WITHDRAWN, "*"),
+            (Purpose.MARKETING, ConsentStatus.REFUSED, "sms"),
+            (Purpose.ANALYTICS, ConsentStatus.WITHDRAWN, "push"),
+        )
+    ]
+    ConsentStore(db).record(tenant, "left", said, actor="t", now=NOW)
+    facts = LearningFacts(batch_db, RULES.version).read()
+    assert sorted(facts.leavings[tenant.tenant, "left"]) == [("*", NOW), ("email", NOW)]
+
+
 def test_consents_to_every_purpose_of_learning_and_the_countries_of_people_are_read(db, batch_db, tenant):
     said = [ConsentChange(purpose=purpose, status=ConsentStatus.WITHDRAWN, source="t") for purpose in Purpose]
     ConsentStore(db).record(tenant, "r", said, actor="t", now=NOW)

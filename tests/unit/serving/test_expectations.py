@@ -2,12 +2,17 @@
 
 from datetime import timedelta
 
+import numpy as np
 import pytest
+from scipy.special import logit
 
 from domain.contact_budget import Contact, Spent
 from domain.gates import screen
 from domain.values import Channel
+from models.opt_out.spec import CHANNELS
+from models.opt_out.train import PRIOR, Hazard
 from serving.expectations import expected
+from serving.fitted import Fitted
 from serving.scoring import Scored
 from tests.builders import NOON, a_price, a_request, a_situation
 
@@ -41,6 +46,17 @@ def test_messages_tire_by_channel_and_the_tiredness_halves_in_two_days():
     assert mailed.channels[PUSH].fatigue == pytest.approx(0.66)
     assert fresh.channels[EMAIL].p_open < old.channels[EMAIL].p_open
     assert fresh.channels[EMAIL].p_opt_out > old.channels[EMAIL].p_opt_out
+
+
+def test_the_base_rates_of_leaving_hold_until_a_hazard_was_fitted_which_then_counts_by_channel_and_weariness():
+    (prior,) = believed(a_situation())
+    assert (prior.channels[EMAIL].p_opt_out, prior.channels[PUSH].p_opt_out) == pytest.approx((0.0015, 0.0008))
+    learnt = PRIOR.coefficients + np.array([0.5] * len(CHANNELS) + [0.1])
+    fitted = Fitted(hazard=Hazard(learnt, 40, is_learnt=True), versions={"opt_out": "7"})
+    rested, weary = believed(a_situation(), wearied(0), fitted=fitted)
+    assert logit(rested.channels[EMAIL].p_opt_out) == pytest.approx(logit(0.0015) + 0.5)
+    assert logit(weary.channels[EMAIL].p_opt_out) == pytest.approx(logit(0.0015) + 0.5 + 0.25 * 1.1)
+    assert (rested.models, rested.slopes.on_opt_out) == ({"opt_out": "7"}, pytest.approx(0.25))
 
 
 def test_what_the_model_said_goes_in_by_channel_and_makes_it_personal():

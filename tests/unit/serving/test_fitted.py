@@ -16,6 +16,9 @@ from models.channel_value import registered as channels
 from models.channel_value.score import Rates
 from models.fatigue import registered as weariness
 from models.fatigue.spec import PRIOR, Dynamics
+from models.opt_out import registered as leaving
+from models.opt_out import train as opt_out
+from models.opt_out.train import Hazard
 from models.send_time import registered as hours
 from models.send_time.spec import HOURS_OF_WEEK, POPULATION, Archetypes
 from serving.fitted import PRIOR_RATES, FittedModels
@@ -24,6 +27,7 @@ from serving.models import LAST_GOOD
 BOX = SecretBox(b"k" * 32)
 FLAT = Archetypes(np.ones((1, HOURS_OF_WEEK)), np.ones(1), kappa=5.0)
 RATES = Rates(PRIOR_RATES.rate / 2, PRIOR_RATES.strength * 2, (True,) * 6)
+HAZARD = Hazard(np.array([-4.0, -5.0, -6.0, -7.0, -8.0, -9.0, 0.2]), 30, is_learnt=True)
 DYNAMICS = Dynamics(4.0, -0.2, 0.15, fitted=True)
 
 
@@ -54,18 +58,21 @@ def test_priors_serve_before_anything_was_published(tmp_path):
     found.poll()
     now = found.current
     assert (now.archetypes, now.rates, now.dynamics, dict(now.versions)) == (POPULATION, PRIOR_RATES, PRIOR, {})
+    assert now.hazard is opt_out.PRIOR
 
 
 def test_what_was_published_serves_and_its_versions_are_named(tmp_path):
     publish(tmp_path, hours.NAME, hours.to_files(FLAT), "3")
     publish(tmp_path, channels.NAME, channels.to_files(RATES), "2")
     publish(tmp_path, weariness.NAME, weariness.to_files(DYNAMICS))
+    publish(tmp_path, leaving.NAME, leaving.to_files(HAZARD), "4")
     found = models(tmp_path)
     found.poll()
     now = found.current
-    assert now.versions == {"send_time": "3", "channel_value": "2", "fatigue": "1"}
+    assert now.versions == {"send_time": "3", "channel_value": "2", "fatigue": "1", "opt_out": "4"}
     assert now.rates.rate == pytest.approx(RATES.rate)
     assert now.dynamics == DYNAMICS
+    assert now.hazard.coefficients == pytest.approx(HAZARD.coefficients)
     assert now.population.log_rates == pytest.approx([0.0] * HOURS_OF_WEEK)
     assert found.current is now
 

@@ -71,6 +71,15 @@ def test_one_wild_hour_alone_sounds_no_alarm():
     assert score.left_its_week(week.residuals(wild)) is None
 
 
+def test_sums_start_anew_after_each_alarm():
+    assert score.alarms(np.zeros(100)) == ()
+    residuals = np.zeros(100)
+    residuals[10:14] = 3.0
+    residuals[60:64] = -3.0
+    assert score.alarms(residuals) == (13, 63)
+    assert score.alarms(residuals)[0] == score.left_its_week(residuals)
+
+
 def test_three_weeks_are_not_enough_to_know_a_week():
     with pytest.raises(NotEnoughData, match="3 whole weeks; at least 4"):
         Week.of(np.ones(4 * HOURS - 1))

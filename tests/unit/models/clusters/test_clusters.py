@@ -43,6 +43,14 @@ def test_clusters_that_other_samples_would_not_give_are_not_published(monkeypatc
         train.fit(three_groups()[0], seed=0)
 
 
+def test_unstable_clusters_are_found_with_their_stability_for_whoever_wants_to_see_them(monkeypatch):
+    monkeypatch.setattr(train, "_stability", lambda *_: 0.79)
+    found = train.find(three_groups()[0], seed=0)
+    assert (found.stability, len(found.mixture.share)) == (0.79, 3)
+    assert "at least 0.8" in train.unstable(found.stability)
+    assert train.unstable(0.8) == ""
+
+
 def test_few_people_are_not_enough_data():
     with pytest.raises(NotEnoughData, match="299 people; at least 300"):
         train.fit(np.ones((299, 2)), seed=0)
