@@ -1,4 +1,4 @@
-"""The demo's lineage run: registers the features, then materializes what is made from events in a process of its own."""
+"""The demo's lineage run: registers the features, then materializes what events make, in a process of its own."""
 
 import json
 import subprocess
