@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import redis
-
 from adapters.embedded.valkey import start_valkey
+from adapters.redis.client import connect
 from benchmarks.arguments import parsed
 from benchmarks.deciding import Bench, bench_of, load, recovered, told
 from benchmarks.slow_line import Line, line_to
@@ -50,7 +49,7 @@ class _Scene:
     @contextmanager
     def flushed(self) -> Iterator[None]:
         """FLUSHALL; features are written again after the block, as the next materialization would."""
-        with redis.Redis.from_url(self.bench.valkey.url) as client:
+        with connect(self.bench.valkey.url, timeout_ms=5_000) as client:
             client.flushall()
         yield
         self.bench.write_features()
