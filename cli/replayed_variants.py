@@ -115,10 +115,15 @@ class _Alike(NamedTuple):
     arms: tuple[str, ...]
     belief: int
     policy: PolicyName
+    epsilon: float
+    temperature: float
 
 
 def _alike(decision: "Past", scores: VariantScores, policy: PolicyName) -> _Alike:
     from models.variant_belief.scored import version_of
 
     message_type, version = decision.asked.situation.definition.type, decision.record["versions"]["message_type"]
-    return _Alike(message_type, version, scores.arms, version_of(scores), policy)
+    settings = decision.asked.settings
+    return _Alike(
+        message_type, version, scores.arms, version_of(scores), policy, settings.epsilon, settings.temperature
+    )

@@ -4,6 +4,7 @@ A model that is not there leaves its prior in place; nothing here reads a store.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from models.channel_value import score as answers
 from models.channel_value import spec as channels
 from models.fatigue import score as weariness
 from models.fatigue import spec as fatigue
+from models.fatigue.spec import Dynamics
 from models.opt_out import score as opt_out
 from models.opt_out import spec as leaving
 from models.send_time import score as hours
@@ -53,14 +55,15 @@ def expected(
         fitted: what is believed of everybody's hours and channels, and of leaving.
     """
     places = [(row, channel) for row, each in enumerate(screened) for channel in each.permitted]
-    tired = _weariness(situations, fitted)
+    tired = _weariness(situations, fitted.dynamics)
     if tires is not None:
         tired = np.where(np.array(tires, dtype=bool), tired, 0.0)
     weary = tired[[row for row, _ in places]] if places else np.zeros(0)
     habits = [told.habit if told is not None else None for told in scored]
     p_open = weariness.open_chance(_rested(places, habits, fitted), weary, fitted.dynamics)
     column = np.array([leaving.CHANNELS.index(channel) for _, channel in places], dtype=np.int64)
-    p_opt_out = opt_out.chance(column, weary, fitted.hazard)
+    leaving_weary = _as_the_hazard_counts(situations, tired, fitted)
+    p_opt_out = opt_out.chance(column, leaving_weary[[row for row, _ in places]] if places else weary, fitted.hazard)
     terms: list[dict[Channel, ChannelTerms]] = [{} for _ in situations]
     for place, (row, channel) in enumerate(places):
         told = scored[row]
@@ -78,26 +81,37 @@ def expected(
         )
     own = map(_is_personal, scored, screened)
     personal = [mine or each.ruled.is_personal for mine, each in zip(own, situations, strict=True)]
-    return _together(terms, _activities(habits, fitted), personal, fitted)
+    # Weariness is told by the dynamics: a unit of it moves the log-odds of leaving by what that is to the hazard.
+    scale = np.divide(leaving_weary, tired, out=np.ones(len(tired)), where=tired > 0)
+    on_opt_out = (fitted.hazard.coefficients[-1] * scale).tolist()
+    return _together(terms, _activities(habits, fitted), personal, on_opt_out, fitted)
 
 
 def _together(
     terms: Sequence[Mapping[Channel, ChannelTerms]],
     activities: Sequence[Activity],
     personal: Sequence[bool],
+    on_opt_out: Sequence[float],
     fitted: Fitted,
 ) -> list[Expected]:
-    slopes = Slopes(on_open=fitted.dynamics.on_open, on_opt_out=float(fitted.hazard.coefficients[-1]))
     return [
         Expected(
             channels=each,
             activity=activity,
             is_personal=is_personal,
             models=fitted.versions if each else {},
-            slopes=slopes,
+            slopes=Slopes(on_open=fitted.dynamics.on_open, on_opt_out=slope),
         )
-        for each, activity, is_personal in zip(terms, activities, personal, strict=True)
+        for each, activity, is_personal, slope in zip(terms, activities, personal, on_opt_out, strict=True)
     ]
+
+
+def _as_the_hazard_counts(situations: Sequence[Situation], tired: Floats, fitted: Fitted) -> Floats:
+    """Return the weariness that leaving is judged by: it fades as it did where the hazard was fitted."""
+    if fitted.dynamics.half_life_days == leaving.HALF_LIFE_DAYS:
+        return tired
+    same = replace(fitted.dynamics, half_life_days=leaving.HALF_LIFE_DAYS)
+    return np.where(tired > 0, _weariness(situations, same), 0.0)
 
 
 def _rested(places: Sequence[tuple[int, Channel]], habits: Sequence[Habit | None], fitted: Fitted) -> Floats:
@@ -134,7 +148,7 @@ def _speaks(habit: Habit | None, screened: Screened) -> bool:
     return bool(habit.hours.any()) or any(habit.sent[channels.CHANNELS.index(each)] > 0 for each in screened.permitted)
 
 
-def _weariness(situations: Sequence[Situation], fitted: Fitted) -> Floats:
+def _weariness(situations: Sequence[Situation], dynamics: Dynamics) -> Floats:
     """Return how weary each recipient is of the contacts that are known; all as if ignored, for nobody says more."""
     contacts = [
         (row, (each.now - contact.at).total_seconds() / _SECONDS_A_DAY, fatigue.LOAD[contact.channel])
@@ -148,5 +162,5 @@ def _weariness(situations: Sequence[Situation], fitted: Fitted) -> Floats:
         np.array(load, dtype=np.float64),
         np.zeros(len(contacts), dtype=np.bool_),
         recipients=len(situations),
-        dynamics=fitted.dynamics,
+        dynamics=dynamics,
     )

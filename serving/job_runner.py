@@ -11,7 +11,7 @@ import structlog
 
 from adapters.clock import real_now
 from adapters.postgres.engine import Unavailable
-from adapters.postgres.jobs import Claimed, Handler, Jobs, LeaseLost
+from adapters.postgres.jobs import Claimed, Cleaner, Handler, Jobs, LeaseLost
 from adapters.postgres.tenants import Tenants
 from domain.jobs import CannotGoOn
 from domain.tenants import Tenant
@@ -37,6 +37,7 @@ class JobRunner(Background):
         handlers: Mapping[str, Handler],
         *,
         first: Sequence[str] = (),
+        cleaners: Mapping[str, Cleaner] | None = None,
         every_seconds: float = EVERY_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -47,6 +48,7 @@ class JobRunner(Background):
             tenants: whose they are.
             handlers: what does each kind.
             first: kinds that go before all others of the same tenant, at each of its turns.
+            cleaners: by kind, what removes what a job leaves that failed.
             every_seconds: pause between two looks.
             monotonic: tells when a turn is over.
         """
@@ -55,6 +57,7 @@ class JobRunner(Background):
         self._tenants = tenants
         self._handlers = handlers
         self._first = first
+        self._cleaners = cleaners or {}
         self._monotonic = monotonic
 
     def work(self) -> None:
@@ -74,11 +77,23 @@ class JobRunner(Background):
         count, kinds = 0, list(self._handlers)
         while not self.has_ended:
             names = self._jobs.tenants_with_some(kinds, now=real_now())
-            ended = [made for name in names if (made := self._turn(self._tenants.get(name), kinds)) is not None]
+            ended = [made for name in names if (made := self._turn_of(name, kinds)) is not None]
             if not ended:
                 break
             count += sum(ended)
         return count
+
+    def _turn_of(self, name: str, kinds: Sequence[str]) -> int | None:
+        """Give a tenant its turn; whatever goes wrong with it, the next one gets theirs."""
+        try:
+            return self._turn(self._tenants.get(name), kinds)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - one tenant's fault must not keep all others waiting
+            log.error(  # noqa: TRY400 - the exception's text may quote somebody's data
+                "jobs.turn_failed", tenant=name, error=type(error).__name__, at=places(error.__traceback__)
+            )
+            return None
 
     def _turn(self, tenant: Tenant, kinds: Sequence[str]) -> int | None:
         """Work on a tenant's jobs for one turn; returns how many came to an end, None where there was none to take."""
@@ -122,5 +137,5 @@ class JobRunner(Background):
             error=type(error).__name__,
             at=places(error.__traceback__),
         )
-        self._jobs.fail(tenant, claimed, problem)
+        self._jobs.fail(tenant, claimed, problem, clean=self._cleaners.get(claimed.kind))
         metrics.JOBS.labels(claimed.kind, "failed").inc()

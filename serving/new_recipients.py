@@ -3,15 +3,16 @@
 import structlog
 from prometheus_client import Counter
 
-from adapters.postgres.engine import Busy
+from adapters.postgres.engine import Busy, Unavailable
 from adapters.postgres.profiles import StoredProfile
 from domain.profiles import Profile
 from domain.tenants import Tenant
+from serving.logs import places
 from serving.parts import Parts
 
 log = structlog.get_logger("kairos.learned_defaults")
 _GIVEN = Counter("kairos_learned_defaults", "New recipients under learned defaults, by what they got.", ("outcome",))
-"""``template``, ``nothing``, or ``late`` where PostgreSQL could not choose in time."""
+"""``template``, ``nothing``, ``late`` where PostgreSQL could not choose in time, or ``failed``."""
 
 
 def put_profile(
@@ -42,6 +43,17 @@ def _give(parts: Parts, tenant: Tenant, recipient_id: str, actor: str) -> None:
         # It is undone to its savepoint; the profile before it stands.
         log.warning("learned_defaults.late", tenant=tenant.tenant, error=str(error))
         _GIVEN.labels("late").inc()
+        return
+    except Unavailable:
+        raise
+    except Exception as error:  # noqa: BLE001 - as above, whatever keeps a suggestion from being made
+        log.error(  # noqa: TRY400 - the exception's text may quote somebody's data
+            "learned_defaults.failed",
+            tenant=tenant.tenant,
+            error=type(error).__name__,
+            at=places(error.__traceback__),
+        )
+        _GIVEN.labels("failed").inc()
         return
     log.info("learned_defaults.given", tenant=tenant.tenant, template=given.name if given else None)
     _GIVEN.labels("template" if given else "nothing").inc()

@@ -42,6 +42,11 @@ from serving.decide import Decider, new_id
 log = structlog.get_logger("kairos.plans")
 
 
+def forget(connection: Any, payload: Any) -> None:
+    """Delete who was in a plan that failed."""
+    plans.forget_people(connection, payload["plan_id"])
+
+
 @dataclass(frozen=True)
 class _Asked:
     """A plan as its job holds it."""

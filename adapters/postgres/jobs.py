@@ -18,6 +18,7 @@ from adapters.postgres.engine import Database
 from adapters.postgres.job_tables import job as jobs
 from adapters.postgres.job_tables import job_result
 from adapters.postgres.subject_keys import Place
+from adapters.secrets import CannotOpen
 from domain.jobs import ItemResult, ItemVerdict, Job, JobState
 from domain.tenants import Tenant
 
@@ -48,6 +49,10 @@ class Claimed:
 
 Handler = Callable[[Connection, Tenant, Any, range, str], Sequence[ItemResult]]
 """Does the items of a payload at these positions, for an actor, in the transaction it is given: a verdict on each."""
+
+
+Cleaner = Callable[[Connection, Any], None]
+"""Removes what only a job that goes on needs, given its payload."""
 
 
 class Jobs:
@@ -115,7 +120,14 @@ class Jobs:
             row = connection.execute(_CLAIM, named).one_or_none()
             if row is None:
                 return None
-            opened = subject_keys.of(connection).open_many(connection, tenant, [(_place(row.job_id), row.payload)])[0]
+            try:
+                sealed = [(_place(row.job_id), row.payload)]
+                opened = subject_keys.of(connection).open_many(connection, tenant, sealed)[0]
+            except CannotOpen:
+                # Kept, it would be the oldest for ever, and nothing behind it would be done.
+                problem = "what was asked for cannot be opened any more"
+                connection.execute(update(jobs).where(jobs.c.job_id == row.job_id).values(**_ended(problem)))
+                return None
         return Claimed(
             job_id=row.job_id,
             kind=row.kind,
@@ -158,12 +170,18 @@ class Jobs:
             values = {"leased_until": None, "updated_at": func.clock_timestamp()}
             connection.execute(update(jobs).where(held).values(**values))
 
-    def fail(self, tenant: Tenant, claimed: Claimed, problem: str) -> None:
-        """End a job that cannot go on; what was done stays done."""
-        ended = {"state": JobState.FAILED.value, "payload": None, "leased_until": None, "problem": problem}
+    def fail(self, tenant: Tenant, claimed: Claimed, problem: str, *, clean: Cleaner | None = None) -> None:
+        """End a job that cannot go on; what was done stays done, but for what ``clean`` removes with it."""
         with self._database.tenant(tenant.tenant) as connection:
             held = (jobs.c.job_id == claimed.job_id) & (jobs.c.leased_until == claimed.lease)
-            connection.execute(update(jobs).where(held).values(**ended, updated_at=func.clock_timestamp()))
+            is_ours = connection.execute(update(jobs).where(held).values(**_ended(problem))).rowcount
+            if is_ours and clean is not None:
+                clean(connection, claimed.payload)
+
+
+def _ended(problem: str) -> dict[str, Any]:
+    ended = {"state": JobState.FAILED.value, "payload": None, "leased_until": None, "problem": problem}
+    return {**ended, "updated_at": func.clock_timestamp()}
 
 
 def opened(connection: Connection, tenant: Tenant, payloads: Mapping[str, bytes]) -> list[Any]:

@@ -78,6 +78,11 @@ class MemberTables:
 
     def _table(self, key: Key) -> _Table:
         with self._lock:
+            # Who was erased is in no table that nobody asks for any more, either.
+            now = self._monotonic()
+            for old in [each for each, table in self._tables.items() if table.until <= now]:
+                if old != key and not self._tables[old].lock.locked():
+                    del self._tables[old]
             table = self._tables.setdefault(key, _Table())
             self._tables.move_to_end(key)
         return table

@@ -13,9 +13,9 @@ from assets.steps.habit_fit import Files, Fit, held_to, sample
 from assets.steps.habit_rows import Habits
 from models.channel_value.spec import ANSWER_DAYS, FEWEST_LATER
 from models.fatigue import train as weariness
-from models.fatigue.spec import HALF_LIFE_DAYS, LOAD
+from models.fatigue.spec import LOAD
 from models.opt_out import evaluate, registered, score, train
-from models.opt_out.spec import CHANNELS, FEWEST_LEFT
+from models.opt_out.spec import CHANNELS, FEWEST_LEFT, HALF_LIFE_DAYS
 from models.opt_out.train import PRIOR, Hazard
 from models.ridge import Floats
 from models.send_time.dataset import Integers

@@ -5,7 +5,10 @@ from typing import Final
 import numpy as np
 
 from models.channel_value.spec import PRIOR_OPT_OUT
-from models.fatigue.spec import ON_OPT_OUT
+from models.fatigue.spec import HALF_LIFE_DAYS, ON_OPT_OUT
+
+__all__ = ["CHANNELS", "FEWEST_LEFT", "HALF_LIFE_DAYS", "PRIOR_MEAN", "PRIOR_SD"]
+"""``HALF_LIFE_DAYS`` is the prior's: of the weariness by which leaving is fitted, and judged when it serves."""
 
 CHANNELS: Final = tuple(PRIOR_OPT_OUT)
 """Order of the channels' intercepts."""

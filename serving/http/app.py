@@ -85,6 +85,7 @@ from serving.http.cross_origin import CrossOrigin
 from serving.http.stopping import told_to_stop
 from serving.job_runner import JobRunner
 from serving.parts import Parts
+from serving.planner import forget as forget_plan
 
 VERSION = "1"
 ROUTERS = (
@@ -183,7 +184,13 @@ def build_app(open_parts: Callable[[], AbstractContextManager[Parts]]) -> FastAP
                 Books(parts.event_log),
                 parts.spool_drain,
                 # What people chose does not wait for what is computed.
-                JobRunner(parts.jobs, parts.tenants, _handlers(parts), first=[bulk.KIND]),
+                JobRunner(
+                    parts.jobs,
+                    parts.tenants,
+                    _handlers(parts),
+                    first=[bulk.KIND],
+                    cleaners={PLAN_KIND: forget_plan},
+                ),
                 parts.change_streams as streams,
                 told_to_stop(lambda: loop.call_soon_threadsafe(streams.end)),
             ):

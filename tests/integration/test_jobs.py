@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 from structlog.testing import capture_logs
 
 from adapters.clock import real_now
@@ -156,6 +156,53 @@ def test_the_line_of_a_job_that_failed_says_where_and_quotes_nobody(jobs, tenant
     assert line["error"] == "ValueError"
     assert "broken" in line["at"][-1]
     assert "a@b.example" not in str(line)
+
+
+def test_a_job_that_cannot_be_opened_any_more_fails_and_holds_up_nothing_behind_it(jobs, tenant, db, box, databases):
+    torn = jobs.submit(tenant, "test.torn", total=1, payload={}, actor="test")
+    good = jobs.submit(tenant, "test.torn", total=1, payload={}, actor="test")
+    url = databases.server.set(database=databases.database)
+    superuser = Database(url.render_as_string(hide_password=False))
+    with superuser.begin() as connection:
+        connection.execute(text("UPDATE job SET payload = '\\x00' WHERE job_id = :id"), {"id": torn.job_id})
+    superuser.close()
+    runner = JobRunner(jobs, Tenants(db, box), {"test.torn": Counting()})
+    while runner.run_waiting():
+        pass
+    failed = jobs.get(tenant, torn.job_id)
+    assert (failed.state, failed.problem) == (JobState.FAILED, "what was asked for cannot be opened any more")
+    runner.run_waiting()
+    assert jobs.get(tenant, good.job_id).state is JobState.DONE
+
+
+def test_what_a_failed_job_leaves_is_removed_with_its_end(jobs, tenant, db, box):
+    def broken(*_):
+        raise ZeroDivisionError
+
+    cleaned = []
+    jobs.submit(tenant, "test.cleaned", total=1, payload={"plan": "p"}, actor="test")
+    cleaners = {"test.cleaned": lambda _connection, payload: cleaned.append(payload)}
+    JobRunner(jobs, Tenants(db, box), {"test.cleaned": broken}, cleaners=cleaners).run_waiting()
+    assert cleaned == [{"plan": "p"}]
+
+
+def test_a_tenant_whose_turn_fails_keeps_no_other_waiting(jobs, tenant, db, box):
+    other = Tenants(db, box).create(f"{tenant.tenant}z", display_name="z", time_zone="UTC", is_sandbox=True)[0]
+    for each in (tenant, other):
+        jobs.submit(each, "test.unlucky", total=1, payload={}, actor="test")
+
+    class Unlucky(Jobs):
+        def claim(self, whose, *given, **named):
+            if whose.tenant == tenant.tenant:
+                raise KeyError("a@b.example")
+            return super().claim(whose, *given, **named)
+
+    with capture_logs() as lines:
+        JobRunner(Unlucky(db), Tenants(db, box), {"test.unlucky": Counting()}).run_waiting()
+    assert tenant.tenant in jobs.tenants_with_some(["test.unlucky"], now=real_now())
+    assert other.tenant not in jobs.tenants_with_some(["test.unlucky"], now=real_now())
+    assert {line["event"] for line in lines} >= {"jobs.turn_failed", "job.done"}
+    assert "a@b.example" not in str(lines)
 
 
 def test_a_tenant_is_named_while_it_has_a_job_that_nobody_works_on(jobs, tenant):

@@ -133,3 +133,10 @@ def _change(status: ConsentStatus, at: datetime) -> ConsentChange:
 def first_run(installation: Installation) -> Outcome:
     """The whole lineage, once, from nothing, for every day."""
     return installation.run()
+
+
+@pytest.fixture(scope="session")
+def habits(installation: Installation, first_run: Outcome) -> Outcome:
+    """The models of habits, their rows online and their bundles, made once."""
+    assert first_run.succeeded
+    return installation.run("habits_job")

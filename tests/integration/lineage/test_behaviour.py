@@ -43,10 +43,9 @@ class Nights:
 
 
 @pytest.fixture(scope="module")
-def nights(installation: Installation, first_run: Outcome) -> Nights:
+def nights(installation: Installation, habits: Outcome) -> Nights:
     """Three nights of the job, in order, with the limits that make each of them."""
-    assert first_run.succeeded
-    assert installation.run("habits_job").succeeded
+    assert habits.succeeded
     few = night(installation)
     none_yet, rows = registry(installation).version(CHALLENGER), installation.lake.rows(cluster_models.TABLE)
     with pytest.MonkeyPatch.context() as patch:

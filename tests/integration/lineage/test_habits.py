@@ -38,13 +38,6 @@ NAMES = (*BETTER, "opt_out")
 
 
 @pytest.fixture(scope="module")
-def habits(installation: Installation, first_run: Outcome) -> Outcome:
-    """The models, their rows online and their bundles, made once."""
-    assert first_run.succeeded
-    return installation.run("habits_job")
-
-
-@pytest.fixture(scope="module")
 def decider(installation: Installation, habits: Outcome) -> Iterator[tuple[Decider, Database]]:
     """A decider with the models that the service would load."""
     assert habits.succeeded

@@ -38,6 +38,15 @@ def test_members_are_read_once_and_anew_after_some_minutes():
         assert read.count == count
 
 
+def test_what_nobody_asks_for_any_more_is_gone_once_its_time_is_over():
+    clock, read = Clock(), Reader()
+    tables = MemberTables(monotonic=clock)
+    tables.of(("shop", "calm", 1), read)
+    clock.now += KEPT_SECONDS
+    tables.of(("shop", "loud", 1), read)
+    assert list(tables._tables) == [("shop", "loud", 1)]
+
+
 @pytest.mark.parametrize("other", [("bank", "calm", 1), ("shop", "loud", 1), ("shop", "calm", 2)])
 def test_another_tenant_template_or_version_has_members_of_its_own(other):
     tables, read = MemberTables(), Reader()

@@ -9,8 +9,10 @@ from scipy.special import logit
 from domain.contact_budget import Contact, Spent
 from domain.gates import screen
 from domain.values import Channel
+from models.fatigue.spec import Dynamics
 from models.opt_out.spec import CHANNELS
 from models.opt_out.train import PRIOR, Hazard
+from serving.decision_explanations import tired
 from serving.expectations import expected
 from serving.fitted import Fitted
 from serving.scoring import Scored
@@ -57,6 +59,17 @@ def test_the_base_rates_of_leaving_hold_until_a_hazard_was_fitted_which_then_cou
     assert logit(rested.channels[EMAIL].p_opt_out) == pytest.approx(logit(0.0015) + 0.5)
     assert logit(weary.channels[EMAIL].p_opt_out) == pytest.approx(logit(0.0015) + 0.5 + 0.25 * 1.1)
     assert (rested.models, rested.slopes.on_opt_out) == ({"opt_out": "7"}, pytest.approx(0.25))
+
+
+@pytest.mark.parametrize("half_life", [0.5, 2.0, 8.0])
+def test_leaving_is_judged_by_weariness_as_it_faded_where_the_hazard_was_fitted(half_life):
+    (usual,) = believed(wearied(2))
+    (told,) = believed(wearied(2), fitted=Fitted(dynamics=Dynamics(half_life_days=half_life)))
+    assert told.channels[PUSH].fatigue == pytest.approx(1.1 * 2 ** (-2 / half_life))
+    assert told.channels[PUSH].p_opt_out == pytest.approx(usual.channels[PUSH].p_opt_out)
+    # So that the recorded slope leads back to somebody rested.
+    rested = tired(told.channels[PUSH], 0.0, told.slopes)
+    assert rested.p_opt_out == pytest.approx(0.0008)
 
 
 def test_what_the_model_said_goes_in_by_channel_and_makes_it_personal():
