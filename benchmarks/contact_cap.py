@@ -4,18 +4,20 @@ Each round is a recipient who is asked about fifty times at once. Every second m
 hour, and what is deferred is handed over then, by everybody at once and twice each. Those whose connection is killed in
 the middle ask again under the same id or key, as a client would. Counted are the sends that were recorded, the contacts
 that were charged and the units of the channel, which must all be the same, and reservations without a message that
-waits. ``--json`` prints one object for machines on the last line.
+waits. ``--crashes`` kills PostgreSQL itself so many times, in the middle, and starts it again. ``--json`` prints one
+object for machines on the last line.
 """
 
 import argparse
 import json
 import random
 import tempfile
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,7 +40,7 @@ from adapters.postgres.tenants import Tenants
 from adapters.secrets import SecretBox
 from benchmarks.arguments import parsed
 from benchmarks.consent_race import NEWS
-from benchmarks.servers import postgres
+from benchmarks.servers import Crashing, crashing
 from domain.consent import ConsentChange, ConsentStatus
 from domain.contact_budget import ContactBudget
 from domain.decision_request import DecisionRequest
@@ -75,29 +77,54 @@ def main() -> None:
         at_once=(50, "decisions about each at the same time"),
         kill_share=(0.002, "chance of a kill before a statement"),
         seed=(SEED, "of the kills"),
+        connections=(0, "to PostgreSQL; 0 is one for each decision at once"),
+        crashes=(0, "of PostgreSQL, one every --crash-seconds"),
+        crash_seconds=(8.0, "between two of them"),
         most_seconds=(3_600.0, "begin no round after so long"),
     )
     logs.configure("error")
     with (
         tempfile.TemporaryDirectory(prefix="kairos-bench-") as folder,
-        postgres(Path(folder)) as (urls, settings),
+        crashing(Path(folder)) as (urls, settings, server),
     ):
         always = settings.model_copy(update={"holdout_share": 0.0, "quiet_hours_start": 8, "quiet_hours_end": 8})
         keyring = Keyring.of(settings)
-        database = Database(urls.app, keyring=keyring, pool_size=asked.at_once)
+        database = Database(urls.app, keyring=keyring, pool_size=asked.connections or asked.at_once)
         calm = Database(urls.app, keyring=keyring)
         tenant = Tenants(calm, SecretBox.of(settings)).create("cap", display_name="cap", is_sandbox=True)[0]
         MessageTypes(calm).publish(tenant, [MessageType.model_validate(NEWS)], actor="bench")
         ContactBudgets(calm).publish(tenant, RULES, actor="bench")
         decider = Decider(DecisionLog(database), lambda: None, always)
         handovers = Handovers(decider, FollowUps(database), HandoverTokens(SecretBox.of(settings)))
-        result = _rounds(Sender(decider, handovers, tenant), database, calm, tenant, asked)
+        with _crashes(server, asked.crashes, asked.crash_seconds) as count:
+            result = _rounds(Sender(decider, handovers, tenant), database, calm, tenant, asked)
+        result["crashes"] = count()
         database.close()
         calm.close()
     if not asked.json:
         for name, value in result.items():
             print(f"{name:<24} {value}")
     print(json.dumps(result))
+
+
+@contextmanager
+def _crashes(server: Crashing, times: int, every_seconds: float) -> Iterator[Callable[[], int]]:
+    """Kill the server now and then inside the block; yields how often it was."""
+    over, made = threading.Event(), 0
+
+    def run() -> None:
+        nonlocal made
+        while made < times and not over.wait(every_seconds):
+            server.crash()
+            made += 1
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield lambda: made
+    finally:
+        over.set()
+        thread.join()
 
 
 class Killer:
