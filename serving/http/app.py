@@ -162,6 +162,12 @@ def _handlers(parts: Parts) -> dict[str, Handler]:
     }
 
 
+def _job_runner(parts: Parts) -> JobRunner:
+    # What people chose does not wait for what is computed.
+    cleaners = {PLAN_KIND: forget_plan}
+    return JobRunner(parts.jobs, parts.tenants, _handlers(parts), first=[bulk.KIND], cleaners=cleaners)
+
+
 def build_app(open_parts: Callable[[], AbstractContextManager[Parts]]) -> FastAPI:
     """Return the application; its parts are opened when it starts and closed when it stops.
 
@@ -183,14 +189,7 @@ def build_app(open_parts: Callable[[], AbstractContextManager[Parts]]) -> FastAP
             with (
                 Books(parts.event_log),
                 parts.spool_drain,
-                # What people chose does not wait for what is computed.
-                JobRunner(
-                    parts.jobs,
-                    parts.tenants,
-                    _handlers(parts),
-                    first=[bulk.KIND],
-                    cleaners={PLAN_KIND: forget_plan},
-                ),
+                _job_runner(parts),
                 parts.change_streams as streams,
                 told_to_stop(lambda: loop.call_soon_threadsafe(streams.end)),
             ):
